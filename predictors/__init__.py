@@ -1,0 +1,21 @@
+"""What an architecture costs, or how good it will be, without training it."""
+
+from __future__ import annotations
+
+from predictors.analytic import Macs, Params, PeakMemory
+from predictors.cost import CostModel, CostTable, Extreme, compile_cost
+from predictors.errors import MeasurementError, TableError
+from predictors.provenance import Provenance
+
+__all__ = [
+    "CostModel",
+    "CostTable",
+    "Extreme",
+    "Macs",
+    "MeasurementError",
+    "Params",
+    "PeakMemory",
+    "Provenance",
+    "TableError",
+    "compile_cost",
+]

@@ -1,0 +1,92 @@
+"""Analytic costs: multiply-accumulates, parameters and peak activation memory of a block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from predictors.provenance import ANALYTIC, Provenance
+from search_spaces.blocks import INPUT, BlockSpec, Layer, layers_of
+
+__all__ = ["Macs", "Params", "PeakMemory"]
+
+
+@dataclass(frozen=True, slots=True)
+class Macs:
+    """Multiply-accumulates of convolution, linear and attention matmuls, batch 1.
+
+    Batch norm, activation, bias and pooling count zero. Many publications call this number
+    FLOPs.
+    """
+
+    metric: str = "macs"
+    reduce: Literal["sum", "max"] = "sum"
+    constant: float = 0.0
+    provenance: Provenance = ANALYTIC
+
+    def __call__(self, block: BlockSpec) -> float:
+        """Return the multiply-accumulates of one block."""
+        return float(sum(layer.macs for layer in layers_of(block)))
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Trainable parameters, the scale and shift of batch norm included."""
+
+    metric: str = "params"
+    reduce: Literal["sum", "max"] = "sum"
+    constant: float = 0.0
+    provenance: Provenance = ANALYTIC
+
+    def __call__(self, block: BlockSpec) -> float:
+        """Return the parameters of one block."""
+        return float(sum(layer.params for layer in layers_of(block)))
+
+
+@dataclass(frozen=True, slots=True)
+class PeakMemory:
+    """Peak activation memory of an inference that runs layer by layer, batch 1.
+
+    Batch norm and activations work in place on their input, an addition in place on the
+    main branch, and a channel split is a view; every other layer needs its inputs and its
+    output at once, besides what a later layer of the block still reads. Weights are not
+    counted. Tensors held across blocks that are not the block's own input are not counted
+    either: exact for chains of blocks.
+    """
+
+    bytes_per_element: int = 4
+    metric: str = "peak_memory_bytes"
+    reduce: Literal["sum", "max"] = "max"
+    constant: float = 0.0
+    provenance: Provenance = ANALYTIC
+
+    def __call__(self, block: BlockSpec) -> float:
+        """Return the peak of one block in bytes."""
+        return float(_peak_elements(layers_of(block)) * self.bytes_per_element)
+
+
+_ALLOCATING = frozenset({"conv2d", "linear", "global_avg_pool", "concat"})
+
+
+def _peak_elements(layers: Sequence[Layer]) -> int:
+    """Return the largest number of live activation elements while a block runs."""
+    buffer = {INPUT: INPUT}
+    size = {INPUT: math.prod(layers[0].in_shape)}
+    last_use: dict[int, int] = {}
+    for position, layer in enumerate(layers):
+        if layer.op in _ALLOCATING:
+            buffer[position] = position
+            size[position] = math.prod(layer.out_shape)
+        else:
+            buffer[position] = buffer[layer.inputs[0]]
+        for source in layer.inputs:
+            last_use[buffer[source]] = position
+    last_use[buffer[len(layers) - 1]] = len(layers)
+    peak = 0
+    for position, layer in enumerate(layers):
+        if layer.op in _ALLOCATING:
+            live = {b for b, end in last_use.items() if b < position <= end} | {position}
+            peak = max(peak, sum(size[b] for b in live))
+    return peak

@@ -1,0 +1,156 @@
+"""Costs: a pure function of blocks, compiled into one small table for each slot.
+
+    cost(population)[i] = constant + reduce_k  table_k[population[i, scope_k]]
+
+A compiled cost prices millions of architectures a second, knows its exact minimum and
+maximum over the space by variable elimination, and can be broken down by block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictors.provenance import Provenance
+from search_spaces import Architecture, Population, SearchSpace
+from search_spaces.blocks import BlockSpec
+from search_spaces.tables import Table, absorb, evaluate, extremum
+
+__all__ = ["CostModel", "CostTable", "Extreme", "compile_cost", "weighted_minimum"]
+
+
+class CostModel(Protocol):
+    """What a cost model must offer: a name with its unit, and a price for one block.
+
+    It must be a pure function of the block and never touch a torch module.
+    """
+
+    @property
+    def metric(self) -> str:
+        """Name with the unit in it, for example ``latency_ms``."""
+
+    @property
+    def reduce(self) -> Literal["sum", "max"]:
+        """How the prices of the blocks combine."""
+
+    @property
+    def constant(self) -> float:
+        """Added once for a whole network."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the prices come from."""
+
+    def __call__(self, block: BlockSpec) -> float:
+        """Return the price of one block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """An exact smallest or largest cost and an architecture that has it."""
+
+    value: float
+    architecture: Architecture
+
+
+class CostTable:
+    """A cost compiled for one space.
+
+    Args:
+        space: The space it prices.
+        model: Name, reduction, constant and provenance.
+        tables: One for each slot of the space.
+    """
+
+    def __init__(self, space: SearchSpace, model: CostModel, tables: Sequence[Table]) -> None:
+        self.space = space
+        self.metric = model.metric
+        self.provenance = model.provenance
+        self.reduce: Literal["sum", "max"] = model.reduce
+        self.constant = model.constant
+        self.tables = tuple(tables)
+        self._ufunc: np.ufunc = np.add if model.reduce == "sum" else np.maximum
+        self._absorbed = absorb(self.tables, self._ufunc)
+
+    def __call__(self, population: Population) -> NDArray[np.float64]:
+        """Return the cost of every row, float64 [n], for a population [n, d]."""
+        variables = self.space.variables(population)
+        total = evaluate(self._absorbed, variables, reduce=self._ufunc)
+        if self.constant:
+            total += self.constant
+        return total
+
+    def of(self, architecture: Architecture) -> float:
+        """Return the cost of one architecture."""
+        return float(self(self.space.encode(architecture)[None])[0])
+
+    def breakdown(self, architecture: Architecture) -> dict[str, float]:
+        """Return the price of every slot by name; skipped slots cost zero."""
+        row = self.space.variables(self.space.encode(architecture)[None])[0]
+        return {
+            slot.name: float(table.values[tuple(row[list(table.scope)])])
+            for slot, table in zip(self.space.slots, self.tables, strict=True)
+        }
+
+    def minimum(self) -> Extreme:
+        """Return the exact smallest cost in the space."""
+        return self._minimum
+
+    def maximum(self) -> Extreme:
+        """Return the exact largest cost in the space."""
+        return self._maximum
+
+    @cached_property
+    def _minimum(self) -> Extreme:
+        return self._extreme("min")
+
+    @cached_property
+    def _maximum(self) -> Extreme:
+        return self._extreme("max")
+
+    def _extreme(self, sense: Literal["min", "max"]) -> Extreme:
+        return _solve(self.space, self._absorbed, sense, self._ufunc, self.constant)
+
+
+def _solve(
+    space: SearchSpace,
+    tables: Sequence[Table],
+    sense: Literal["min", "max"],
+    ufunc: np.ufunc,
+    constant: float,
+) -> Extreme:
+    """Find an exact extreme and the canonical architecture that has it."""
+    steps, sizes = space.fold_steps
+    value, assignment = extremum(tables, sizes, sense=sense, reduce=ufunc, allowed=steps)
+    row = space.canonical(assignment[None, : len(space.choices)])[0]
+    return Extreme(value + constant, space.decode(row))
+
+
+def compile_cost(space: SearchSpace, model: CostModel) -> CostTable:
+    """Price every different block of the space once and compile the per-slot tables."""
+    return CostTable(space, model, space.slot_tables(model))
+
+
+def weighted_minimum(costs: Sequence[CostTable], weights: Sequence[float]) -> Extreme:
+    """Return the exact minimum of a weighted sum of additive costs.
+
+    With weights over limits this is a Lagrangian bound: if the minimum of
+    ``sum_i w_i cost_i / limit_i`` with ``sum_i w_i = 1`` exceeds one, no architecture meets
+    all limits at once.
+
+    Args:
+        costs: Additive costs of one space.
+        weights: One non-negative number for each.
+    """
+    tables = [
+        Table(table.scope, weight * table.values)
+        for cost, weight in zip(costs, weights, strict=True)
+        for table in cost._absorbed
+    ]
+    constant = sum(w * cost.constant for cost, w in zip(costs, weights, strict=True))
+    return _solve(costs[0].space, absorb(tables), "min", np.add, constant)

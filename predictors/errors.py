@@ -1,0 +1,15 @@
+"""Errors of costs, tables and measurements."""
+
+from __future__ import annotations
+
+from search_spaces.errors import NasError
+
+__all__ = ["MeasurementError", "TableError"]
+
+
+class TableError(NasError):
+    """A table is damaged, lacks a block, or belongs to another space, device or runtime."""
+
+
+class MeasurementError(NasError):
+    """A measurement could not be made, or not be trusted."""

@@ -1,0 +1,30 @@
+"""What networks exist: choices, slots and blocks (no torch), and the supernets built from them."""
+
+from __future__ import annotations
+
+from search_spaces.architecture import Architecture, read_architecture
+from search_spaces.builder import SpaceBuilder
+from search_spaces.choices import Choice, Fold, Option
+from search_spaces.errors import InfeasibleError, MissingExtraError, NasError, SpaceError
+from search_spaces.registry import get_space, list_spaces, register_space
+from search_spaces.slots import Slot
+from search_spaces.space import Population, SearchSpace
+
+__all__ = [
+    "Architecture",
+    "Choice",
+    "Fold",
+    "InfeasibleError",
+    "MissingExtraError",
+    "NasError",
+    "Option",
+    "Population",
+    "SearchSpace",
+    "Slot",
+    "SpaceBuilder",
+    "SpaceError",
+    "get_space",
+    "list_spaces",
+    "read_architecture",
+    "register_space",
+]

@@ -1,0 +1,27 @@
+"""Block families, torch-free: shapes and primitive layers; one file for each family."""
+
+from __future__ import annotations
+
+from search_spaces.blocks.conv import Conv
+from search_spaces.blocks.head import Head
+from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape, conv_hw
+from search_spaces.blocks.mbconv import MBConv
+from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
+from search_spaces.blocks.spec import BlockSpec, block_family, block_from_json, layers_of
+
+__all__ = [
+    "INPUT",
+    "BlockSpec",
+    "Conv",
+    "Head",
+    "Layer",
+    "MBConv",
+    "Shape",
+    "ShuffleV2",
+    "ShuffleXception",
+    "Tape",
+    "block_family",
+    "block_from_json",
+    "conv_hw",
+    "layers_of",
+]

@@ -1,0 +1,40 @@
+"""Convolution followed by batch norm and activation."""
+
+from __future__ import annotations
+
+from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
+from search_spaces.blocks.spec import BlockSpec, block_family
+
+__all__ = ["Conv"]
+
+
+@block_family
+class Conv(BlockSpec):
+    """A square convolution, batch norm and activation.
+
+    Attributes:
+        cin: Input channels.
+        cout: Output channels.
+        hw: Input height = width.
+        kernel: Side of the kernel; padding is kernel // 2.
+        stride: Spatial stride.
+        act: Activation, or None.
+    """
+
+    cin: int
+    cout: int
+    hw: int
+    kernel: int = 1
+    stride: int = 1
+    act: str | None = "relu"
+
+    @property
+    def in_shape(self) -> Shape:
+        """Shape of the input, (C, H, W)."""
+        return (self.cin, self.hw, self.hw)
+
+    def layers(self) -> list[Layer]:
+        """List convolution, batch norm, activation."""
+        tape = Tape(self.in_shape)
+        tape.conv_bn_act(INPUT, self.cout, kernel=self.kernel, stride=self.stride, act=self.act)
+        return tape.layers

@@ -1,0 +1,45 @@
+"""Head: global pooling and the classifier."""
+
+from __future__ import annotations
+
+from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
+from search_spaces.blocks.spec import BlockSpec, block_family
+
+__all__ = ["Head"]
+
+
+@block_family
+class Head(BlockSpec):
+    """Global average pool, optional hidden linear layer, dropout, linear classifier.
+
+    Attributes:
+        cin: Input channels.
+        classes: Outputs.
+        hw: Input height = width.
+        hidden: Features of a hidden linear layer without bias; 0 for none.
+        act: Activation after the hidden layer.
+        dropout: Probability of dropping a feature in training.
+        bias: Whether the classifier has a bias.
+    """
+
+    cin: int
+    classes: int
+    hw: int
+    hidden: int = 0
+    act: str = "h_swish"
+    dropout: float = 0.0
+    bias: bool = True
+
+    @property
+    def in_shape(self) -> Shape:
+        """Shape of the input, (C, H, W)."""
+        return (self.cin, self.hw, self.hw)
+
+    def layers(self) -> list[Layer]:
+        """List the primitive layers."""
+        tape = Tape(self.in_shape)
+        x = tape.global_pool(INPUT)
+        if self.hidden:
+            x = tape.act(tape.linear(x, self.hidden, bias=False), self.act)
+        tape.linear(x, self.classes, bias=self.bias)
+        return tape.layers

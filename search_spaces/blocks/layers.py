@@ -1,0 +1,177 @@
+"""Primitive layers: what a block expands into, with every shape resolved.
+
+A block lists its layers by a `Tape`, which keeps shapes, multiply-accumulates and parameters
+as it goes. Costs read the list; no torch module is needed.
+
+MACs are multiply-accumulates of convolution, linear and attention matmuls. Batch norm,
+activation, bias and pooling count zero.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+__all__ = ["INPUT", "Layer", "Shape", "Tape", "conv_hw"]
+
+Shape: TypeAlias = tuple[int, ...]
+
+INPUT = -1
+"""Position that stands for the input of the block."""
+
+
+def conv_hw(hw: int, stride: int) -> int:
+    """Return the output height = width of a convolution with padding kernel // 2."""
+    return (hw - 1) // stride + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One primitive operation inside a block.
+
+    Attributes:
+        op: conv2d, linear, batch_norm, an activation, global_avg_pool, add, mul,
+            channel_split, channel_shuffle or concat.
+        inputs: Positions of the layers it reads; `INPUT` is the block's input.
+        in_shape: (C, H, W) or (features,) of the first input.
+        out_shape: Of the output.
+        macs: Multiply-accumulates for one image.
+        params: Trainable parameters.
+        kernel: Side of a convolution's kernel.
+        stride: Of a convolution.
+        groups: Of a convolution; the number of channels for a depthwise one.
+        bias: Whether a convolution or linear layer has one.
+    """
+
+    op: str
+    inputs: tuple[int, ...]
+    in_shape: Shape
+    out_shape: Shape
+    macs: int = 0
+    params: int = 0
+    kernel: int = 1
+    stride: int = 1
+    groups: int = 1
+    bias: bool = False
+
+
+class Tape:
+    """Records the layers of a block; every method returns the position of the new layer."""
+
+    def __init__(self, in_shape: Shape) -> None:
+        self._in_shape = in_shape
+        self.layers: list[Layer] = []
+
+    def shape(self, position: int) -> Shape:
+        """Return the output shape of a recorded layer, or of the block's input."""
+        return self._in_shape if position == INPUT else self.layers[position].out_shape
+
+    def _record(self, layer: Layer) -> int:
+        self.layers.append(layer)
+        return len(self.layers) - 1
+
+    def _same_shape(self, op: str, *inputs: int, params: int = 0) -> int:
+        shape = self.shape(inputs[0])
+        return self._record(Layer(op, inputs, shape, shape, params=params))
+
+    def conv(
+        self,
+        x: int,
+        cout: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+    ) -> int:
+        """Record a square convolution with padding kernel // 2."""
+        in_shape = self.shape(x)
+        cin, height, width = in_shape
+        out_h, out_w = conv_hw(height, stride), conv_hw(width, stride)
+        weights = cout * (cin // groups) * kernel * kernel
+        return self._record(
+            Layer(
+                "conv2d",
+                (x,),
+                in_shape,
+                (cout, out_h, out_w),
+                macs=weights * out_h * out_w,
+                params=weights + (cout if bias else 0),
+                kernel=kernel,
+                stride=stride,
+                groups=groups,
+                bias=bias,
+            )
+        )
+
+    def depthwise(self, x: int, *, kernel: int, stride: int = 1) -> int:
+        """Record a depthwise convolution."""
+        channels = self.shape(x)[0]
+        return self.conv(x, channels, kernel=kernel, stride=stride, groups=channels)
+
+    def linear(self, x: int, features: int, *, bias: bool = True) -> int:
+        """Record a linear layer on the flattened input."""
+        in_shape = self.shape(x)
+        cin = math.prod(in_shape)
+        params = cin * features + (features if bias else 0)
+        return self._record(
+            Layer("linear", (x,), in_shape, (features,), cin * features, params, bias=bias)
+        )
+
+    def batch_norm(self, x: int) -> int:
+        """Record a batch norm with a scale and a shift per channel."""
+        return self._same_shape("batch_norm", x, params=2 * self.shape(x)[0])
+
+    def act(self, x: int, name: str | None) -> int:
+        """Record an activation by name; None records nothing."""
+        return x if name is None else self._same_shape(name, x)
+
+    def global_pool(self, x: int) -> int:
+        """Record a global average pool to (C, 1, 1)."""
+        shape = self.shape(x)
+        return self._record(Layer("global_avg_pool", (x,), shape, (shape[0], 1, 1)))
+
+    def add(self, x: int, other: int) -> int:
+        """Record an element-wise sum."""
+        return self._same_shape("add", x, other)
+
+    def mul(self, x: int, gate: int) -> int:
+        """Record an element-wise product; the gate broadcasts."""
+        return self._same_shape("mul", x, gate)
+
+    def split(self, x: int, channels: int) -> int:
+        """Record the selection of some channels without arithmetic."""
+        shape = self.shape(x)
+        return self._record(Layer("channel_split", (x,), shape, (channels, *shape[1:])))
+
+    def concat(self, *inputs: int) -> int:
+        """Record a concatenation along channels."""
+        shapes = [self.shape(x) for x in inputs]
+        channels = sum(shape[0] for shape in shapes)
+        return self._record(Layer("concat", inputs, shapes[0], (channels, *shapes[0][1:])))
+
+    def conv_bn_act(
+        self, x: int, cout: int, *, kernel: int = 1, stride: int = 1, act: str | None = None
+    ) -> int:
+        """Record convolution, batch norm and activation."""
+        return self.act(
+            self.batch_norm(self.conv(x, cout, kernel=kernel, stride=stride)),
+            act,
+        )
+
+    def depthwise_bn_act(
+        self, x: int, *, kernel: int, stride: int = 1, act: str | None = None
+    ) -> int:
+        """Record depthwise convolution, batch norm and activation."""
+        return self.act(
+            self.batch_norm(self.depthwise(x, kernel=kernel, stride=stride)),
+            act,
+        )
+
+    def squeeze_excite(self, x: int, squeeze: int) -> int:
+        """Record squeeze-and-excitation (Hu et al. 2018) with a hard sigmoid gate."""
+        channels = self.shape(x)[0]
+        gate = self.act(self.conv(self.global_pool(x), squeeze, bias=True), "relu")
+        gate = self.act(self.conv(gate, channels, bias=True), "h_sigmoid")
+        return self.mul(x, gate)

@@ -1,0 +1,328 @@
+"""SearchSpace: choices and scoped slots, and everything that compiles from them.
+
+Populations are int16 arrays [n, d] of option indices, one row for each architecture and one
+column for each choice; every operation on them is vectorised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_spaces.architecture import Architecture
+from search_spaces.blocks import BlockSpec
+from search_spaces.canonical import Canonicaliser
+from search_spaces.choices import Choice, Fold
+from search_spaces.errors import SpaceError, nearest
+from search_spaces.graph import layer_graph
+from search_spaces.slots import BlockGrid, Slot, tabulate
+from search_spaces.tables import Table, absorb, count, evaluate, sorted_table
+
+if TYPE_CHECKING:
+    import networkx
+
+__all__ = ["Population", "SearchSpace"]
+
+Population: TypeAlias = NDArray[np.int16]
+
+
+class SearchSpace:
+    """A search space: named choices, and slots that turn a few of them into blocks.
+
+    Built by a `SpaceBuilder`; immutable.
+
+    Args:
+        name: Registered name.
+        choices: The decisions; position is the column of a population.
+        folds: Derived variables, numbered after the choices.
+        slots: In an order in which every slot comes after its inputs.
+        options: Arguments of the factory that made it, JSON-able, kept for provenance.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        choices: Sequence[Choice],
+        *,
+        folds: Sequence[Fold] = (),
+        slots: Sequence[Slot],
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not slots:
+            raise SpaceError(f"Space {name!r} has no slots.")
+        self.name = name
+        self.choices = tuple(choices)
+        self.folds = tuple(folds)
+        self.slots = tuple(slots)
+        self.options: Mapping[str, Any] = dict(options or {})
+        self._column = {choice.name: i for i, choice in enumerate(self.choices)}
+        self.option_counts = np.array([len(c.options) for c in self.choices], dtype=np.int16)
+
+    def __repr__(self) -> str:
+        return f"SearchSpace({self.name!r}, {len(self.choices)} choices, {len(self.slots)} slots)"
+
+    # what the slots yield
+
+    @cached_property
+    def grid(self) -> BlockGrid:
+        """Every block of every slot, tabulated once."""
+        return tabulate(self.slots, [*self.choices, *self.folds])
+
+    @cached_property
+    def variable_sizes(self) -> tuple[int, ...]:
+        """Number of values of every variable: the choices, then the folds."""
+        return (
+            *(len(c.options) for c in self.choices),
+            *(len(f.states) for f in self.folds),
+        )
+
+    def variables(self, population: Population) -> Population:
+        """Return the population with a column added for every fold, int16 [n, d + folds]."""
+        if not self.folds:
+            return population
+        return np.column_stack([population, *(fold(population) for fold in self.folds)])
+
+    def blocks(self, architecture: Architecture) -> dict[str, BlockSpec | None]:
+        """Return the block of every slot by name; None where the slot is skipped."""
+        row = self.variables(self.encode(architecture)[None])[0]
+        grid = self.grid
+        return {
+            slot.name: grid.blocks[table[tuple(row[list(scope)])]]
+            for slot, table, scope in zip(self.slots, grid.tables, grid.scopes, strict=True)
+        }
+
+    def slot_blocks(self, slot: str) -> tuple[BlockSpec, ...]:
+        """Return the different blocks one slot can yield."""
+        position = [s.name for s in self.slots].index(slot)
+        present = (self.grid.blocks[i] for i in np.unique(self.grid.tables[position]))
+        return tuple(block for block in present if block is not None)
+
+    def distinct_blocks(self) -> tuple[BlockSpec, ...]:
+        """Return the different blocks of the space: what a latency table must measure."""
+        return tuple(block for block in self.grid.blocks if block is not None)
+
+    def layer_graph(self, architecture: Architecture) -> networkx.DiGraph:
+        """Return the blocks of one architecture as a graph; see `graph.layer_graph`."""
+        return layer_graph(self.slots, self.blocks(architecture))
+
+    def resolution_of(self, architecture: Architecture) -> int:
+        """Return the height = width of the network's input."""
+        return self.input_shape_of(architecture)[-1]
+
+    def input_shape_of(self, architecture: Architecture) -> tuple[int, ...]:
+        """Return the shape (C, H, W) of the network's input."""
+        for block in self.blocks(architecture).values():
+            if block is not None:
+                return block.in_shape
+        raise SpaceError(f"Every slot of {self.name!r} is skipped by {architecture!r}.")
+
+    # identity
+
+    @cached_property
+    def _canonicaliser(self) -> Canonicaliser:
+        folded = frozenset(column for fold in self.folds for column in fold.reads)
+        return Canonicaliser(self.grid, len(self.choices), folded)
+
+    @cached_property
+    def size(self) -> int:
+        """Exact number of different architectures (canonical ones)."""
+        sizes = self.variable_sizes[: len(self.choices)]
+        return count(self._canonicaliser.forbidden(sizes), sizes)
+
+    def canonical(self, population: Population) -> Population:
+        """Return the canonical form of every row; see `canonical`."""
+        return self._canonicaliser(population)
+
+    def inactive(self, population: Population) -> NDArray[np.bool_]:
+        """Return bool [n, d]: choices without influence on the network."""
+        return self._canonicaliser.inactive(population)
+
+    @cached_property
+    def _id_tables(self) -> tuple[Table, ...]:
+        """Content hashes of every slot's blocks; an id is their sum modulo 2^64."""
+        tables = []
+        texts = [
+            b"" if block is None else json.dumps(block.to_json(), sort_keys=True).encode()
+            for block in self.grid.blocks
+        ]
+        for slot, table, scope in zip(self.slots, self.grid.tables, self.grid.scopes, strict=True):
+            hashes = np.zeros(len(texts), dtype=np.uint64)
+            for position in np.unique(table):
+                if texts[position]:
+                    digest = hashlib.blake2b(texts[position], digest_size=8, salt=_salt(slot.name))
+                    hashes[position] = int.from_bytes(digest.digest(), "little")
+            tables.append(Table(scope, hashes[table]))
+        return absorb(tables)
+
+    def keys(self, population: Population) -> NDArray[np.uint64]:
+        """Return the id of every row as a number, uint64 [n].
+
+        It is a sum of content hashes of the blocks, so architectures that build the same
+        network in the same slots have the same key, in every process and version. Among
+        a million architectures two collide with a probability of 3e-8.
+        """
+        return evaluate(self._id_tables, self.variables(population), dtype=np.uint64)
+
+    def ids(self, population: Population) -> list[str]:
+        """Return the id of every row: 16 hexadecimal digits."""
+        return [f"{key:016x}" for key in self.keys(population).tolist()]
+
+    def id_of(self, architecture: Architecture) -> str:
+        """Return the id of one architecture."""
+        return self.ids(self.encode(architecture)[None])[0]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the choices and all blocks: equal for spaces that mean the same."""
+        digest = hashlib.blake2b(digest_size=8)
+        for choice in self.choices:
+            digest.update(json.dumps([choice.name, list(choice.options)]).encode())
+        for slot in self.slots:
+            digest.update(json.dumps([slot.name, slot.inputs, slot.separate_weights]).encode())
+        for table in self._id_tables:
+            digest.update(np.ascontiguousarray(table.values).tobytes())
+        return digest.hexdigest()
+
+    def unique(self, population: Population) -> Population:
+        """Return canonical rows without repetition, in order of first occurrence."""
+        _, first = np.unique(self.keys(population), return_index=True)
+        return self.canonical(population[np.sort(first)])
+
+    # operators
+
+    def sample(self, n: int, rng: np.random.Generator) -> Population:
+        """Draw every option of every choice uniformly, int16 [n, d]; not canonical."""
+        return rng.integers(0, self.option_counts, size=(n, len(self.choices)), dtype=np.int16)
+
+    def mutate(
+        self, population: Population, rng: np.random.Generator, *, probability: float = 0.1
+    ) -> Population:
+        """Redraw each choice of each row uniformly with the given probability."""
+        drawn = self.sample(len(population), rng)
+        return np.where(rng.random(population.shape) < probability, drawn, population)
+
+    def crossover(
+        self, first: Population, second: Population, rng: np.random.Generator
+    ) -> Population:
+        """Take each choice of each row from one of two parents with equal probability."""
+        return np.where(rng.random(first.shape) < 0.5, first, second)
+
+    def neighbours(self, architecture: Architecture) -> Population:
+        """Return the different architectures one changed choice away, int16 [m, d]."""
+        row = self.canonical(self.encode(architecture)[None])
+        changed = []
+        for column, options in enumerate(self.option_counts):
+            block = np.repeat(row, options, axis=0)
+            block[:, column] = np.arange(options)
+            changed.append(block)
+        candidates = self.unique(np.concatenate([row, *changed]))
+        return candidates[1:]
+
+    # encoding
+
+    def encode(self, architecture: Mapping[str, Any]) -> NDArray[np.int16]:
+        """Return the option index of every choice, int16 [d].
+
+        Raises:
+            SpaceError: A choice is missing or unknown, or has no such option; the message
+                names the first one and what is allowed.
+        """
+        if isinstance(architecture, Mapping):
+            for name in architecture:
+                if name not in self._column:
+                    raise SpaceError(
+                        f"Space {self.name!r} has no choice {name!r}. "
+                        f"{nearest(str(name), self._column)}"
+                    )
+        for choice in self.choices:
+            if choice.name not in architecture:
+                raise SpaceError(
+                    f"The architecture lacks the choice {choice.name!r} of space {self.name!r}; "
+                    f"allowed: {list(choice.options)}."
+                )
+        indices = [choice.index(architecture[choice.name]) for choice in self.choices]
+        return np.array(indices, dtype=np.int16)
+
+    def decode(self, row: NDArray[np.int16] | Sequence[int]) -> Architecture:
+        """Return the architecture of one row of option indices."""
+        return Architecture(
+            {
+                choice.name: choice.options[int(index)]
+                for choice, index in zip(self.choices, row, strict=True)
+            }
+        )
+
+    def encode_all(self, architectures: Iterable[Architecture]) -> Population:
+        """Return int16 [n, d] for many architectures."""
+        rows = [self.encode(architecture) for architecture in architectures]
+        return np.stack(rows) if rows else np.empty((0, len(self.choices)), dtype=np.int16)
+
+    def decode_all(self, population: Population) -> list[Architecture]:
+        """Return the architecture of every row."""
+        return [self.decode(row) for row in population]
+
+    def one_hot(self, population: Population) -> NDArray[np.float32]:
+        """Return float32 [n, sum of option counts]; inactive choices are all zero.
+
+        The encoding of once-for-all's accuracy predictor (Cai et al. 2020, section 3.3).
+        """
+        offsets = np.concatenate([[0], np.cumsum(self.option_counts)])
+        result = np.zeros((len(population), int(offsets[-1])), dtype=np.float32)
+        active = ~self.inactive(population)
+        rows, columns = np.nonzero(active)
+        result[rows, offsets[columns] + population[rows, columns]] = 1.0
+        return result
+
+    # tables
+
+    def slot_tables(self, value: Callable[[BlockSpec], float]) -> list[Table]:
+        """Price every different block once and return one table for each slot, float64.
+
+        Args:
+            value: A pure function of a block; a skipped slot counts zero.
+        """
+        values = np.array(
+            [0.0 if block is None else value(block) for block in self.grid.blocks],
+            dtype=np.float64,
+        )
+        return [
+            Table(scope, values[table])
+            for table, scope in zip(self.grid.tables, self.grid.scopes, strict=True)
+        ]
+
+    @cached_property
+    def fold_steps(self) -> tuple[tuple[Table, ...], tuple[int, ...]]:
+        """The automata of the folds, for exact elimination.
+
+        Returns:
+            Tables over (state before, choice, state after) that are true on allowed steps,
+            and the number of values of every variable, the states in between appended.
+        """
+        sizes = list(self.variable_sizes)
+        tables = []
+        for position, fold in enumerate(self.folds):
+            before: int | None = None
+            for number, (column, step) in enumerate(zip(fold.reads, fold.steps, strict=True)):
+                if number == len(fold.reads) - 1:
+                    after = len(self.choices) + position
+                else:
+                    after = len(sizes)
+                    sizes.append(len(fold.states))
+                allowed = step[:, :, None] == np.arange(len(fold.states))
+                if before is None:
+                    tables.append(sorted_table((column, after), allowed[fold.initial]))
+                else:
+                    tables.append(sorted_table((before, column, after), allowed))
+                before = after
+        return tuple(tables), tuple(sizes)
+
+
+def _salt(name: str) -> bytes:
+    """Return 16 bytes that depend on a slot's name, so that equal blocks elsewhere differ."""
+    return hashlib.blake2b(name.encode(), digest_size=16).digest()

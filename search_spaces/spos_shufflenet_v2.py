@@ -1,0 +1,56 @@
+"""Single Path One-Shot's ShuffleNetV2 space (Guo et al. 2020, arXiv:1904.00420, section 4).
+
+Twenty layers, each one of four operations with weights of their own: ShuffleNetV2 units with
+kernel 3, 5 or 7, and the Xception variant.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from search_spaces.blocks import BlockSpec, Conv, Head, ShuffleV2, ShuffleXception, conv_hw
+from search_spaces.builder import SpaceBuilder
+from search_spaces.registry import register_space
+from search_spaces.space import SearchSpace
+
+__all__ = ["spos_shufflenet_v2"]
+
+OPERATIONS = ("shuffle_3", "shuffle_5", "shuffle_7", "xception")
+STAGES = ((64, 4), (160, 4), (320, 8), (640, 4))
+STEM, LAST = 16, 1024
+
+
+def _block(cin: int, cout: int, hw: int, stride: int, operation: str) -> BlockSpec:
+    """Return one layer; the main branch's inner channels are half the output."""
+    mid = cout // 2
+    if operation == "xception":
+        return ShuffleXception(cin, cout, mid, hw, stride=stride)
+    kernel = int(operation.removeprefix("shuffle_"))
+    return ShuffleV2(cin, cout, mid, hw, kernel=kernel, stride=stride)
+
+
+@register_space("spos_shufflenet_v2")
+def spos_shufflenet_v2(
+    classes: int = 1000, resolution: int = 224, channels: int = 3, dropout: float = 0.1
+) -> SearchSpace:
+    """Return the block-choice space of Single Path One-Shot, 4^20 architectures."""
+    builder = SpaceBuilder("spos_shufflenet_v2")
+    builder.slot(
+        "stem", block=lambda: Conv(channels, STEM, resolution, kernel=3, stride=2, act="relu")
+    )
+    cin, hw, layer = STEM, conv_hw(resolution, 2), 0
+    for cout, repeats in STAGES:
+        for repeat in range(repeats):
+            stride = 2 if repeat == 0 else 1
+            layer += 1
+            operation = builder.choice(f"operation_{layer}", OPERATIONS)
+            builder.slot(
+                f"layer{layer}",
+                reads=(operation,),
+                block=partial(_block, cin, cout, hw, stride),
+                separate_weights=("kernel",),
+            )
+            cin, hw = cout, conv_hw(hw, stride)
+    builder.slot("final", block=partial(Conv, cin, LAST, hw, act="relu"))
+    builder.slot("head", block=partial(Head, LAST, classes, hw, bias=False, dropout=dropout))
+    return builder.build()

@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of published tables and images that lies beside a developer's checkout."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the reference data folder ../shared/data is not beside this checkout")
+    return SHARED_DATA
