@@ -1,0 +1,107 @@
+"""``nas cost``: the price of one architecture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from nas.cli.arguments import add_json, add_space, chosen_space
+from nas.cli.tables import columns, print_json, quantity
+from predictors import CostTable, Macs, Params, PeakMemory, compile_cost
+from search_spaces import SearchSpace, get_space, read_architecture
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    add_space(parser)
+    parser.add_argument(
+        "--architecture",
+        metavar="FILE.json",
+        required=True,
+        type=Path,
+        help="a JSON object choice -> option, or an exported architecture.json",
+    )
+    parser.add_argument(
+        "--lut", metavar="TABLE", action="append", default=[], type=Path, help="a latency table"
+    )
+    parser.add_argument("--blocks", action="store_true", help="print the price of every block")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command."""
+    architecture = read_architecture(arguments.architecture)
+    space = _space(arguments)
+    space.encode(architecture)
+    costs = [compile_cost(space, model) for model in (Macs(), Params(), PeakMemory())]
+    costs += [_table_cost(space, path) for path in arguments.lut]
+    if arguments.json:
+        _print_json(space, costs, architecture, blocks=arguments.blocks)
+        return
+    print(f"{space.name} {space.id_of(architecture)} at {space.resolution_of(architecture)} px")
+    rows = [
+        (cost.metric, quantity(cost.metric, cost.of(architecture)), str(cost.provenance))
+        for cost in costs
+    ]
+    width = max(len(row[1]) for row in rows)
+    for metric, value, source in rows:
+        print(f"  {metric:18} {value:>{width}}   {source}")
+    if arguments.blocks:
+        print()
+        print(_block_table(space, costs, architecture))
+
+
+def _space(arguments: argparse.Namespace) -> SearchSpace:
+    """Return the named space, or the one an exported architecture file names."""
+    if not arguments.space:
+        value = json.loads(arguments.architecture.read_text(encoding="utf-8"))
+        origin = value.get("space") if isinstance(value, dict) else None
+        if isinstance(origin, dict) and "name" in origin:
+            return get_space(origin["name"], **origin.get("options", {}))
+    return chosen_space(arguments)
+
+
+def _table_cost(space: SearchSpace, path: Path) -> CostTable:
+    """Return a latency table compiled for a space.
+
+    Raises:
+        TableError: It is damaged or was built for other blocks.
+    """
+    from predictors.latency import load_table
+
+    table = load_table(path)
+    table.check(space)
+    return compile_cost(space, table.cost_model())
+
+
+def _print_json(
+    space: SearchSpace, costs: list[CostTable], architecture: Any, *, blocks: bool
+) -> None:
+    result: dict[str, Any] = {"space": space.name, "id": space.id_of(architecture)}
+    for cost in costs:
+        value = cost.of(architecture)
+        result[cost.metric] = int(value) if value.is_integer() else value
+    result["provenance"] = {cost.metric: cost.provenance.to_json() for cost in costs}
+    if blocks:
+        result["blocks"] = {cost.metric: cost.breakdown(architecture) for cost in costs}
+    print_json(result)
+
+
+def _block_table(space: SearchSpace, costs: list[CostTable], architecture: Any) -> str:
+    prices = [cost.breakdown(architecture) for cost in costs]
+    rows = [
+        (
+            name,
+            *(
+                quantity(cost.metric, price[name])
+                for cost, price in zip(costs, prices, strict=True)
+            ),
+        )
+        for name, block in space.blocks(architecture).items()
+        if block is not None
+    ]
+    return columns(("block", *(cost.metric for cost in costs)), rows)

@@ -1,0 +1,85 @@
+"""Parses the command line, runs one command and turns every known error into one message.
+
+Exit codes: 0 done, 2 bad input, 3 infeasible, 4 interrupted and resumable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from nas import __version__
+from nas.errors import InterruptedRunError, NasError, nearest
+
+__all__ = ["main"]
+
+_COMMANDS = {
+    "quickstart": "the whole chain on scikit-learn's digits, in about three minutes",
+    "run": "train, build the latency table, search, export and report, as a config says",
+    "spaces": "list the search spaces, or show one",
+    "train": "train a supernet",
+    "lut": "build or show a latency table of this machine",
+    "search": "search a trained supernet under limits",
+    "export": "write the best subnets of a run as safetensors, ONNX and torch.export files",
+    "report": "write the HTML report of a run and print its table",
+    "cost": "price one architecture",
+    "doctor": "say what is installed here and how well this machine measures",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors name the nearest valid word."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise NasError(f"{message}. See `{self.prog} --help`.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except NasError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: everything finished so far is on disk.", file=sys.stderr)
+        return InterruptedRunError.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        print(f"error: {error.strerror}: {error.filename or ''}", file=sys.stderr)
+        return NasError.exit_code
+
+
+def _dispatch(arguments: list[str]) -> int:
+    """Find the command, let its module define the options, and run it."""
+    width = max(map(len, _COMMANDS))
+    listing = "\n".join(f"  {name:{width}}  {text}" for name, text in _COMMANDS.items())
+    top = _Parser(
+        prog="nas",
+        description="Train one supernet, measure your device, search under limits, export.",
+        epilog=f"commands:\n{listing}\n\n`nas COMMAND --help` shows the options of one.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"nas {__version__}")
+    top.add_argument("command", metavar="COMMAND", help="one of the commands below")
+    if not arguments:
+        top.print_help()
+        return NasError.exit_code
+    chosen = top.parse_args(arguments[:1])
+    if chosen.command not in _COMMANDS:
+        raise NasError(
+            f"There is no command {chosen.command!r}. {nearest(chosen.command, _COMMANDS)}"
+        )
+    module = importlib.import_module(f"nas.cli.{chosen.command}")
+    parser = _Parser(prog=f"nas {chosen.command}", description=_COMMANDS[chosen.command])
+    module.configure(parser)
+    return int(module.run(parser.parse_args(arguments[1:])) or 0)

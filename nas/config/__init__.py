@@ -1,0 +1,29 @@
+"""Configuration: TOML files read into frozen, typed sections, with all errors told at once."""
+
+from nas.config.limits import Limit, parse_limit
+from nas.config.loading import changed_keys, load_config, parse_config, parse_value
+from nas.config.models import (
+    Config,
+    EvaluateConfig,
+    ExportConfig,
+    LatencyConfig,
+    SearchConfig,
+    SpaceConfig,
+    TrainConfig,
+)
+
+__all__ = [
+    "Config",
+    "EvaluateConfig",
+    "ExportConfig",
+    "LatencyConfig",
+    "Limit",
+    "SearchConfig",
+    "SpaceConfig",
+    "TrainConfig",
+    "changed_keys",
+    "load_config",
+    "parse_config",
+    "parse_limit",
+    "parse_value",
+]

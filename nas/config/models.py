@@ -1,0 +1,239 @@
+"""The sections of a configuration file: frozen, typed, and every unknown key refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from nas.config.limits import Limit, parse_limit
+from nas.data.config import AugmentConfig, DataConfig
+from nas.errors import ConfigError
+
+__all__ = [
+    "Config",
+    "EvaluateConfig",
+    "ExportConfig",
+    "LatencyConfig",
+    "SearchConfig",
+    "SpaceConfig",
+    "TrainConfig",
+]
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """What all sections share. Types are strict: ``"3"`` is no integer, and true is none."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+
+def _refuse(problems: dict[str, str]) -> None:
+    """Raise one pydantic error that carries a sentence for each of several keys."""
+    if problems:
+        text = "; ".join(f"{key}: {problem}" for key, problem in problems.items())
+        # No template fields: the text may hold braces.
+        raise PydanticCustomError("problems", "{text}", {"text": text, "problems": problems})
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise ValueError("must be auto, cpu, mps, cuda, or one of several GPUs as cuda:0")
+    return name
+
+
+class SpaceConfig(Section):
+    """Which search space, and the arguments of its factory."""
+
+    name: str
+    """Name of a registered search space."""
+    options: dict[str, Any] = {}
+    """Arguments of the space's factory, for example classes and width."""
+
+
+class TrainConfig(Section):
+    """How the supernet is trained."""
+
+    strategy: Literal["single_path", "sandwich"] = "single_path"
+    """One uniformly drawn path a step (SPOS), or largest, smallest and random subnets."""
+    random_subnets: Annotated[int, Field(ge=0)] = 2
+    """Random subnets in each sandwich step, beside the largest and the smallest."""
+    epochs: Count
+    """Passes over the training images."""
+    batch_size: Count
+    """Images in a step."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """The optimizer."""
+    learning_rate: Positive
+    """The highest learning rate, reached after the warm-up; a cosine takes it to zero."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Momentum of sgd."""
+    nesterov: bool = True
+    """Whether the momentum of sgd is Nesterov's."""
+    weight_decay: NotNegative = 4e-5
+    """Weight decay."""
+    warmup_epochs: NotNegative = 0.0
+    """Epochs in which the learning rate rises linearly from zero."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Label smoothing."""
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of the exponential moving average of the weights; none keeps no average."""
+    gradient_clip: Positive | None = None
+    """Largest norm of the gradient; none does not clip."""
+    amp: bool = True
+    """Automatic mixed precision; it takes effect on CUDA only."""
+    channels_last: bool = True
+    """Whether images and weights lie in memory with the channels last."""
+    device: Annotated[str, AfterValidator(_device)] = "auto"
+    """Where to train; auto takes CUDA where there is one."""
+    threads: Count | None = None
+    """Threads on the CPU; none leaves torch's own number."""
+    checkpoint_every_s: NotNegative = 60.0
+    """Seconds between two checkpoints; 0 writes one after every step."""
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainConfig:
+        problems = {}
+        if self.warmup_epochs > self.epochs:
+            problems["warmup_epochs"] = f"must be at most epochs = {self.epochs}"
+        if self.optimizer == "sgd" and self.nesterov and self.momentum == 0:
+            problems["nesterov"] = "needs a momentum above 0; set it to false"
+        _refuse(problems)
+        return self
+
+
+class LatencyConfig(Section):
+    """Where the latency table comes from: a file, or a measurement of this machine."""
+
+    table: str | None = None
+    """Path of an existing latency table; none builds one on this machine."""
+    runtime: str = "onnxruntime"
+    """The runtime that blocks are measured in."""
+    threads: Count = 1
+    """Threads of the runtime."""
+    batch_size: Count = 1
+    """Images in one call."""
+    rounds: Count | None = None
+    """Rounds of measurement over all blocks; none lets the profiler decide."""
+    calibration_nets: Annotated[int, Field(ge=0)] = 10
+    """Whole subnets measured to correct and to validate the table."""
+    max_seconds: Positive | None = None
+    """Longest time that building the table may take."""
+
+
+class EvaluateConfig(Section):
+    """How a subnet with inherited weights is scored."""
+
+    calibration_images: Count = 2000
+    """Training images that the batch-norm statistics are computed from."""
+    calibration_seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the choice of these images."""
+    batch_size: Count = 250
+    """Images in a batch."""
+
+
+class SearchConfig(Section):
+    """How subnets are searched."""
+
+    searcher: Literal["evolution", "random"] = "evolution"
+    """Constrained evolution, or random search."""
+    population: Count = 50
+    """Architectures in a generation."""
+    evaluations: Count = 300
+    """Architectures to evaluate in all."""
+    parents: Count = 10
+    """Best architectures that the next generation descends from."""
+    mutation_probability: Share = 0.1
+    """Probability with which a mutation redraws each choice."""
+    mutation_share: Share = 0.5
+    """Share of a generation that comes from mutation; crossover makes the rest."""
+    objective: str = "accuracy"
+    """The metric to maximise."""
+    limits: dict[str, int | float | str] = {}
+    """Upper limits by metric: 2.5, "60M", "2.5 ms", or "60%" of the largest subnet's."""
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _check_limits(cls, limits: Any) -> Any:
+        problems = {}
+        for metric, text in limits.items() if isinstance(limits, dict) else ():
+            try:
+                parse_limit(metric, text)
+            except ConfigError as error:
+                problems[metric] = str(error).partition(": ")[2]
+        _refuse(problems)
+        return limits
+
+    @model_validator(mode="after")
+    def _check(self) -> SearchConfig:
+        if self.searcher == "evolution" and self.parents > self.population:
+            _refuse({"parents": f"must be at most population = {self.population}"})
+        return self
+
+    def parsed_limits(self) -> tuple[Limit, ...]:
+        """Return the limits in the order in which they were written."""
+        return tuple(parse_limit(metric, text) for metric, text in self.limits.items())
+
+
+class ExportConfig(Section):
+    """What is exported after the search."""
+
+    top: Count = 3
+    """How many of the best subnets."""
+    formats: Annotated[
+        tuple[Literal["safetensors", "onnx", "pt2"], ...], Field(strict=False, min_length=1)
+    ] = ("safetensors",)
+    """File formats; onnx needs the extra `export`."""
+
+
+class Config(Section):
+    """One experiment: everything that a run depends on."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """The one seed that every random stream descends from."""
+    space: SpaceConfig
+    """Which search space."""
+    data: DataConfig
+    """Which images."""
+    augment: AugmentConfig = AugmentConfig()
+    """How training images are varied."""
+    train: TrainConfig
+    """How the supernet is trained."""
+    latency: LatencyConfig | None = None
+    """Where the latency table comes from; none measures and limits no latency."""
+    evaluate: EvaluateConfig = EvaluateConfig()
+    """How a subnet is scored."""
+    search: SearchConfig = SearchConfig()
+    """How subnets are searched."""
+    export: ExportConfig = ExportConfig()
+    """What is exported."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        if self.latency is None and "latency_ms" in self.search.limits:
+            _refuse({"search.limits.latency_ms": "a latency limit needs a [latency] section"})
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the resolved configuration, every default spelt out, as a JSON object."""
+        return self.model_dump(mode="json")
+
+    @property
+    def config_hash(self) -> str:
+        """16 hex digits that differ when any resolved value differs."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,51 @@
+"""Images: read, split, batched and augmented. This module is the only door.
+
+Names that need torch are imported when first used, so that reading a configuration stays fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nas.data.config import AugmentConfig, DataConfig
+
+if TYPE_CHECKING:
+    from nas.data.batching import batches, calibration_subset, epoch_order
+    from nas.data.image_set import DataSplits, ImageSet
+    from nas.data.load import load_data
+    from nas.data.transforms import augment, normalise, resize
+
+__all__ = [
+    "AugmentConfig",
+    "DataConfig",
+    "DataSplits",
+    "ImageSet",
+    "augment",
+    "batches",
+    "calibration_subset",
+    "epoch_order",
+    "load_data",
+    "normalise",
+    "resize",
+]
+
+_HOME = {
+    "DataSplits": "image_set",
+    "ImageSet": "image_set",
+    "augment": "transforms",
+    "batches": "batching",
+    "calibration_subset": "batching",
+    "epoch_order": "batching",
+    "load_data": "load",
+    "normalise": "transforms",
+    "resize": "transforms",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,69 @@
+"""What a user says about the images: where they are, how they are split, how they are augmented.
+
+Needs no torch, so that a configuration file is checked in a moment.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["AugmentConfig", "DataConfig"]
+
+_STRICT = ConfigDict(
+    frozen=True,
+    extra="forbid",
+    strict=True,
+    allow_inf_nan=False,
+    use_attribute_docstrings=True,
+)
+
+
+class DataConfig(BaseModel):
+    """The image set of a run and its split."""
+
+    model_config = _STRICT
+
+    format: Literal["digits", "idx", "npz", "folder"]
+    """digits (8x8, bundled with scikit-learn), idx (MNIST and its relatives), npz, or folder."""
+    path: str | None = Field(default=None, min_length=1)
+    """The folder or file; every format but digits needs it."""
+    validation: int = Field(ge=1)
+    """Images held out of the training split to guide the search."""
+    train_limit: int | None = Field(default=None, ge=1)
+    """At most so many training images, in the proportions of the classes; none keeps all."""
+    test_fraction: float = Field(default=0.2, gt=0.0, lt=1.0)
+    """Share of the images held out as test split where the source has none."""
+    image_size: int | None = Field(default=None, ge=1, le=4096)
+    """Height and width in pixels to resize and centre-crop to; none keeps them as stored."""
+    channels: Literal[1, 3] | None = None
+    """1 makes colour images grey, 3 repeats grey ones; none keeps them as stored."""
+    cache: bool = True
+    """Whether decoded images are kept below the user's cache folder for the next run."""
+
+    @model_validator(mode="after")
+    def _path_belongs_to_format(self) -> Self:
+        if self.format == "digits" and self.path is not None:
+            raise ValueError(
+                f"`path` is {self.path!r}, but the digits are bundled with scikit-learn; "
+                "leave `path` out, or choose the format idx, npz or folder"
+            )
+        if self.format != "digits" and self.path is None:
+            raise ValueError(
+                f"`path` is missing; the format {self.format!r} needs the file or folder of images"
+            )
+        return self
+
+
+class AugmentConfig(BaseModel):
+    """Random changes to training images; the defaults change nothing."""
+
+    model_config = _STRICT
+
+    crop_padding: int = Field(default=0, ge=0)
+    """Pixels of zero padding around the image before a random crop of its size."""
+    flip: bool = False
+    """Whether half of the images are mirrored left to right."""
+    cutout: int = Field(default=0, ge=0)
+    """Side in pixels of a square of zeros around a random centre (arXiv:1708.04552)."""

@@ -1,0 +1,150 @@
+"""From the data section of a configuration to three disjoint splits in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nas.data.config import DataConfig
+from nas.data.decode import fit_images
+from nas.data.formats import read_digits, read_folder, read_idx
+from nas.data.image_set import DataSplits, ImageSet, channel_statistics
+from nas.data.npz import read_npz
+from nas.data.raw import Progress, RawData
+from nas.data.split import stratified_choice
+from nas.errors import DataError
+from nas.rng import stream
+
+__all__ = ["load_data"]
+
+_Indices = NDArray[np.int64]
+
+
+def load_data(
+    config: DataConfig, *, seed: int, base: Path = Path(), progress: Progress | None = None
+) -> DataSplits:
+    """Read the images and divide them into training, validation and test split.
+
+    A stored test split is kept as it is; without one, a stored validation split takes its place,
+    else `test_fraction` of the images is held out. A stored validation split beside a test split
+    joins the training images. Then `validation` images are held out of the training images.
+    All choices are stratified and depend on the seed alone.
+
+    Args:
+        config: The data section.
+        seed: Of the run.
+        base: What a relative path is relative to: the folder of the configuration file.
+        progress: Called with (done, total) while images are decoded.
+
+    Raises:
+        DataError: The source is missing, damaged or cannot be divided as asked.
+        MissingExtraError: The digits are asked for without scikit-learn.
+    """
+    raw, names = _named(_read(config, base, progress))
+    images = _shaped(raw.images, config)
+
+    def image_set(indices: _Indices) -> ImageSet:
+        chosen = torch.from_numpy(np.ascontiguousarray(images[indices]))
+        return ImageSet(chosen, torch.from_numpy(raw.labels[indices]), names)
+
+    train, validation, test = map(image_set, _divide(raw, names, config, seed))
+    mean, std = channel_statistics(train.images)
+    source = config.format if config.path is None else f"{config.format}: {Path(config.path).name}"
+    return DataSplits(train, validation, test, mean=mean, std=std, source=source)
+
+
+def _divide(
+    raw: RawData, names: tuple[str, ...], config: DataConfig, seed: int
+) -> tuple[_Indices, _Indices, _Indices]:
+    """Return the images of training, validation and test split."""
+
+    def take(count: int, of: _Indices, stream_name: str, setting: str) -> _Indices:
+        rng = stream(seed, stream_name)
+        labels = raw.labels[of]
+        return of[stratified_choice(labels, count, rng=rng, class_names=names, purpose=setting)]
+
+    train, test = np.flatnonzero(~raw.test), np.flatnonzero(raw.test)
+    if test.size == 0:
+        count = max(1, round(config.test_fraction * len(train)))
+        test = take(count, train, "test-split", f"`test_fraction = {config.test_fraction}`")
+        train = np.setdiff1d(train, test)
+    setting = f"`validation = {config.validation}`"
+    validation = take(config.validation, train, "validation-split", setting)
+    train = np.setdiff1d(train, validation)
+    if config.train_limit is not None and config.train_limit < len(train):
+        setting = f"`train_limit = {config.train_limit}`"
+        surplus = take(len(train) - config.train_limit, train, "train-limit", setting)
+        train = np.setdiff1d(train, surplus)
+    return train, validation, test
+
+
+def _read(config: DataConfig, base: Path, progress: Progress | None) -> RawData:
+    if config.path is None:
+        return read_digits()
+    try:
+        path = base / Path(config.path).expanduser()
+    except RuntimeError as error:
+        raise DataError(
+            f"The data path {config.path!r} starts with a home folder that is not known. "
+            "Allowed are `~/` and paths without `~`. Write the path in full."
+        ) from error
+    try:
+        if config.format == "idx":
+            return read_idx(path)
+        reader = read_npz if config.format == "npz" else read_folder
+        return reader(path, config, progress)
+    except (OSError, MemoryError) as error:
+        raise DataError(
+            f"The images at {str(path)[:500]!r} cannot be read: {error or 'not enough memory'}. "
+            "They must be readable and fit in memory as uint8. Correct `path` or the access "
+            "rights, or set a smaller `image_size`."
+        ) from error
+
+
+def _named(raw: RawData) -> tuple[RawData, tuple[str, ...]]:
+    """Number the labels as the class names are; without names, number those that occur."""
+    values = np.unique(raw.labels)
+    names = raw.class_names
+    if names is None:
+        names = tuple(str(value) for value in values)
+        raw = replace(raw, labels=np.searchsorted(values, raw.labels))
+    elif values[-1] >= len(names):
+        raise DataError(
+            f"A label is {values[-1]}, but there are {len(names)} class names, so labels from 0 "
+            f"to {len(names) - 1} are allowed. Correct the labels or the names."
+        )
+    if len(values) < 2:
+        raise DataError(
+            f"All images are of class {names[raw.labels[0]]!r}. At least two classes are needed. "
+            "Check the labels."
+        )
+    unseen = np.setdiff1d(raw.labels[raw.test], raw.labels[~raw.test])
+    if unseen.size:
+        raise DataError(
+            f"The test split holds images of class {names[unseen[0]]!r}, but no training image "
+            "is of it. Each class needs training images. Add some, or remove the class."
+        )
+    return raw, names
+
+
+def _shaped(images: NDArray[np.uint8], config: DataConfig) -> NDArray[np.uint8]:
+    """Bring images to the size and the number of channels that are asked for."""
+    if config.image_size is not None:
+        images = fit_images(images, config.image_size)
+    if config.channels == 3 and images.shape[1] == 1:
+        return images.repeat(3, axis=1)
+    if config.channels == 1 and images.shape[1] == 3:
+        parts = np.array_split(images, len(images) // 4096 + 1)  # 4 bytes a value while computing
+        return np.concatenate([_luma(part) for part in parts])
+    return images
+
+
+def _luma(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return grey levels [n, 1, h, w] of colour images (ITU-R BT.601, rounded as Pillow does)."""
+    weights = np.array([19595, 38470, 7471], dtype=np.uint32)
+    grey = np.tensordot(images.astype(np.uint32), weights, axes=([1], [0])) + 0x8000 >> 16
+    return grey[:, None].astype(np.uint8)

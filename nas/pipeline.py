@@ -1,0 +1,211 @@
+"""The stages of a run, each a function of the run folder: what is done is not done again.
+
+Order of a whole run: latency table, check of the limits, training, search, export, report. The
+limits are checked before the long work, so that the impossible is said at once.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from nas.archive import Archive
+from nas.config import Config
+from nas.errors import ConfigError, RunError, nearest
+from nas.runs import RunFolder
+from nas.search import Evolution, Problem, RandomSearch, Searcher, UpperLimit, search
+from predictors import CostTable, Macs, Params, PeakMemory, compile_cost
+from predictors.latency import LatencyTable, LutOptions, build_table, load_table
+from search_spaces import SearchSpace, get_space
+from search_spaces.progress import Progress
+
+if TYPE_CHECKING:
+    from nas.data import DataSplits
+    from search_spaces.supernet import Supernet
+
+__all__ = [
+    "Bars",
+    "build_problem",
+    "latency_stage",
+    "load_splits",
+    "search_stage",
+    "space_of",
+    "train_stage",
+]
+
+Bars: TypeAlias = Callable[[str], AbstractContextManager[Progress]]
+"""Opens a progress report under a title."""
+
+
+def space_of(config: Config) -> SearchSpace:
+    """Return the space that a configuration names."""
+    return get_space(config.space.name, **config.space.options)
+
+
+def load_splits(config: Config, space: SearchSpace, bars: Bars) -> DataSplits:
+    """Load the images of a configuration.
+
+    Raises:
+        DataError: The data are missing or damaged.
+        ConfigError: The space was built for other classes or channels than the data have.
+    """
+    from nas.data import load_data
+
+    with bars("images") as progress:
+        splits = load_data(config.data, seed=config.seed, progress=progress)
+    largest = compile_cost(space, Macs()).maximum().architecture
+    blocks = [block for block in space.blocks(largest).values() if block is not None]
+    classes, channels = blocks[-1].out_shape[0], blocks[0].in_shape[0]
+    found = {"classes": len(splits.train.class_names), "channels": splits.train.shape[0]}
+    for option, expected in (("classes", classes), ("channels", channels)):
+        if found[option] != expected:
+            raise ConfigError(
+                f"The images have {found[option]} {option}, the space {space.name!r} was built "
+                f"for {expected}. Set space.options.{option} = {found[option]}."
+            )
+    return splits
+
+
+def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> LatencyTable | None:
+    """Return the run's latency table: the configured one, or one built on this machine.
+
+    Returns:
+        None when the configuration has no ``[latency]`` section.
+
+    Raises:
+        TableError: The configured table does not cover the space, or is damaged.
+    """
+    config = run.config.latency
+    if config is None:
+        return None
+    path = run.path / "latency.lut.json"
+    if config.table is not None and not path.exists():
+        load_table(Path(config.table)).check(space)
+        shutil.copyfile(config.table, path)
+    if config.table is not None:
+        table = load_table(path)
+        table.check(space)
+        return table
+    options = LutOptions(
+        runtime=config.runtime, threads=config.threads, batch_size=config.batch_size
+    )
+    run.mark("latency", "running")
+    with bars("latency table") as progress:
+        table = build_table(space, options, path, progress=progress)
+    run.mark("latency", "done")
+    return table
+
+
+def compiled_costs(space: SearchSpace, table: LatencyTable | None) -> dict[str, CostTable]:
+    """Return every cost a limit may name, compiled for the space."""
+    costs = {m.metric: compile_cost(space, m) for m in (Macs(), Params(), PeakMemory())}
+    if table is not None:
+        costs["latency_ms"] = compile_cost(space, table.cost_model())
+    return costs
+
+
+def build_problem(config: Config, space: SearchSpace, table: LatencyTable | None) -> Problem:
+    """Return the search problem of a configuration, with shares resolved.
+
+    A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs.
+
+    Raises:
+        ConfigError: A limit names no cost.
+    """
+    costs = compiled_costs(space, table)
+    largest = costs["macs"].maximum().architecture
+    limits = []
+    for limit in config.search.parsed_limits():
+        if limit.metric not in costs:
+            raise ConfigError(
+                f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, costs)}"
+            )
+        value = limit.resolve(costs[limit.metric].of(largest))
+        said = str(config.search.limits[limit.metric])
+        limits.append(UpperLimit(limit.metric, value, said))
+    return Problem(space, costs=costs, limits=tuple(limits))
+
+
+def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Bars) -> None:
+    """Train the supernet, or go on where training stopped."""
+    from nas.training import train
+    from search_spaces.supernet import Supernet
+
+    config = run.config
+    run.mark("train", "running")
+    supernet = Supernet(space, seed=config.seed)
+    with bars("training") as progress:
+        train(
+            supernet,
+            splits,
+            config.train,
+            seed=config.seed,
+            augment=config.augment,
+            run=run,
+            progress=progress,
+        )
+    run.mark("train", "done")
+
+
+def trained_supernet(run: RunFolder, space: SearchSpace) -> Supernet:
+    """Return the trained supernet of a run.
+
+    Raises:
+        RunError: Training has not ended.
+    """
+    from nas.training import load_supernet
+
+    if run.stages().get("train") != "done":
+        raise RunError(
+            f"The supernet of {run.path} is not trained. Run `nas train --resume {run.path}` first."
+        )
+    return load_supernet(run, space)
+
+
+def open_archive(run: RunFolder, space: SearchSpace) -> Archive:
+    """Open the archive of a run for writing."""
+    return Archive.open(
+        run.archive_path,
+        space_name=space.name,
+        space_options=space.options,
+        fingerprint=space.fingerprint,
+    )
+
+
+def _searcher(config: Config) -> Searcher:
+    options = config.search
+    searchers: Mapping[str, Callable[[], Searcher]] = {
+        "random": RandomSearch,
+        "evolution": lambda: Evolution(
+            population=options.population,
+            parents=options.parents,
+            mutation_probability=options.mutation_probability,
+            mutation_share=options.mutation_share,
+        ),
+    }
+    return searchers[options.searcher]()
+
+
+def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bars) -> None:
+    """Search the trained supernet, or go on where the search stopped."""
+    from nas.evaluation import SubnetEvaluator
+
+    config = run.config
+    supernet = trained_supernet(run, problem.space)
+    evaluate = SubnetEvaluator(supernet, splits, config.evaluate, device=config.train.device)
+    run.mark("search", "running")
+    with open_archive(run, problem.space) as archive, bars("search") as progress:
+        search(
+            problem,
+            _searcher(config),
+            evaluate,
+            archive,
+            evaluations=config.search.evaluations,
+            batch=config.search.population,
+            seed=config.seed,
+            progress=progress,
+        )
+    run.mark("search", "done")

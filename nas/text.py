@@ -1,0 +1,75 @@
+"""Numbers and tables as people read them: titles, units and aligned columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["columns", "quantity", "title"]
+
+_TITLES = {
+    "accuracy": "Validation accuracy",
+    "test_accuracy": "Test accuracy",
+    "exported_accuracy": "Accuracy of the exported file",
+    "macs": "MACs",
+    "params": "Parameters",
+    "peak_memory_bytes": "Peak activation memory",
+    "latency_ms": "Predicted latency",
+    "latency_ms_measured": "Measured latency",
+}
+_COUNTS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
+
+
+def title(metric: str) -> str:
+    """Return what a person calls a metric, without its unit.
+
+    Args:
+        metric: Its name, for example ``peak_memory_bytes``.
+    """
+    if metric in _TITLES:
+        return _TITLES[metric]
+    for prefix in ("exported_accuracy_", "difference_"):
+        if metric.startswith(prefix):
+            what = metric.removeprefix(prefix)
+            accuracy = prefix.startswith("exported")
+            return f"Accuracy, {what} file" if accuracy else f"Largest difference, {what} file"
+    for unit in ("_ms", "_s", "_bytes"):
+        metric = metric.removesuffix(unit)
+    return metric.replace("_", " ").capitalize()
+
+
+def quantity(metric: str, value: float) -> str:
+    """Return a value with the unit that its metric's name states.
+
+    Args:
+        metric: Its name; the ending says the unit.
+        value: In that unit.
+    """
+    if metric.endswith(("_ms", "_ms_measured")):
+        return f"{value:.3g} ms" if value < 10 else f"{value:.1f} ms"
+    if metric.endswith("_bytes"):
+        return f"{value / 1024:,.1f} KiB" if value < 1 << 20 else f"{value / 2**20:,.2f} MiB"
+    if "accuracy" in metric:
+        return f"{value:.2%}"
+    if metric in ("macs", "params"):
+        for unit, factor in _COUNTS:
+            if value >= factor:
+                return f"{value / factor:.2f} {unit}"
+    return f"{value:.3g}" if metric.startswith("difference") else f"{value:.6g}"
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return an aligned table; the first column is left-aligned, the others right-aligned.
+
+    Args:
+        header: One title for each column.
+        rows: As many cells in each.
+    """
+    table = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
+    lines = []
+    for row in table:
+        first = row[0].ljust(widths[0])
+        rest = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join([first, *rest]).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
