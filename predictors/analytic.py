@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from predictors.provenance import ANALYTIC, Provenance
-from search_spaces.blocks import INPUT, BlockSpec, Layer, layers_of
+from search_spaces.blocks import INPUT, BlockSpec, layers_of
 
 __all__ = ["Macs", "Params", "PeakMemory"]
 
@@ -64,17 +63,21 @@ class PeakMemory:
 
     def __call__(self, block: BlockSpec) -> float:
         """Return the peak of one block in bytes."""
-        return float(_peak_elements(layers_of(block)) * self.bytes_per_element)
+        return float(_peak_elements(block) * self.bytes_per_element)
 
 
 _ALLOCATING = frozenset({"conv2d", "linear", "global_avg_pool", "concat"})
 
 
-def _peak_elements(layers: Sequence[Layer]) -> int:
-    """Return the largest number of live activation elements while a block runs."""
-    buffer = {INPUT: INPUT}
-    size = {INPUT: math.prod(layers[0].in_shape)}
-    last_use: dict[int, int] = {}
+def _peak_elements(block: BlockSpec) -> int:
+    """Return the largest number of live activation elements while a block runs.
+
+    A layer's buffer is named by the position that allocates it; inputs have negative ones.
+    """
+    layers = layers_of(block)
+    size = {INPUT - i: math.prod(shape) for i, shape in enumerate(block.in_shapes)}
+    buffer = {position: position for position in size}
+    last_use = dict.fromkeys(size, INPUT)
     for position, layer in enumerate(layers):
         if layer.op in _ALLOCATING:
             buffer[position] = position
@@ -83,8 +86,9 @@ def _peak_elements(layers: Sequence[Layer]) -> int:
             buffer[position] = buffer[layer.inputs[0]]
         for source in layer.inputs:
             last_use[buffer[source]] = position
-    last_use[buffer[len(layers) - 1]] = len(layers)
-    peak = 0
+    peak = sum(size[position] for position in size if position < 0)
+    if layers:
+        last_use[buffer[len(layers) - 1]] = len(layers)
     for position, layer in enumerate(layers):
         if layer.op in _ALLOCATING:
             live = {b for b, end in last_use.items() if b < position <= end} | {position}

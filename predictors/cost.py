@@ -8,6 +8,7 @@ maximum over the space by variable elimination, and can be broken down by block.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +17,20 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from predictors.errors import TableError
 from predictors.provenance import Provenance
 from search_spaces import Architecture, Population, SearchSpace
 from search_spaces.blocks import BlockSpec
-from search_spaces.tables import Table, absorb, evaluate, extremum
+from search_spaces.tables import Evaluator, Table, absorb, extremum
 
-__all__ = ["CostModel", "CostTable", "Extreme", "compile_cost", "weighted_minimum"]
+__all__ = [
+    "CostModel",
+    "CostTable",
+    "Extreme",
+    "any_allowed",
+    "compile_cost",
+    "weighted_minimum",
+]
 
 
 class CostModel(Protocol):
@@ -76,11 +85,11 @@ class CostTable:
         self.tables = tuple(tables)
         self._ufunc: np.ufunc = np.add if model.reduce == "sum" else np.maximum
         self._absorbed = absorb(self.tables, self._ufunc)
+        self._evaluator = Evaluator(self._absorbed, reduce=self._ufunc)
 
     def __call__(self, population: Population) -> NDArray[np.float64]:
         """Return the cost of every row, float64 [n], for a population [n, d]."""
-        variables = self.space.variables(population)
-        total = evaluate(self._absorbed, variables, reduce=self._ufunc)
+        total: NDArray[np.float64] = self._evaluator(self.space.variables(population))
         if self.constant:
             total += self.constant
         return total
@@ -90,7 +99,10 @@ class CostTable:
         return float(self(self.space.encode(architecture)[None])[0])
 
     def breakdown(self, architecture: Architecture) -> dict[str, float]:
-        """Return the price of every slot by name; skipped slots cost zero."""
+        """Return the price of every slot by name; skipped slots cost zero.
+
+        The constant of the cost belongs to no slot and is left out.
+        """
         row = self.space.variables(self.space.encode(architecture)[None])[0]
         return {
             slot.name: float(table.values[tuple(row[list(table.scope)])])
@@ -113,6 +125,19 @@ class CostTable:
     def _maximum(self) -> Extreme:
         return self._extreme("max")
 
+    def within(self, limit: float) -> tuple[Table, ...]:
+        """Return tables of bool that are all true exactly where the cost is at most a limit.
+
+        Raises:
+            TableError: The cost is a sum over slots, which no single slot decides.
+        """
+        if self.reduce != "max":
+            raise TableError(
+                f"A limit on {self.metric} cannot be checked slot by slot: it is a sum. "
+                "Use weighted_minimum with its weight above zero."
+            )
+        return tuple(Table(t.scope, t.values <= limit - self.constant) for t in self._absorbed)
+
     def _extreme(self, sense: Literal["min", "max"]) -> Extreme:
         return _solve(self.space, self._absorbed, sense, self._ufunc, self.constant)
 
@@ -123,20 +148,42 @@ def _solve(
     sense: Literal["min", "max"],
     ufunc: np.ufunc,
     constant: float,
+    allowed: Sequence[Table] = (),
 ) -> Extreme:
     """Find an exact extreme and the canonical architecture that has it."""
     steps, sizes = space.fold_steps
-    value, assignment = extremum(tables, sizes, sense=sense, reduce=ufunc, allowed=steps)
+    value, assignment = extremum(
+        tables, sizes, sense=sense, reduce=ufunc, allowed=[*steps, *allowed]
+    )
     row = space.canonical(assignment[None, : len(space.choices)])[0]
     return Extreme(value + constant, space.decode(row))
 
 
 def compile_cost(space: SearchSpace, model: CostModel) -> CostTable:
-    """Price every different block of the space once and compile the per-slot tables."""
-    return CostTable(space, model, space.slot_tables(model))
+    """Price every different block of the space once and compile the per-slot tables.
+
+    Raises:
+        TableError: A price, or the model's constant, is infinite or not a number.
+    """
+
+    def price(block: BlockSpec) -> float:
+        value = float(model(block))
+        if not math.isfinite(value):
+            raise TableError(
+                f"The {model.metric} of {block} is {value}; a price is a finite number."
+            )
+        return value
+
+    if not math.isfinite(model.constant):
+        raise TableError(
+            f"The constant of {model.metric} is {model.constant}, not a finite number."
+        )
+    return CostTable(space, model, space.slot_tables(price))
 
 
-def weighted_minimum(costs: Sequence[CostTable], weights: Sequence[float]) -> Extreme:
+def weighted_minimum(
+    costs: Sequence[CostTable], weights: Sequence[float], *, allowed: Sequence[Table] = ()
+) -> Extreme:
     """Return the exact minimum of a weighted sum of additive costs.
 
     With weights over limits this is a Lagrangian bound: if the minimum of
@@ -146,11 +193,32 @@ def weighted_minimum(costs: Sequence[CostTable], weights: Sequence[float]) -> Ex
     Args:
         costs: Additive costs of one space.
         weights: One non-negative number for each.
+        allowed: Tables of bool over the space's variables, for example from
+            `CostTable.within`; only architectures for which all are true count.
+
+    Returns:
+        The minimum; its value is infinite when no architecture is allowed.
+
+    Raises:
+        TableError: A cost is a maximum over slots; pass it as `CostTable.within` a limit.
     """
+    for cost in costs:
+        if cost.reduce != "sum":
+            raise TableError(
+                f"{cost.metric} is a maximum over slots and has no place in a weighted sum. "
+                "Pass it as `allowed`, from CostTable.within."
+            )
     tables = [
         Table(table.scope, weight * table.values)
         for cost, weight in zip(costs, weights, strict=True)
         for table in cost._absorbed
     ]
     constant = sum(w * cost.constant for cost, w in zip(costs, weights, strict=True))
-    return _solve(costs[0].space, absorb(tables), "min", np.add, constant)
+    return _solve(costs[0].space, absorb(tables), "min", np.add, constant, allowed)
+
+
+def any_allowed(space: SearchSpace, allowed: Sequence[Table]) -> Architecture | None:
+    """Return an architecture for which all tables of bool are true, None when there is none."""
+    nothing = Table((), np.zeros(()))
+    found = _solve(space, [nothing], "min", np.add, 0.0, allowed)
+    return found.architecture if found.value == 0.0 else None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
+
+from predictors.errors import TableError
 
 __all__ = ["ANALYTIC", "Provenance"]
 
-Kind = Literal["measured", "table", "predicted", "analytic"]
+Kind: TypeAlias = Literal["measured", "table", "predicted", "analytic"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,7 +38,21 @@ class Provenance:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Provenance:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            TableError: It is no object of these fields, or its kind is unknown.
+        """
+        fields = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(value, Mapping) or not {"kind", "source"} <= set(value) <= set(fields):
+            raise TableError(
+                f"A provenance is an object with the fields {fields}, the first two required; "
+                f"got {value!r:.120}."
+            )
+        if value["kind"] not in get_args(Kind):
+            raise TableError(
+                f"A provenance is one of {list(get_args(Kind))}, got {value['kind']!r}."
+            )
         return cls(**value)
 
     def __str__(self) -> str:

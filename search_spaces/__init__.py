@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from search_spaces.architecture import Architecture, read_architecture
 from search_spaces.builder import SpaceBuilder
-from search_spaces.choices import Choice, Fold, Option
+from search_spaces.choices import Choice, Option
 from search_spaces.errors import InfeasibleError, MissingExtraError, NasError, SpaceError
+from search_spaces.folds import Fold
 from search_spaces.registry import get_space, list_spaces, register_space
 from search_spaces.slots import Slot
 from search_spaces.space import Population, SearchSpace
+
+if TYPE_CHECKING:
+    from search_spaces.supernet import Supernet, build_network
 
 __all__ = [
     "Architecture",
@@ -23,8 +29,19 @@ __all__ = [
     "Slot",
     "SpaceBuilder",
     "SpaceError",
+    "Supernet",
+    "build_network",
     "get_space",
     "list_spaces",
     "read_architecture",
     "register_space",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the torch half only when one of its names is asked for."""
+    if name in ("Supernet", "build_network"):
+        from search_spaces import supernet
+
+        return getattr(supernet, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 
 from search_spaces.blocks import BlockSpec
-from search_spaces.choices import Choice, Fold, Option
+from search_spaces.choices import Choice, Option
 from search_spaces.errors import SpaceError, nearest
+from search_spaces.folds import Fold
 from search_spaces.slots import Slot
 from search_spaces.space import SearchSpace
 
@@ -21,7 +23,9 @@ class SpaceBuilder:
         >>> builder = SpaceBuilder("two_convs")
         >>> width = builder.choice("width", (8, 16))
         >>> builder.slot("stem", reads=(width,), block=lambda w: Conv(3, w, hw=8, kernel=3))
+        'stem'
         >>> builder.slot("head", reads=(width,), block=lambda w: Head(w, 10, hw=8))
+        'head'
         >>> builder.build().size
         2
     """
@@ -29,7 +33,7 @@ class SpaceBuilder:
     def __init__(self, name: str) -> None:
         self._name = name
         self._choices: list[Choice] = []
-        self._folds: list[tuple[str, tuple[str, ...], Fold]] = []
+        self._folds: list[Fold] = []
         self._slots: list[tuple[Slot, tuple[str, ...]]] = []
 
     def choice(self, name: str, options: Sequence[Option]) -> str:
@@ -38,7 +42,7 @@ class SpaceBuilder:
         Raises:
             SpaceError: The name is taken, or the options are empty or repeat.
         """
-        self._refuse_taken(name, [*self._positions()], "choice")
+        self._refuse_taken(name, self._positions(), "choice")
         self._choices.append(Choice(name, tuple(options)))
         return name
 
@@ -51,16 +55,32 @@ class SpaceBuilder:
         initial: Option,
         step: Callable[[Option, Option], Option],
     ) -> str:
-        """Declare a derived variable over many choices; see `Fold`."""
-        self._refuse_taken(name, [*self._positions()], "fold")
+        """Declare a variable derived from many choices and return its name.
+
+        Args:
+            name: Of the fold.
+            reads: Choices declared before, in the order they are folded.
+            states: Values it can have, which slots receive.
+            initial: Where it starts.
+            step: ``step(state, option) -> state``, called for every state and option.
+
+        Raises:
+            SpaceError: The name is taken, a choice is unknown, or a step leaves the states.
+        """
+        self._refuse_taken(name, self._positions(), "fold")
+        reads = _names(f"Fold {name!r}", reads)
         by_name = {choice.name: (i, choice) for i, choice in enumerate(self._choices)}
         for read in reads:
             if read not in by_name:
-                raise SpaceError(f"Fold {name!r} reads {read!r}. {nearest(read, by_name)}")
-        fold = Fold.build(
-            name, reads=[by_name[r] for r in reads], states=states, initial=initial, step=step
+                raise SpaceError(
+                    f"Fold {name!r} reads {read!r}, which is no choice declared before it. "
+                    f"{nearest(read, by_name)}"
+                )
+        self._folds.append(
+            Fold.build(
+                name, reads=[by_name[r] for r in reads], states=states, initial=initial, step=step
+            )
         )
-        self._folds.append((name, tuple(reads), fold))
         return name
 
     def slot(
@@ -78,24 +98,32 @@ class SpaceBuilder:
             name: Of the slot.
             block: Called with one option for each name in ``reads``.
             reads: Choices and folds that the block depends on.
-            inputs: Slots whose outputs it takes; by default the slot declared before it.
+            inputs: Slots whose outputs it takes, ``"input"`` for the network's input; by
+                default the slot declared before it. A block with several inputs may read
+                only some of them, see `graph.layer_graph`.
             separate_weights: Fields of the block that select their own weights.
 
         Raises:
-            SpaceError: The name is taken, or an input is not declared before.
+            SpaceError: The name is taken or empty, a choice is read twice, or an input is not
+                declared before.
         """
         declared = [slot.name for slot, _ in self._slots]
         self._refuse_taken(name, [*declared, "input"], "slot")
+        reads = _names(f"Slot {name!r}", reads)
+        if len(set(reads)) != len(reads):
+            raise SpaceError(f"Slot {name!r} reads a choice twice: {list(reads)}.")
         if inputs is None:
             inputs = declared[-1:]
+        inputs = _names(f"Slot {name!r}", inputs)
         for source in inputs:
-            if source not in declared:
+            if source not in (*declared, "input"):
                 raise SpaceError(
                     f"Slot {name!r} takes its input from {source!r}, which is not declared "
                     f"before it. {nearest(source, declared)}"
                 )
-        slot = Slot(name, (), block, tuple(inputs), tuple(separate_weights))
-        self._slots.append((slot, tuple(reads)))
+        separate_weights = _names(f"Slot {name!r}", separate_weights)
+        slot = Slot(name, (), block, inputs, separate_weights)
+        self._slots.append((slot, reads))
         return name
 
     def build(self) -> SearchSpace:
@@ -114,16 +142,29 @@ class SpaceBuilder:
                         f"space {self._name!r}. {nearest(read, positions)}"
                     )
             scope = tuple(positions[read] for read in reads)
-            slots.append(
-                Slot(slot.name, scope, slot.block, slot.inputs, slot.separate_weights)
-            )
-        folds = [fold for _, _, fold in self._folds]
-        return SearchSpace(self._name, self._choices, folds=folds, slots=slots)
+            slots.append(dataclasses.replace(slot, scope=scope))
+        return SearchSpace(self._name, self._choices, folds=self._folds, slots=slots)
 
     def _positions(self) -> dict[str, int]:
-        names = [choice.name for choice in self._choices] + [name for name, _, _ in self._folds]
+        """Return the variable of every choice and fold; the folds come after all choices."""
+        names = [*(choice.name for choice in self._choices), *(fold.name for fold in self._folds)]
         return {name: position for position, name in enumerate(names)}
 
-    def _refuse_taken(self, name: str, taken: Sequence[str], kind: str) -> None:
+    def _refuse_taken(self, name: str, taken: Iterable[str], kind: str) -> None:
+        if not name:
+            raise SpaceError(f"A {kind} of space {self._name!r} needs a name.")
         if name in taken:
-            raise SpaceError(f"Space {self._name!r} already has the name {name!r}; a {kind} needs its own.")
+            raise SpaceError(
+                f"Space {self._name!r} already has the name {name!r}; a {kind} needs its own."
+            )
+
+
+def _names(owner: str, reads: Sequence[str]) -> tuple[str, ...]:
+    """Return names as a tuple.
+
+    Raises:
+        SpaceError: They are one text, the slip of ``reads=(name)``.
+    """
+    if isinstance(reads, str):
+        raise SpaceError(f"{owner} must read a tuple of names, got {reads!r}; write ({reads!r},).")
+    return tuple(reads)

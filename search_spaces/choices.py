@@ -1,17 +1,16 @@
-"""Choices: the named decisions of a search space, and folds: small-range functions of many."""
+"""Choice: a named decision with ordered options."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from search_spaces.errors import SpaceError
 
-__all__ = ["Choice", "Fold", "Option"]
+__all__ = ["Choice", "Option"]
 
 Option: TypeAlias = int | float | str
 
@@ -24,13 +23,17 @@ class Choice:
 
     Attributes:
         name: Unique within its space, for example ``kernel_3_2``.
-        options: At least one, all different. A population stores the index of an option.
+        options: At least one, all different; numbers of numpy become plain ones. A population
+            stores the index of an option.
     """
 
     name: str
     options: tuple[Option, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise SpaceError(f"A choice needs a name, got {self.name!r}.")
+        object.__setattr__(self, "options", tuple(_plain(self.name, o) for o in self.options))
         if not self.options:
             raise SpaceError(f"Choice {self.name!r} has no options; give it at least one.")
         if len(set(self.options)) != len(self.options):
@@ -54,70 +57,16 @@ class Choice:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """A variable derived from many choices by a small automaton, read by slots like a choice.
+def _plain(name: str, option: object) -> Option:
+    """Return an option as a plain Python value that JSON can hold.
 
-    The state starts at ``initial`` and each choice in ``reads`` moves it on:
-    ``state = steps[i][state, option]``. "Which attention kinds occur among twelve heads" is
-    a fold with sixteen states; a table over the twelve choices themselves would explode.
-
-    Attributes:
-        name: Unique within its space, choices included.
-        reads: Positions of the choices, in the order they are folded.
-        states: What a slot receives for each state.
-        initial: Position of the first state.
-        steps: One int array [states, options] for each choice read.
+    Raises:
+        SpaceError: It is neither a finite number nor a text.
     """
-
-    name: str
-    reads: tuple[int, ...]
-    states: tuple[Option, ...]
-    initial: int
-    steps: tuple[NDArray[np.int16], ...]
-
-    @classmethod
-    def build(
-        cls,
-        name: str,
-        *,
-        reads: Sequence[tuple[int, Choice]],
-        states: Sequence[Option],
-        initial: Option,
-        step: Callable[[Option, Option], Option],
-    ) -> Fold:
-        """Tabulate ``step(state, option) -> state`` over all states and options.
-
-        Raises:
-            SpaceError: A step leaves the declared states.
-        """
-        position = {state: index for index, state in enumerate(states)}
-        if initial not in position:
-            raise SpaceError(f"Fold {name!r} starts at {initial!r}, not one of {list(states)}.")
-        steps = []
-        for _, choice in reads:
-            table = np.empty((len(position), len(choice.options)), dtype=np.int16)
-            for state, row in position.items():
-                for column, option in enumerate(choice.options):
-                    after = step(state, option)
-                    if after not in position:
-                        raise SpaceError(
-                            f"Fold {name!r} moves from {state!r} by {choice.name}={option!r} "
-                            f"to {after!r}, which is not one of its states {list(states)}."
-                        )
-                    table[row, column] = position[after]
-            steps.append(table)
-        return cls(
-            name=name,
-            reads=tuple(index for index, _ in reads),
-            states=tuple(states),
-            initial=position[initial],
-            steps=tuple(steps),
-        )
-
-    def __call__(self, population: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Return the state of every architecture, int16 [n], for a population [n, d]."""
-        state = np.full(len(population), self.initial, dtype=np.int16)
-        for column, table in zip(self.reads, self.steps, strict=True):
-            state = table[state, population[:, column]]
-        return state
+    if isinstance(option, np.generic):
+        option = option.item()
+    if isinstance(option, int | str) or (isinstance(option, float) and math.isfinite(option)):
+        return option
+    raise SpaceError(
+        f"Choice {name!r} has the option {option!r}; an option is a finite number or a text."
+    )

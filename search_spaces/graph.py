@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from search_spaces.blocks import INPUT, BlockSpec, layers_of
+from search_spaces.blocks import INPUT, BlockSpec, inputs_read, layers_of
+from search_spaces.errors import SpaceError
 from search_spaces.slots import Slot
 
 if TYPE_CHECKING:
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["expand_layers", "layer_graph"]
 
 
-def layer_graph(
-    slots: Sequence[Slot], blocks: Mapping[str, BlockSpec | None]
-) -> networkx.DiGraph:
-    """Return the graph of the slots that hold a block; skipped slots pass their input on.
+def layer_graph(slots: Sequence[Slot], blocks: Mapping[str, BlockSpec | None]) -> networkx.DiGraph:
+    """Return the graph of the slots that hold a block; skipped slots pass their first input on.
 
     Nodes are slot names with the attribute ``block``; the network's input is the node
-    ``"input"``. An edge carries ``position``, the place among the consumer's inputs.
+    ``"input"``. An edge carries ``positions``, the places among the consumer's inputs. Only
+    inputs that the block's layers read make edges, so that a slot may name every slot it
+    could read and its block, by a choice, decides which ones it does.
+
+    Raises:
+        SpaceError: A block reads more inputs than its slot names.
     """
     import networkx
 
@@ -33,10 +37,17 @@ def layer_graph(
         if block is None:
             source[slot.name] = inputs[0]
             continue
-        graph.add_node(slot.name, block=block)
-        for position, name in enumerate(inputs):
-            graph.add_edge(name, slot.name, position=position)
         source[slot.name] = slot.name
+        graph.add_node(slot.name, block=block)
+        for position in inputs_read(layers_of(block)) or [0]:
+            if position >= len(inputs):
+                raise SpaceError(
+                    f"The block of slot {slot.name!r} reads input {position}, but the slot "
+                    f"names {len(inputs)}: {list(slot.inputs)}."
+                )
+            before = graph.get_edge_data(inputs[position], slot.name, {"positions": ()})
+            positions = (*before["positions"], position)
+            graph.add_edge(inputs[position], slot.name, positions=positions)
     return graph
 
 
@@ -50,15 +61,16 @@ def expand_layers(graph: networkx.DiGraph) -> networkx.DiGraph:
     for name in networkx.topological_sort(graph):
         if name == "input":
             continue
-        edges = sorted(graph.in_edges(name, data="position"), key=lambda edge: int(edge[2]))
+        source = {
+            INPUT - position: last[before]
+            for before, _, positions in graph.in_edges(name, data="positions")
+            for position in positions
+        }
+        last[name] = source.get(INPUT, "input")
         for position, layer in enumerate(layers_of(graph.nodes[name]["block"])):
             node = (name, position)
             expanded.add_node(node, layer=layer)
-            for source in layer.inputs:
-                if source == INPUT:
-                    for before, _, _ in edges:
-                        expanded.add_edge(last[before], node)
-                else:
-                    expanded.add_edge((name, source), node)
+            for read in layer.inputs:
+                expanded.add_edge(source[read] if read < 0 else (name, read), node)
             last[name] = node
     return expanded

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from search_spaces.arguments import require_positive, require_probability
 from search_spaces.blocks import Conv, Head, MBConv, conv_hw
 from search_spaces.builder import SpaceBuilder
 from search_spaces.registry import register_space
@@ -50,7 +51,18 @@ def mobile_small(
     stem_stride: int = 1,
     dropout: float = 0.0,
 ) -> SearchSpace:
-    """Return the space; ``stem_stride=2`` suits images of 48 pixels and more."""
+    """Elastic MobileNet-style space for images of 28 to 64 px.
+
+    Args:
+        classes: Outputs.
+        channels: Of the image.
+        resolutions: Input heights = widths.
+        stem_stride: 2 suits images of 48 px and more.
+        dropout: Before the classifier.
+    """
+    require_positive(classes=classes, channels=channels, resolutions=resolutions)
+    require_positive(stem_stride=stem_stride)
+    require_probability(dropout=dropout)
     builder = SpaceBuilder("mobile_small")
     r = builder.choice("resolution", resolutions)
     builder.slot(
@@ -58,7 +70,7 @@ def mobile_small(
         reads=(r,),
         block=lambda r: Conv(channels, STEM, r, kernel=3, stride=stem_stride),
     )
-    before = builder.choice("width_0", (STEM,))
+    before: tuple[str, ...] = ()  # the width choice of the stage before; the stem has none
     for s, widths in enumerate(WIDTHS):
         w = builder.choice(f"width_{s + 1}", widths)
         d = builder.choice(f"depth_{s + 1}", DEPTHS)
@@ -68,9 +80,9 @@ def mobile_small(
             if b == 0:
                 builder.slot(
                     f"stage{s + 1}.0",
-                    reads=(r, k, e, before, w),
-                    block=lambda r, k, e, cin, cout, s=s: _first(
-                        _hw(r, stem_stride, s), k, e, cin, cout
+                    reads=(r, k, e, *before, w),
+                    block=lambda r, k, e, *widths, s=s: _first(
+                        _hw(r, stem_stride, s), k, e, *(STEM, *widths)[-2:]
                     ),
                 )
             else:
@@ -81,10 +93,12 @@ def mobile_small(
                         _later(_hw(r, stem_stride, s + 1), k, e, w) if b < d else None
                     ),
                 )
-        before = w
+        before = (w,)
     stages = len(WIDTHS)
     builder.slot(
-        "final", reads=(r, before), block=lambda r, w: Conv(w, LAST, _hw(r, stem_stride, stages))
+        "final",
+        reads=(r, *before),
+        block=lambda r, w: Conv(w, LAST, _hw(r, stem_stride, stages)),
     )
     builder.slot(
         "head",

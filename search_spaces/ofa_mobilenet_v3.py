@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from search_spaces.arguments import require_positive, require_probability
 from search_spaces.blocks import Conv, Head, MBConv, conv_hw
 from search_spaces.builder import SpaceBuilder
 from search_spaces.registry import register_space
@@ -88,7 +89,17 @@ def ofa_mobilenet_v3(
     resolutions: Sequence[int] = range(128, 225, 4),
     dropout: float = 0.1,
 ) -> SearchSpace:
-    """Return the space of once-for-all's MobileNetV3 supernets (width 1.0 and 1.2)."""
+    """Once-for-all MobileNetV3 (Cai et al. 2020): the supernets of width 1.0 and 1.2.
+
+    Args:
+        width: Multiplies all channels; 1.0 and 1.2 are the published ones.
+        classes: Outputs.
+        resolutions: Input heights = widths; training used 128 to 224 in steps of 4, published
+            subnets go up to 260.
+        dropout: Before the classifier.
+    """
+    require_positive(width=width, classes=classes, resolutions=resolutions)
+    require_probability(dropout=dropout)
     builder = SpaceBuilder("ofa_mobilenet_v3")
     r = builder.choice("resolution", resolutions)
     stem, last = make_divisible(16 * width), make_divisible(960 * width)

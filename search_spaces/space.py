@@ -6,8 +6,6 @@ column for each choice; every operation on them is vectorised.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,11 +16,13 @@ from numpy.typing import NDArray
 from search_spaces.architecture import Architecture
 from search_spaces.blocks import BlockSpec
 from search_spaces.canonical import Canonicaliser
-from search_spaces.choices import Choice, Fold
+from search_spaces.choices import Choice
 from search_spaces.errors import SpaceError, nearest
+from search_spaces.folds import Fold, step_tables
 from search_spaces.graph import layer_graph
+from search_spaces.identity import fingerprint, id_tables
 from search_spaces.slots import BlockGrid, Slot, tabulate
-from search_spaces.tables import Table, absorb, count, evaluate, sorted_table
+from search_spaces.tables import Evaluator, Table, absorb, count
 
 if TYPE_CHECKING:
     import networkx
@@ -83,7 +83,16 @@ class SearchSpace:
         )
 
     def variables(self, population: Population) -> Population:
-        """Return the population with a column added for every fold, int16 [n, d + folds]."""
+        """Return the population with a column added for every fold, int16 [n, d + folds].
+
+        Raises:
+            SpaceError: It is no array [n, d] for this space's d choices.
+        """
+        if population.ndim != 2 or population.shape[1] != len(self.choices):
+            raise SpaceError(
+                f"A population of space {self.name!r} is an int array [n, {len(self.choices)}], "
+                f"got the shape {list(population.shape)}."
+            )
         if not self.folds:
             return population
         return np.column_stack([population, *(fold(population) for fold in self.folds)])
@@ -98,8 +107,15 @@ class SearchSpace:
         }
 
     def slot_blocks(self, slot: str) -> tuple[BlockSpec, ...]:
-        """Return the different blocks one slot can yield."""
-        position = [s.name for s in self.slots].index(slot)
+        """Return the different blocks one slot can yield.
+
+        Raises:
+            SpaceError: There is no such slot.
+        """
+        names = [s.name for s in self.slots]
+        if slot not in names:
+            raise SpaceError(f"Space {self.name!r} has no slot {slot!r}. {nearest(slot, names)}")
+        position = names.index(slot)
         present = (self.grid.blocks[i] for i in np.unique(self.grid.tables[position]))
         return tuple(block for block in present if block is not None)
 
@@ -126,68 +142,52 @@ class SearchSpace:
 
     @cached_property
     def _canonicaliser(self) -> Canonicaliser:
-        folded = frozenset(column for fold in self.folds for column in fold.reads)
-        return Canonicaliser(self.grid, len(self.choices), folded)
+        return Canonicaliser(self.grid, self.variable_sizes, self.folds)
 
     @cached_property
     def size(self) -> int:
-        """Exact number of different architectures (canonical ones)."""
-        sizes = self.variable_sizes[: len(self.choices)]
-        return count(self._canonicaliser.forbidden(sizes), sizes)
+        """Exact number of different architectures: of canonical forms, see `canonical`."""
+        canonical = self._canonicaliser.canonical_tables()
+        if any(variable >= len(self.choices) for table in canonical for variable in table.scope):
+            steps, sizes = self.fold_steps
+            return count([*canonical, *steps], sizes)
+        return count(canonical, self.variable_sizes[: len(self.choices)])
 
     def canonical(self, population: Population) -> Population:
-        """Return the canonical form of every row; see `canonical`."""
-        return self._canonicaliser(population)
+        """Return the canonical form of every row, int16 [n, d]; see `canonical`."""
+        return self._canonicaliser(self.variables(population))
 
     def inactive(self, population: Population) -> NDArray[np.bool_]:
         """Return bool [n, d]: choices without influence on the network."""
-        return self._canonicaliser.inactive(population)
+        return self._canonicaliser.inactive(self.variables(population))
 
     @cached_property
     def _id_tables(self) -> tuple[Table, ...]:
-        """Content hashes of every slot's blocks; an id is their sum modulo 2^64."""
-        tables = []
-        texts = [
-            b"" if block is None else json.dumps(block.to_json(), sort_keys=True).encode()
-            for block in self.grid.blocks
-        ]
-        for slot, table, scope in zip(self.slots, self.grid.tables, self.grid.scopes, strict=True):
-            hashes = np.zeros(len(texts), dtype=np.uint64)
-            for position in np.unique(table):
-                if texts[position]:
-                    digest = hashlib.blake2b(texts[position], digest_size=8, salt=_salt(slot.name))
-                    hashes[position] = int.from_bytes(digest.digest(), "little")
-            tables.append(Table(scope, hashes[table]))
-        return absorb(tables)
+        return id_tables(self.slots, self.grid)
+
+    @cached_property
+    def _id_evaluator(self) -> Evaluator:
+        return Evaluator(absorb(self._id_tables), dtype=np.uint64)
 
     def keys(self, population: Population) -> NDArray[np.uint64]:
-        """Return the id of every row as a number, uint64 [n].
+        """Return the id of every row as a number, uint64 [n]; see `identity`.
 
-        It is a sum of content hashes of the blocks, so architectures that build the same
-        network in the same slots have the same key, in every process and version. Among
-        a million architectures two collide with a probability of 3e-8.
+        Among a million architectures two collide with a probability of 3e-8.
         """
-        return evaluate(self._id_tables, self.variables(population), dtype=np.uint64)
+        return self._id_evaluator(self.variables(population))
 
     def ids(self, population: Population) -> list[str]:
         """Return the id of every row: 16 hexadecimal digits."""
         return [f"{key:016x}" for key in self.keys(population).tolist()]
 
-    def id_of(self, architecture: Architecture) -> str:
+    def id_of(self, architecture: Mapping[str, Any]) -> str:
         """Return the id of one architecture."""
         return self.ids(self.encode(architecture)[None])[0]
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the choices and all blocks: equal for spaces that mean the same."""
-        digest = hashlib.blake2b(digest_size=8)
-        for choice in self.choices:
-            digest.update(json.dumps([choice.name, list(choice.options)]).encode())
-        for slot in self.slots:
-            digest.update(json.dumps([slot.name, slot.inputs, slot.separate_weights]).encode())
-        for table in self._id_tables:
-            digest.update(np.ascontiguousarray(table.values).tobytes())
-        return digest.hexdigest()
+        """A hash of choices, folds and all blocks: equal for spaces that mean the same."""
+        return fingerprint(self.choices, self.folds, self.slots, self._id_tables)
 
     def unique(self, population: Population) -> Population:
         """Return canonical rows without repetition, in order of first occurrence."""
@@ -214,7 +214,11 @@ class SearchSpace:
         return np.where(rng.random(first.shape) < 0.5, first, second)
 
     def neighbours(self, architecture: Architecture) -> Population:
-        """Return the different architectures one changed choice away, int16 [m, d]."""
+        """Return the different architectures one changed choice away, int16 [m, d].
+
+        The choice is changed in the canonical form, and the results are canonical again: a
+        block that comes back after its depth was raised has its first options.
+        """
         row = self.canonical(self.encode(architecture)[None])
         changed = []
         for column, options in enumerate(self.option_counts):
@@ -233,13 +237,12 @@ class SearchSpace:
             SpaceError: A choice is missing or unknown, or has no such option; the message
                 names the first one and what is allowed.
         """
-        if isinstance(architecture, Mapping):
-            for name in architecture:
-                if name not in self._column:
-                    raise SpaceError(
-                        f"Space {self.name!r} has no choice {name!r}. "
-                        f"{nearest(str(name), self._column)}"
-                    )
+        for name in architecture:
+            if name not in self._column:
+                raise SpaceError(
+                    f"Space {self.name!r} has no choice {name!r}. "
+                    f"{nearest(str(name), self._column)}"
+                )
         for choice in self.choices:
             if choice.name not in architecture:
                 raise SpaceError(
@@ -250,13 +253,24 @@ class SearchSpace:
         return np.array(indices, dtype=np.int16)
 
     def decode(self, row: NDArray[np.int16] | Sequence[int]) -> Architecture:
-        """Return the architecture of one row of option indices."""
-        return Architecture(
-            {
-                choice.name: choice.options[int(index)]
-                for choice, index in zip(self.choices, row, strict=True)
-            }
-        )
+        """Return the architecture of one row of option indices; not made canonical.
+
+        Raises:
+            SpaceError: The row is too short or too long, or an index is out of range.
+        """
+        if len(row) != len(self.choices):
+            raise SpaceError(
+                f"A row of space {self.name!r} has {len(self.choices)} indices, got {len(row)}."
+            )
+        options = {}
+        for choice, index in zip(self.choices, row, strict=True):
+            if not 0 <= index < len(choice.options):
+                raise SpaceError(
+                    f"Choice {choice.name!r} has the indices 0 to {len(choice.options) - 1}, "
+                    f"got {index}."
+                )
+            options[choice.name] = choice.options[index]
+        return Architecture(options)
 
     def encode_all(self, architectures: Iterable[Architecture]) -> Population:
         """Return int16 [n, d] for many architectures."""
@@ -268,10 +282,12 @@ class SearchSpace:
         return [self.decode(row) for row in population]
 
     def one_hot(self, population: Population) -> NDArray[np.float32]:
-        """Return float32 [n, sum of option counts]; inactive choices are all zero.
+        """Return the canonical form as float32 [n, sum of option counts].
 
-        The encoding of once-for-all's accuracy predictor (Cai et al. 2020, section 3.3).
+        Inactive choices are all zero, so equal networks are encoded equally. The encoding of
+        once-for-all's accuracy predictor (Cai et al. 2020, section 3.3).
         """
+        population = self.canonical(population)
         offsets = np.concatenate([[0], np.cumsum(self.option_counts)])
         result = np.zeros((len(population), int(offsets[-1])), dtype=np.float32)
         active = ~self.inactive(population)
@@ -298,31 +314,5 @@ class SearchSpace:
 
     @cached_property
     def fold_steps(self) -> tuple[tuple[Table, ...], tuple[int, ...]]:
-        """The automata of the folds, for exact elimination.
-
-        Returns:
-            Tables over (state before, choice, state after) that are true on allowed steps,
-            and the number of values of every variable, the states in between appended.
-        """
-        sizes = list(self.variable_sizes)
-        tables = []
-        for position, fold in enumerate(self.folds):
-            before: int | None = None
-            for number, (column, step) in enumerate(zip(fold.reads, fold.steps, strict=True)):
-                if number == len(fold.reads) - 1:
-                    after = len(self.choices) + position
-                else:
-                    after = len(sizes)
-                    sizes.append(len(fold.states))
-                allowed = step[:, :, None] == np.arange(len(fold.states))
-                if before is None:
-                    tables.append(sorted_table((column, after), allowed[fold.initial]))
-                else:
-                    tables.append(sorted_table((before, column, after), allowed))
-                before = after
-        return tuple(tables), tuple(sizes)
-
-
-def _salt(name: str) -> bytes:
-    """Return 16 bytes that depend on a slot's name, so that equal blocks elsewhere differ."""
-    return hashlib.blake2b(name.encode(), digest_size=16).digest()
+        """The automata of the folds and the sizes of all variables; see `step_tables`."""
+        return step_tables(self.folds, len(self.choices), self.variable_sizes)

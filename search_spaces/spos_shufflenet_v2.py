@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from search_spaces.arguments import require_positive, require_probability
 from search_spaces.blocks import BlockSpec, Conv, Head, ShuffleV2, ShuffleXception, conv_hw
 from search_spaces.builder import SpaceBuilder
 from search_spaces.registry import register_space
@@ -33,7 +34,16 @@ def _block(cin: int, cout: int, hw: int, stride: int, operation: str) -> BlockSp
 def spos_shufflenet_v2(
     classes: int = 1000, resolution: int = 224, channels: int = 3, dropout: float = 0.1
 ) -> SearchSpace:
-    """Return the block-choice space of Single Path One-Shot, 4^20 architectures."""
+    """Single Path One-Shot's block choices on ShuffleNetV2 (Guo et al. 2020), 4^20 networks.
+
+    Args:
+        classes: Outputs.
+        resolution: Input height = width.
+        channels: Of the image.
+        dropout: Before the classifier.
+    """
+    require_positive(classes=classes, resolution=resolution, channels=channels)
+    require_probability(dropout=dropout)
     builder = SpaceBuilder("spos_shufflenet_v2")
     builder.slot(
         "stem", block=lambda: Conv(channels, STEM, resolution, kernel=3, stride=2, act="relu")

@@ -5,14 +5,15 @@ few variables, is a set of small arrays:
 
     f(a) = reduce_k  table_k[a[scope_k]]
 
-`evaluate` computes it for whole populations; `extremum` finds its exact minimum or maximum
+`Evaluator` computes it for whole populations; `extremum` finds its exact minimum or maximum
 by variable elimination (Dechter 1999, "Bucket elimination"); `count` counts assignments
 with the same elimination over (+, x).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -21,7 +22,19 @@ from numpy.typing import NDArray
 
 from search_spaces.errors import SpaceError
 
-__all__ = ["Table", "absorb", "count", "evaluate", "extremum", "sorted_table"]
+__all__ = [
+    "Evaluator",
+    "Table",
+    "absorb",
+    "align",
+    "column_chunks",
+    "count",
+    "drop_constant_axes",
+    "evaluate",
+    "extremum",
+    "ravel",
+    "sorted_table",
+]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -29,7 +42,7 @@ _CHUNK_ROWS = 4096
 _MAX_ENTRIES = 50_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """An array indexed by a few variables.
 
@@ -48,6 +61,65 @@ def sorted_table(scope: Sequence[int], values: Array) -> Table:
     return Table(tuple(scope[axis] for axis in order), values.transpose(order))
 
 
+def drop_constant_axes(table: Table, *, keep: int = 0) -> Table:
+    """Remove the variables on which a table does not depend.
+
+    Args:
+        table: Its values may have more axes than its scope has variables.
+        keep: Number of last axes that belong to no variable and stay.
+    """
+    scope, values = list(table.scope), table.values
+    for axis in reversed(range(values.ndim - keep)):
+        first = values.take([0], axis=axis)
+        if (values == first).all():
+            values = first.squeeze(axis)
+            del scope[axis]
+    return Table(tuple(scope), values)
+
+
+class Evaluator:
+    """Tables made ready to be evaluated many times.
+
+    Args:
+        tables: At least one; `absorb` first makes it faster.
+        reduce: ``np.add`` or ``np.maximum``.
+        dtype: Of the result.
+    """
+
+    def __init__(
+        self, tables: Sequence[Table], *, reduce: np.ufunc = np.add, dtype: Any = np.float64
+    ) -> None:
+        self._reduce = reduce
+        self._dtype = np.dtype(dtype)
+        self._parts = [
+            (table.scope, table.values.shape, np.array(table.values, self._dtype).ravel())
+            for table in tables
+        ]
+
+    def __call__(self, variables: Array) -> Array:
+        """Return reduce over the tables for every row, [n].
+
+        Args:
+            variables: int [n, v], the value index of each variable. Indices beyond a
+                variable's values are not noticed.
+        """
+        rows = len(variables)
+        result = np.empty(rows, dtype=self._dtype)
+        index = np.empty(min(rows, _CHUNK_ROWS), dtype=np.intp)
+        entry = np.empty(len(index), dtype=self._dtype)
+        for chunk, columns in column_chunks(variables):
+            total = result[chunk]
+            position, value = index[: len(total)], entry[: len(total)]
+            for number, (scope, shape, values) in enumerate(self._parts):
+                ravel(scope, shape, columns, position)
+                if number == 0:
+                    np.take(values, position, out=total, mode="clip")
+                else:
+                    np.take(values, position, out=value, mode="clip")
+                    self._reduce(total, value, out=total)
+        return result
+
+
 def evaluate(
     tables: Sequence[Table],
     variables: Array,
@@ -55,42 +127,34 @@ def evaluate(
     reduce: np.ufunc = np.add,
     dtype: Any = np.float64,
 ) -> Array:
-    """Return reduce over tables for every row.
+    """Return reduce over tables for every row, once; see `Evaluator`."""
+    return Evaluator(tables, reduce=reduce, dtype=dtype)(variables)
+
+
+def column_chunks(variables: Array) -> Iterator[tuple[slice, NDArray[np.intp]]]:
+    """Yield rows in chunks that stay in the processor's cache, transposed, intp [v, chunk]."""
+    for start in range(0, len(variables), _CHUNK_ROWS):
+        chunk = slice(start, start + _CHUNK_ROWS)
+        yield chunk, np.ascontiguousarray(variables[chunk].T, dtype=np.intp)
+
+
+def ravel(
+    scope: Sequence[int], shape: Sequence[int], columns: NDArray[np.intp], out: NDArray[np.intp]
+) -> None:
+    """Write the row-major position of every row in the flat values of a table.
 
     Args:
-        tables: At least one; `absorb` first makes this faster.
-        variables: int [n, v], the value index of each variable.
-        reduce: ``np.add`` or ``np.maximum``.
-        dtype: Of the result, [n].
+        scope: Variables of the table's axes.
+        shape: Of the table.
+        columns: intp [v, n], the value of every variable.
+        out: intp [n].
     """
-    rows = len(variables)
-    result = np.empty(rows, dtype=dtype)
-    flat = [np.ascontiguousarray(table.values, dtype=dtype).ravel() for table in tables]
-    index = np.empty(min(rows, _CHUNK_ROWS), dtype=np.intp)
-    entry = np.empty(len(index), dtype=dtype)
-    for start in range(0, rows, _CHUNK_ROWS):
-        chunk = variables[start : start + _CHUNK_ROWS]
-        columns = np.ascontiguousarray(chunk.T, dtype=np.intp)
-        total = result[start : start + len(chunk)]
-        position, value = index[: len(chunk)], entry[: len(chunk)]
-        for number, (table, values) in enumerate(zip(tables, flat, strict=True)):
-            _ravel(table, columns, position)
-            if number == 0:
-                np.take(values, position, out=total, mode="clip")
-            else:
-                np.take(values, position, out=value, mode="clip")
-                reduce(total, value, out=total)
-    return result
-
-
-def _ravel(table: Table, columns: Array, out: Array) -> None:
-    """Write the row-major position of every row in the table's flat values."""
-    if not table.scope:
+    if not scope:
         out.fill(0)
         return
-    np.copyto(out, columns[table.scope[0]])
-    for axis, variable in enumerate(table.scope[1:], start=1):
-        np.multiply(out, table.values.shape[axis], out=out)
+    np.copyto(out, columns[scope[0]])
+    for size, variable in zip(shape[1:], scope[1:], strict=True):
+        np.multiply(out, size, out=out)
         np.add(out, columns[variable], out=out)
 
 
@@ -100,7 +164,7 @@ def absorb(tables: Sequence[Table], reduce: np.ufunc = np.add) -> tuple[Table, .
     for table in sorted(tables, key=lambda t: -len(t.scope)):
         for position, host in enumerate(kept):
             if set(table.scope) <= set(host.scope):
-                aligned = _align(table, host.scope)
+                aligned = align(table, host.scope)
                 kept[position] = Table(host.scope, reduce(host.values, aligned))
                 break
         else:
@@ -108,19 +172,22 @@ def absorb(tables: Sequence[Table], reduce: np.ufunc = np.add) -> tuple[Table, .
     return tuple(kept)
 
 
-def _align(table: Table, scope: Sequence[int]) -> Array:
-    """Return the values with an axis of length one for every variable the table lacks."""
+def align(table: Table, scope: Sequence[int]) -> Array:
+    """Return the values with an axis of length one for every variable the table lacks.
+
+    Args:
+        table: Its scope lies in ``scope``, in the same order.
+        scope: Variables of the axes of the result.
+    """
     sizes = dict(zip(table.scope, table.values.shape, strict=True))
     return table.values.reshape([sizes.get(variable, 1) for variable in scope])
 
 
 def _join(tables: Sequence[Table], combine: np.ufunc, eliminated: int) -> Table:
     """Combine tables into one over the union of their scopes, the eliminated variable last."""
-    scope = sorted({v for table in tables for v in table.scope} - {eliminated}) + [eliminated]
-    entries = 1
+    scope = [*sorted({v for table in tables for v in table.scope} - {eliminated}), eliminated]
     sizes = {v: s for t in tables for v, s in zip(t.scope, t.values.shape, strict=True)}
-    for variable in scope:
-        entries *= sizes[variable]
+    entries = math.prod(sizes[variable] for variable in scope)
     if entries > _MAX_ENTRIES:
         raise SpaceError(
             f"An exact answer needs a table of {entries:,} entries (at most {_MAX_ENTRIES:,}): "
@@ -135,7 +202,7 @@ def _join(tables: Sequence[Table], combine: np.ufunc, eliminated: int) -> Table:
                 (*(v for v in table.scope if v != eliminated), eliminated),
                 np.moveaxis(table.values, axis, -1),
             )
-        aligned = _align(source, scope)
+        aligned = align(source, scope)
         joined = aligned if joined is None else combine(joined, aligned)
     assert joined is not None
     return Table(tuple(scope), np.broadcast_to(joined, [sizes[v] for v in scope]))
@@ -146,10 +213,7 @@ def _next_variable(tables: Sequence[Table], sizes: Sequence[int], remaining: set
 
     def result_entries(variable: int) -> int:
         touched = {v for t in tables if variable in t.scope for v in t.scope}
-        entries = 1
-        for other in touched - {variable}:
-            entries *= sizes[other]
-        return entries
+        return math.prod(sizes[other] for other in touched - {variable})
 
     return min(sorted(remaining), key=result_entries)
 
@@ -203,19 +267,24 @@ def extremum(
 
 
 def count(tables: Sequence[Table], sizes: Sequence[int]) -> int:
-    """Return the exact number of assignments for which every 0/1 table is one."""
-    factors = [Table(t.scope, np.asarray(t.values).astype(object)) for t in tables]
+    """Return the exact number of assignments for which every 0/1 table is one.
+
+    Args:
+        tables: Of bool or 0/1.
+        sizes: Number of values of every variable.
+
+    Raises:
+        SpaceError: The tables overlap so much that an exact answer would not fit in memory.
+    """
+    factors = [Table(t.scope, np.asarray(t.values, dtype=object)) for t in tables]
     remaining = {v for t in factors for v in t.scope}
-    total = 1
-    for variable in set(range(len(sizes))) - remaining:
-        total *= sizes[variable]
+    total = math.prod(size for v, size in enumerate(sizes) if v not in remaining)
     while remaining:
         variable = _next_variable(factors, sizes, remaining)
         bucket = [t for t in factors if variable in t.scope]
         joined = _join(bucket, np.multiply, variable)
+        message = np.asarray(np.sum(joined.values, axis=-1), dtype=object)
         factors = [t for t in factors if variable not in t.scope]
-        factors.append(Table(joined.scope[:-1], np.sum(joined.values, axis=-1)))
+        factors.append(Table(joined.scope[:-1], message))
         remaining.remove(variable)
-    for table in factors:
-        total *= int(table.values[()] if isinstance(table.values, np.ndarray) else table.values)
-    return total
+    return total * math.prod(int(table.values[()]) for table in factors)

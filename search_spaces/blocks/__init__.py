@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search_spaces.blocks.conv import Conv
 from search_spaces.blocks.head import Head
-from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape, conv_hw
+from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape, conv_hw, inputs_read
 from search_spaces.blocks.mbconv import MBConv
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
 from search_spaces.blocks.spec import BlockSpec, block_family, block_from_json, layers_of
@@ -23,5 +23,6 @@ __all__ = [
     "block_family",
     "block_from_json",
     "conv_hw",
+    "inputs_read",
     "layers_of",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 
@@ -18,7 +20,7 @@ class Head(BlockSpec):
         hw: Input height = width.
         hidden: Features of a hidden linear layer without bias; 0 for none.
         act: Activation after the hidden layer.
-        dropout: Probability of dropping a feature in training.
+        dropout: Probability of dropping a feature in training; no part of what the block is.
         bias: Whether the classifier has a bias.
     """
 
@@ -27,7 +29,7 @@ class Head(BlockSpec):
     hw: int
     hidden: int = 0
     act: str = "h_swish"
-    dropout: float = 0.0
+    dropout: float = field(default=0.0, compare=False)
     bias: bool = True
 
     @property

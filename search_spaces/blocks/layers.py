@@ -10,20 +10,28 @@ activation, bias and pooling count zero.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["INPUT", "Layer", "Shape", "Tape", "conv_hw"]
+from search_spaces.errors import SpaceError
+
+__all__ = ["INPUT", "Layer", "Shape", "Tape", "conv_hw", "inputs_read"]
 
 Shape: TypeAlias = tuple[int, ...]
 
 INPUT = -1
-"""Position that stands for the input of the block."""
+"""Position that stands for the block's input; ``INPUT - i`` is input i of a block of several."""
 
 
 def conv_hw(hw: int, stride: int) -> int:
-    """Return the output height = width of a convolution with padding kernel // 2."""
+    """Return the output height = width of an odd convolution with padding kernel // 2."""
     return (hw - 1) // stride + 1
+
+
+def inputs_read(layers: Sequence[Layer]) -> list[int]:
+    """Return which of a block's inputs its layers read, ascending from 0."""
+    return sorted({INPUT - source for layer in layers for source in layer.inputs if source < 0})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,8 @@ class Layer:
     Attributes:
         op: conv2d, linear, batch_norm, an activation, global_avg_pool, add, mul,
             channel_split, channel_shuffle or concat.
-        inputs: Positions of the layers it reads; `INPUT` is the block's input.
+        inputs: Positions of the layers it reads; `INPUT` is the block's input, and
+            ``INPUT - i`` input i of a block that has several.
         in_shape: (C, H, W) or (features,) of the first input.
         out_shape: Of the output.
         macs: Multiply-accumulates for one image.
@@ -57,17 +66,30 @@ class Layer:
 
 
 class Tape:
-    """Records the layers of a block; every method returns the position of the new layer."""
+    """Records the layers of a block; every method returns the position of the new layer.
 
-    def __init__(self, in_shape: Shape) -> None:
-        self._in_shape = in_shape
+    Args:
+        in_shapes: Shapes of the block's inputs.
+
+    Raises:
+        SpaceError: In every method, when the layer is impossible: no channels or pixels,
+            groups that do not divide channels, shapes that cannot be added.
+    """
+
+    def __init__(self, *in_shapes: Shape) -> None:
+        for shape in in_shapes:
+            _check_shape("the input of a block", shape)
+        self._in_shapes = in_shapes
         self.layers: list[Layer] = []
 
     def shape(self, position: int) -> Shape:
-        """Return the output shape of a recorded layer, or of the block's input."""
-        return self._in_shape if position == INPUT else self.layers[position].out_shape
+        """Return the output shape of a recorded layer, or of one of the block's inputs."""
+        if position < 0:
+            return self._in_shapes[INPUT - position]
+        return self.layers[position].out_shape
 
     def _record(self, layer: Layer) -> int:
+        _check_shape(layer.op, layer.out_shape)
         self.layers.append(layer)
         return len(self.layers) - 1
 
@@ -85,9 +107,16 @@ class Tape:
         groups: int = 1,
         bias: bool = False,
     ) -> int:
-        """Record a square convolution with padding kernel // 2."""
+        """Record a square convolution of an odd kernel with padding kernel // 2."""
         in_shape = self.shape(x)
         cin, height, width = in_shape
+        if kernel < 1 or kernel % 2 == 0 or stride < 1:
+            raise SpaceError(
+                f"A convolution needs an odd kernel and a stride of at least 1, got kernel "
+                f"{kernel} and stride {stride}."
+            )
+        if groups < 1 or cin % groups or cout % groups:
+            raise SpaceError(f"{groups} groups do not divide {cin} and {cout} channels.")
         out_h, out_w = conv_hw(height, stride), conv_hw(width, stride)
         weights = cout * (cin // groups) * kernel * kernel
         return self._record(
@@ -134,6 +163,11 @@ class Tape:
 
     def add(self, x: int, other: int) -> int:
         """Record an element-wise sum."""
+        if self.shape(x) != self.shape(other):
+            raise SpaceError(
+                f"Shapes {self.shape(x)} and {self.shape(other)} cannot be added: a shortcut "
+                "needs stride 1 and as many channels in as out."
+            )
         return self._same_shape("add", x, other)
 
     def mul(self, x: int, gate: int) -> int:
@@ -175,3 +209,9 @@ class Tape:
         gate = self.act(self.conv(self.global_pool(x), squeeze, bias=True), "relu")
         gate = self.act(self.conv(gate, channels, bias=True), "h_sigmoid")
         return self.mul(x, gate)
+
+
+def _check_shape(what: str, shape: Shape) -> None:
+    """Refuse a shape with a size below 1."""
+    if not shape or min(shape) < 1:
+        raise SpaceError(f"The shape {shape} of {what} has a size below 1.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
+from search_spaces.errors import SpaceError
 
 __all__ = ["MBConv"]
 
@@ -42,7 +43,13 @@ class MBConv(BlockSpec):
         return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
-        """List the primitive layers."""
+        """List the primitive layers.
+
+        Raises:
+            SpaceError: Without expansion mid differs from cin, or the shortcut does not fit.
+        """
+        if not self.expand_conv and self.mid != self.cin:
+            raise SpaceError(f"{self} has no expansion, so mid must equal cin.")
         tape = Tape(self.in_shape)
         x = INPUT
         if self.expand_conv:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, NamedTuple, TypeVar, dataclass_transform, get_type_hints
+
+import numpy as np
 
 from search_spaces.blocks.layers import Layer, Shape
 from search_spaces.errors import SpaceError, nearest
@@ -22,17 +24,27 @@ class BlockSpec:
 
     A spec drives everything: the elastic module runs it, the static module is built from
     it, cost models price it, a latency table is keyed by it, the report prints it.
+
+    Fields are of type int, float, bool, str, ``str | None``, or a tuple ``tuple[int, ...]`` or
+    ``tuple[str, ...]``. A field declared with ``field(compare=False)`` matters in training
+    only (a dropout rate): specs that differ in nothing else are equal and share a latency.
     """
 
     @property
     def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W) or (features,)."""
+        """Shape of the first input, (C, H, W) or (features,)."""
         raise NotImplementedError
+
+    @property
+    def in_shapes(self) -> tuple[Shape, ...]:
+        """Shapes of all inputs; a family with several overrides it."""
+        return (self.in_shape,)
 
     @property
     def out_shape(self) -> Shape:
         """Shape of the output."""
-        return layers_of(self)[-1].out_shape
+        layers = layers_of(self)
+        return layers[-1].out_shape if layers else self.in_shape
 
     def layers(self) -> list[Layer]:
         """List the primitive layers in the order they run; `layers_of` caches it."""
@@ -40,18 +52,43 @@ class BlockSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return ``{"block": family, field: value, ...}``."""
-        return {"block": type(self).__name__, **dataclasses.asdict(self)}
+        result: dict[str, Any] = {"block": type(self).__name__}
+        for field in _fields(type(self)):
+            result[field.name] = field.plain(getattr(self, field.name))
+        return result
+
+    def identity(self) -> dict[str, Any]:
+        """Return `to_json` without fields at their default and without training-only ones."""
+        result: dict[str, Any] = {"block": type(self).__name__}
+        for field in _fields(type(self)):
+            value = getattr(self, field.name)
+            if field.compare and value != field.default:
+                result[field.name] = field.plain(value)
+        return result
 
     def __str__(self) -> str:
-        fields = dataclasses.asdict(self).items()
-        inside = ", ".join(f"{name}={value}" for name, value in fields)
-        return f"{type(self).__name__}({inside})"
+        values = ((field.name, getattr(self, field.name)) for field in _fields(type(self)))
+        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in values)})"
 
 
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
 def block_family(cls: _Family) -> _Family:
-    """Turn a subclass of `BlockSpec` into a frozen value type known by its name in JSON."""
+    """Turn a subclass of `BlockSpec` into a frozen value type known by its name in JSON.
+
+    Raises:
+        SpaceError: Another family has the name, or a field's type is not a plain one.
+    """
     family: Any = dataclasses.dataclass(frozen=True, slots=True)(cls)
+    known = _FAMILIES.get(family.__name__)
+    if known is not None and (known.__module__, known.__qualname__) != (
+        family.__module__,
+        family.__qualname__,
+    ):
+        raise SpaceError(
+            f"There already is a block family {family.__name__!r}, in {known.__module__}. "
+            "Families are told by name in files; give this one another."
+        )
+    _fields(family)
     _FAMILIES[family.__name__] = family
     return family  # type: ignore[no-any-return]
 
@@ -71,35 +108,99 @@ def block_from_json(value: Mapping[str, Any]) -> BlockSpec:
     if not isinstance(value, Mapping) or "block" not in value:
         raise SpaceError(f"A block must be an object with the key 'block', got {value!r:.80}.")
     name = value["block"]
-    if name not in _FAMILIES:
+    if not isinstance(name, str) or name not in _FAMILIES:
         raise SpaceError(f"Unknown block family {name!r}. {nearest(str(name), _FAMILIES)}")
     family = _FAMILIES[name]
     given = {key: item for key, item in value.items() if key != "block"}
-    known = {field.name: field for field in dataclasses.fields(family)}
+    fields = {field.name: field for field in _fields(family)}
     for key in given:
-        if key not in known:
-            raise SpaceError(f"Block {name} has no field {key!r}. {nearest(key, known)}")
-    required = {n for n, f in known.items() if f.default is dataclasses.MISSING}
-    if missing := sorted(required - set(given)):
+        if key not in fields:
+            raise SpaceError(f"Block {name} has no field {key!r}. {nearest(str(key), fields)}")
+    required = [field.name for field in fields.values() if field.default is dataclasses.MISSING]
+    if missing := [field for field in required if field not in given]:
         raise SpaceError(f"Block {name} lacks the fields {missing}.")
-    for key, item in given.items():
-        _check_field(name, known[key], item)
-    return family(**given)
+    return family(**{key: fields[key].read(name, item) for key, item in given.items()})
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "int": (int,),
-    "bool": (bool,),
-    "float": (int, float),
-    "str": (str,),
-    "str | None": (str, type(None)),
+# Annotation -> the type of a value, of a tuple's items, and whether None is allowed.
+_TYPES: dict[Any, tuple[type, type | None, bool]] = {
+    int: (int, None, False),
+    float: (float, None, False),
+    bool: (bool, None, False),
+    str: (str, None, False),
+    str | None: (str, None, True),
+    tuple[int, ...]: (tuple, int, False),
+    tuple[str, ...]: (tuple, str, False),
 }
 
 
-def _check_field(block: str, field: dataclasses.Field[Any], item: object) -> None:
-    """Refuse a value whose type the field does not have."""
-    annotation = str(field.type)
-    allowed = _TYPES[annotation]
-    wrong_bool = isinstance(item, bool) and annotation != "bool"
-    if not isinstance(item, allowed) or wrong_bool:
-        raise SpaceError(f"Block {block}: field {field.name!r} must be {annotation}, got {item!r}.")
+class _Field(NamedTuple):
+    """A field of a family: how its values look in JSON, and how they are read."""
+
+    name: str
+    kind: type
+    item: type | None
+    optional: bool
+    default: Any
+    compare: bool
+
+    def plain(self, value: Any) -> Any:
+        """Return a value for JSON; equal values look equal."""
+        if value is None and self.optional:
+            return None
+        if self.item is not None:
+            return [self.item(item) for item in value]
+        return self.kind(value)
+
+    def read(self, block: str, value: Any) -> Any:
+        """Return a value from JSON.
+
+        Raises:
+            SpaceError: It has another type.
+        """
+        if value is None and self.optional:
+            return None
+        if self.item is not None:
+            if isinstance(value, list | tuple) and all(_is(self.item, item) for item in value):
+                return tuple(self.item(item) for item in value)
+        elif _is(self.kind, value):
+            return self.kind(value)
+        wanted = f"list of {self.item.__name__}" if self.item else self.kind.__name__
+        wanted += " or null" if self.optional else ""
+        raise SpaceError(f"Block {block}: field {self.name!r} must be {wanted}, got {value!r}.")
+
+
+def _is(kind: type, value: object) -> bool:
+    """Return whether a value of JSON has a type; whole numbers are floats too."""
+    if isinstance(value, bool | np.bool_) or kind is bool:
+        return kind is bool and isinstance(value, bool | np.bool_)
+    return isinstance(value, int | float) if kind is float else isinstance(value, kind)
+
+
+_FIELDS: dict[type[BlockSpec], tuple[_Field, ...]] = {}
+
+
+def _fields(family: type[BlockSpec]) -> tuple[_Field, ...]:
+    """Return the fields of a family, read once."""
+    if family not in _FIELDS:
+        _FIELDS[family] = _read_fields(family)
+    return _FIELDS[family]
+
+
+def _read_fields(family: type[BlockSpec]) -> tuple[_Field, ...]:
+    """Return the fields of a family.
+
+    Raises:
+        SpaceError: One has a type that cannot be written and read back.
+    """
+    hints = get_type_hints(family)
+    fields = []
+    for field in dataclasses.fields(family):
+        if hints[field.name] not in _TYPES:
+            raise SpaceError(
+                f"Block {family.__name__}: field {field.name!r} is {field.type}; allowed are "
+                "int, float, bool, str, str | None, tuple[int, ...] and tuple[str, ...]."
+            )
+        kind, item, optional = _TYPES[hints[field.name]]
+        fields.append(_Field(field.name, kind, item, optional, field.default, field.compare))
+    return tuple(fields)

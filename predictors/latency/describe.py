@@ -1,0 +1,70 @@
+"""A latency table for people: what it is of, and how far to trust it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from predictors.latency.validation import Agreement
+
+if TYPE_CHECKING:
+    from predictors.latency.table import LatencyTable
+
+__all__ = ["describe", "summary"]
+
+
+def summary(table: LatencyTable) -> dict[str, Any]:
+    """Return what a table is and how good it is, without its rows."""
+    return {
+        "metric": table.metric,
+        "space": table.identity.space.to_json(),
+        **dataclasses.asdict(table.conditions),
+        "device": dataclasses.asdict(table.device),
+        "started": table.started,
+        "finished": table.finished,
+        "blocks": len(table.rows),
+        "networks": len(table.networks),
+        "rounds": table.rounds,
+        "call_ms": table.call_ms,
+        "calibration": table.calibration.to_json(),
+        "validation": table.validation.to_json() if table.validation else None,
+        "suspicious": [
+            {"block": found.block.to_json(), "reason": found.reason}
+            for found in table.suspicious()
+        ],
+    }
+
+
+def describe(table: LatencyTable) -> str:
+    """Return the same as a few lines of text."""
+    space, fit = table.identity.space, table.calibration
+    shapes = ", ".join(str(shape[-1]) for shape in space.input_shapes)
+    lines = [
+        f"{table.source}: {len(table.rows)} blocks of {space.name} at {shapes} px",
+        f"  device       {table.device}",
+        f"  runtime      {table.conditions}",
+        f"  measured     {table.finished}, {table.rounds} rounds",
+    ]
+    if fit.nets:
+        lines.append(
+            f"  calibration  {fit.scale:.3f} x sum, {fit.per_block_ms:+.4f} ms a block, "
+            f"{fit.per_megabyte_ms:+.4f} ms a MB of weights, {fit.constant_ms:+.4f} ms "
+            f"({fit.nets} networks)"
+        )
+    if table.validation is not None:
+        lines.append(f"  held out     {_figures(table.validation.estimate)}")
+        lines.append(f"  ceiling      {_figures(table.validation.ceiling)} (measured twice)")
+    suspicions = table.suspicious()
+    if suspicions:
+        lines.append(
+            f"  look at      {len(suspicions)} rows that are faster than a smaller block, for "
+            f"example {suspicions[0].block}: {suspicions[0].reason}"
+        )
+    return "\n".join(lines)
+
+
+def _figures(figures: Agreement) -> str:
+    return (
+        f"{figures.nets} networks: Spearman {figures.spearman:.3f}, bias {figures.bias:+.1%}, "
+        f"within 5 % {figures.within_5_percent:.0%}, within 10 % {figures.within_10_percent:.0%}"
+    )

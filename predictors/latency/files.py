@@ -1,0 +1,60 @@
+"""Writing whole files, and adding lines that survive a kill."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from predictors.errors import TableError
+
+__all__ = ["append_line", "write_text"]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file: readers see the old contents or the new, never a part.
+
+    Raises:
+        TableError: The disk is full, or the folder is missing or not writable.
+    """
+    temporary = path.with_name(f".writing-{secrets.token_hex(4)}-{path.name}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise _refused(path, error) from error
+    finally:
+        if path.parent.is_dir():
+            temporary.unlink(missing_ok=True)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file and wait until it is on disk; what was cut short goes first.
+
+    Raises:
+        TableError: The disk is full, or the file is not writable.
+    """
+    try:
+        with path.open("ab+") as file:
+            file.seek(0)
+            whole = file.read().rfind(b"\n") + 1
+            file.truncate(whole)
+            try:
+                file.write(line.encode() + b"\n")
+                file.flush()
+            except OSError:
+                file.truncate(whole)
+                raise
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> TableError:
+    return TableError(
+        f"Cannot write {path}: {error.strerror}. What was measured before is on disk; make room, "
+        "or choose a folder that exists and that you may write to, and run the command again."
+    )

@@ -1,0 +1,64 @@
+"""Measuring whole networks, for example the subnets that a search has chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from predictors.latency.models import Model
+from predictors.latency.options import LutOptions
+from predictors.latency.runtimes import get_runtime
+from predictors.latency.stopping import StoppingRule
+from predictors.latency.timing import Round, Timing, load, measure_rounds, summarise
+from search_spaces.progress import Progress, silent
+
+__all__ = ["measure_networks"]
+
+
+def measure_networks(
+    networks: Mapping[str, Model],
+    options: LutOptions | None = None,
+    *,
+    reference: Model | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Timing]:
+    """Measure networks on this device, interleaved in random order with a reference network.
+
+    Args:
+        networks: By any name: `ArchitectureModel`, `ModuleModel` or `OnnxModel`.
+        options: How to measure; options of calibration and validation mean nothing here.
+        reference: Tells how fast the machine is in each round; by default the first network.
+        progress: Told how far the work has come.
+
+    Returns:
+        The timing of every network, by name.
+
+    Raises:
+        MeasurementError: The runtime is unknown, or cannot run a network.
+        MissingExtraError: The runtime is not installed.
+    """
+    if not networks:
+        return {}
+    options, report = options or LutOptions(), progress or silent
+    runtime = get_runtime(options.runtime)
+    rounds: list[Round] = []
+    with runtime.measuring(threads=options.threads):
+        loaded = []
+        for done, (name, model) in enumerate(networks.items()):
+            report(done, len(networks), f"loading {name}")
+            loaded.append(load(runtime, model, options))
+        standard = loaded[0] if reference is None else load(runtime, reference, options)
+        rule = StoppingRule(options)
+
+        def tick(done: int) -> None:
+            expected = rule.expected(rounds)
+            done += len(rounds) * len(loaded)
+            report(done, expected * len(loaded), f"round {len(rounds) + 1} of about {expected}")
+
+        rng = np.random.default_rng(options.seed)
+        for finished in measure_rounds(loaded, standard, rng=rng, tick=tick):
+            rounds.append(finished)
+            if rule.enough(rounds):
+                break
+    return dict(zip(networks, summarise(rounds), strict=True))

@@ -1,0 +1,217 @@
+"""Blocks to ONNX, straight from their primitive layers, with random weights.
+
+Latency does not depend on the values of weights, so no torch module is needed: a graph takes
+about a millisecond, where torch's exporters take 12 (TorchScript) to 500 (dynamo). The nodes
+are those that torch's dynamo exporter writes for the same subnet: batch norm is folded into
+the convolution before it.
+
+The only module of this package that imports onnx, and it does so lazily.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictors.errors import MeasurementError
+from predictors.latency.graph import PlacedBlock
+from search_spaces.blocks import INPUT, Layer, Shape, layers_of
+from search_spaces.errors import nearest
+from search_spaces.optional import import_optional
+
+__all__ = ["empty_onnx", "to_onnx"]
+
+_OPSET, _IR_VERSION = 18, 8
+_POOL = np.random.default_rng(0).standard_normal(1 << 16, dtype=np.float32)
+_TO_THE_END = np.iinfo(np.int64).max
+
+
+def to_onnx(placed: Sequence[PlacedBlock], *, batch_size: int = 1) -> bytes:
+    """Return a network as a serialised ONNX model with random float32 weights.
+
+    Args:
+        placed: Its blocks in running order.
+        batch_size: Images in one call.
+
+    Raises:
+        MeasurementError: A layer has no counterpart in ONNX here.
+        MissingExtraError: onnx is not installed.
+    """
+    graph = _Graph(batch_size)
+    outputs: list[str] = []
+    for step in placed:
+        names = [
+            graph.input(source, shape) if source <= INPUT else outputs[source]
+            for source, shape in zip(step.inputs, step.block.in_shapes, strict=False)
+        ]
+        outputs.append(graph.block(layers_of(step.block), names))
+    return graph.serialise(outputs[-1], placed[-1].block.out_shape)
+
+
+def empty_onnx() -> bytes:
+    """Return a network that does next to nothing: running it costs what a call costs."""
+    graph = _Graph(1)
+    shape = (1, 1, 1)
+    return graph.serialise(graph.node("Relu", [graph.input(INPUT, shape)]), shape)
+
+
+class _Graph:
+    """Collects nodes and weights."""
+
+    def __init__(self, batch_size: int) -> None:
+        self._onnx: ModuleType = import_optional(
+            "onnx", extra="latency", purpose="Writing networks for a latency table"
+        )
+        import_optional("onnx.helper", extra="latency", purpose="Writing networks")
+        self._batch_size = batch_size
+        self._nodes: list[Any] = []
+        self._weights: list[Any] = []
+        self._inputs: dict[str, Any] = {}
+
+    def _value(self, name: str, shape: Shape) -> Any:
+        helper = self._onnx.helper
+        sizes = (self._batch_size, *shape)
+        return helper.make_tensor_value_info(name, self._onnx.TensorProto.FLOAT, sizes)
+
+    def input(self, source: int, shape: Shape) -> str:
+        """Return the name of a network's input."""
+        name = f"input_{INPUT - source}"
+        self._inputs.setdefault(name, self._value(name, shape))
+        return name
+
+    def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Add a node and return the name of its output."""
+        name = f"value_{len(self._nodes)}"
+        self._nodes.append(self._onnx.helper.make_node(op, inputs, [name], **attributes))
+        return name
+
+    def constant(self, values: NDArray[Any]) -> str:
+        """Add an initializer and return its name."""
+        name = f"weight_{len(self._weights)}"
+        self._weights.append(self._onnx.numpy_helper.from_array(values, name))
+        return name
+
+    def weight(self, *shape: int) -> str:
+        """Add random weights that keep the size of activations, and return their name."""
+        values = np.resize(_POOL, shape) / np.float32(math.sqrt(max(1, math.prod(shape[1:]))))
+        return self.constant(values.astype(np.float32))
+
+    def block(self, layers: Sequence[Layer], inputs: Sequence[str]) -> str:
+        """Add the layers of a block and return the name of its output."""
+        names = {INPUT - i: name for i, name in enumerate(inputs)}
+        for position, layer in enumerate(layers):
+            sources = [names[source] for source in layer.inputs]
+            readers = [other for other in layers if position in other.inputs]
+            if layer.op == "batch_norm" and layers[layer.inputs[0]].op == "conv2d":
+                names[position] = sources[0]
+            else:
+                names[position] = _lowering(layer.op)(self, layer, sources, readers)
+        return names[len(layers) - 1]
+
+    def serialise(self, output: str, shape: Shape) -> bytes:
+        """Return the model with one output."""
+        helper = self._onnx.helper
+        graph = helper.make_graph(
+            self._nodes,
+            "network",
+            list(self._inputs.values()),
+            [self._value(output, shape)],
+            self._weights,
+        )
+        opset = helper.make_opsetid("", _OPSET)
+        model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
+        data: bytes = model.SerializeToString()
+        return data
+
+
+_Lowering: TypeAlias = Callable[[_Graph, Layer, Sequence[str], Sequence[Layer]], str]
+"""Called with the graph, a layer, the names of its inputs and the layers that read it."""
+
+
+def _lowering(op: str) -> _Lowering:
+    if op not in _LOWERINGS:
+        raise MeasurementError(
+            f"The layer {op!r} has no counterpart in ONNX here, so its block cannot be measured. "
+            f"{nearest(op, _LOWERINGS)}"
+        )
+    return _LOWERINGS[op]
+
+
+def _conv(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    cout, cin, kernel = layer.out_shape[0], layer.in_shape[0], layer.kernel
+    operands = [x[0], graph.weight(cout, cin // layer.groups, kernel, kernel)]
+    if layer.bias or any(reader.op == "batch_norm" for reader in readers):
+        operands.append(graph.weight(cout))
+    return graph.node(
+        "Conv",
+        operands,
+        group=layer.groups,
+        kernel_shape=[kernel, kernel],
+        pads=[kernel // 2] * 4,
+        strides=[layer.stride] * 2,
+    )
+
+
+def _batch_norm(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    channels = np.ones(layer.in_shape[0], dtype=np.float32)
+    return graph.node("BatchNormalization", [x[0], *(graph.constant(channels) for _ in range(4))])
+
+
+def _linear(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    source = x[0] if len(layer.in_shape) == 1 else graph.node("Flatten", x)
+    operands = [source, graph.weight(layer.out_shape[0], math.prod(layer.in_shape))]
+    if layer.bias:
+        operands.append(graph.weight(layer.out_shape[0]))
+    return graph.node("Gemm", operands, transB=1)
+
+
+def _pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    axes = graph.constant(np.array([2, 3], dtype=np.int64))
+    return graph.node("ReduceMean", [x[0], axes], keepdims=1)
+
+
+def _split(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    step = layer.in_shape[0] // layer.out_shape[0]
+    bounds = [np.array([value], dtype=np.int64) for value in (0, _TO_THE_END, 1, step)]
+    return graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+
+
+def _swish(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return graph.node("Mul", [x[0], graph.node("Sigmoid", x)])
+
+
+def _relu6(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    bounds = [graph.constant(np.array(bound, dtype=np.float32)) for bound in (0.0, 6.0)]
+    return graph.node("Clip", [x[0], *bounds])
+
+
+def _plain(op: str, **attributes: Any) -> _Lowering:
+    """Return the lowering of a layer that is one node of the same inputs."""
+
+    def lower(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+        return graph.node(op, x, **attributes)
+
+    return lower
+
+
+_LOWERINGS: dict[str, _Lowering] = {
+    "add": _plain("Add"),
+    "batch_norm": _batch_norm,
+    "channel_split": _split,
+    "concat": _plain("Concat", axis=1),
+    "conv2d": _conv,
+    "global_avg_pool": _pool,
+    "h_sigmoid": _plain("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "h_swish": _plain("HardSwish"),
+    "linear": _linear,
+    "mul": _plain("Mul"),
+    "relu": _plain("Relu"),
+    "relu6": _relu6,
+    "sigmoid": _plain("Sigmoid"),
+    "swish": _swish,
+}

@@ -1,0 +1,156 @@
+"""What has to be measured for a table: every different block, and some whole networks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from predictors.analytic import Macs
+from predictors.cost import compile_cost
+from predictors.latency.graph import Executed, executed, network, weight_megabytes
+from predictors.latency.models import ArchitectureModel, BlockModel, EmptyModel, Model
+from predictors.latency.options import LutOptions
+from search_spaces import Architecture, Population, SearchSpace
+from search_spaces.blocks import BlockSpec, layers_of
+
+__all__ = ["Item", "Plan", "Role", "choose_networks", "distinct_work", "make_plan"]
+
+Role: TypeAlias = Literal["block", "calibration", "validation", "call"]
+
+_CANDIDATES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to measure.
+
+    Attributes:
+        role: A block, a network to calibrate with or to validate with, or an empty call.
+        model: What the runtime loads.
+        megabytes: Its weights, in 10^6 bytes.
+        block: Of a block.
+        architecture: Of a network.
+    """
+
+    role: Role
+    model: Model
+    megabytes: float = 0.0
+    block: BlockSpec | None = None
+    architecture: Architecture | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything to measure.
+
+    Attributes:
+        items: In a fixed order.
+        parts: Positions of the items that are loaded together, one part after another.
+        reference: Sampled throughout: the middle one of the calibration networks.
+    """
+
+    items: tuple[Item, ...]
+    parts: tuple[tuple[int, ...], ...]
+    reference: Model
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of what is measured in which parts."""
+        content = [
+            [
+                item.role,
+                item.block.to_json() if item.block is not None else None,
+                item.architecture.to_json() if item.architecture is not None else None,
+            ]
+            for item in self.items
+        ]
+        text = json.dumps([content, self.parts], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def distinct_work(space: SearchSpace) -> dict[Executed, BlockSpec]:
+    """Return one block for everything different that a runtime may have to execute.
+
+    Blocks without layers cost nothing and are left out.
+    """
+    work: dict[Executed, BlockSpec] = {}
+    for block in space.distinct_blocks():
+        if layers_of(block):
+            work.setdefault(executed(block), block)
+    return work
+
+
+def choose_networks(
+    space: SearchSpace, options: LutOptions
+) -> tuple[list[Architecture], list[Architecture]]:
+    """Choose the networks to calibrate and to validate with, spread over the range of MACs.
+
+    Calibration gets the exact smallest and largest network and quantiles of a random sample;
+    validation gets other members of that sample, one of each quantile. Small spaces give fewer.
+    """
+    rng = np.random.default_rng(options.seed)
+    macs = compile_cost(space, Macs())
+    sample = space.unique(space.sample(_CANDIDATES, rng))
+    sample = sample[np.argsort(macs(sample), kind="stable")]
+    calibration: Population = sample[:0]
+    if options.calibration_nets:
+        ends = space.encode_all([macs.minimum().architecture, macs.maximum().architecture])
+        inner = max(0, options.calibration_nets - len(ends))
+        calibration = space.unique(np.concatenate([ends, _spread(sample, inner)]))
+        calibration = calibration[: options.calibration_nets]
+    rest = sample[~np.isin(space.keys(sample), space.keys(calibration))]
+    validation = _one_of_each_quantile(rest, options.validation_nets, rng)
+    return space.decode_all(calibration), space.decode_all(validation)
+
+
+def _spread(ordered: Population, n: int) -> Population:
+    """Return up to n rows at equal distances."""
+    n = min(n, len(ordered))
+    rows: Population = ordered[((np.arange(n) + 0.5) * len(ordered) / max(n, 1)).astype(int)]
+    return rows
+
+
+def _one_of_each_quantile(ordered: Population, n: int, rng: np.random.Generator) -> Population:
+    """Return up to n rows, one drawn from each of n equal parts."""
+    parts = np.array_split(np.arange(len(ordered)), min(n, len(ordered)) or 1)
+    chosen = [int(rng.choice(part)) for part in parts if len(part) and n]
+    rows: Population = ordered[np.array(chosen, dtype=int)]
+    return rows
+
+
+def make_plan(space: SearchSpace, options: LutOptions) -> Plan:
+    """Return the plan of a table; it depends on the space and the options only."""
+    batch = options.batch_size
+    calibration, validation = choose_networks(space, options)
+    blocks = [
+        Item("block", BlockModel(block, batch), weight_megabytes(block), block=block)
+        for block in distinct_work(space).values()
+    ]
+    networks = [_network_item(space, a, "calibration", batch) for a in calibration]
+    networks += [_network_item(space, a, "validation", batch) for a in validation]
+    items = (*blocks, *networks)
+    reference = (networks or blocks)[len(calibration) // 2].model
+    call = Item("call", EmptyModel())
+    parts = _parts([item.megabytes for item in items], options)
+    # Every part measures the call, too; its samples are taken together.
+    return Plan((*items, call), tuple((*part, len(items)) for part in parts), reference)
+
+
+def _network_item(space: SearchSpace, architecture: Architecture, role: Role, batch: int) -> Item:
+    placed = network(space, architecture)
+    megabytes = sum(weight_megabytes(step.block) for step in placed)
+    model = ArchitectureModel(space, architecture, batch)
+    return Item(role, model, megabytes, architecture=architecture)
+
+
+def _parts(megabytes: Sequence[float], options: LutOptions) -> list[tuple[int, ...]]:
+    """Deal the items at random into as few parts as the weights allow."""
+    count = max(1, int(np.ceil(sum(megabytes) / options.loaded_megabytes)))
+    order = np.random.default_rng(options.seed).permutation(len(megabytes))
+    return [tuple(sorted(order[start::count].tolist())) for start in range(count)]

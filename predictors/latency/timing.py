@@ -1,0 +1,176 @@
+"""Timing of many loaded networks at once, so that what disturbs the machine hits all alike.
+
+In every round each network is sampled once, in random order; a sample is the mean of as many
+runs as last `sample_ms`, after one run that is not counted. A reference network is sampled
+every few networks; the median of a round's reference samples tells how fast the machine was
+in that round, and every sample is corrected by it. The statistic is the median over rounds.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictors.latency.models import Model
+from predictors.latency.options import LutOptions
+from predictors.latency.runtimes import Run, Runtime
+
+__all__ = [
+    "Loaded",
+    "Round",
+    "Timing",
+    "corrected_samples",
+    "load",
+    "measure_rounds",
+    "summarise",
+]
+
+_REFERENCE_EVERY = 16
+_MOST_REPEATS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Latency of one network over all rounds.
+
+    Attributes:
+        median_ms: Median over rounds, corrected by the reference.
+        min_ms: Smallest sample as measured.
+        spread: Quartile range over the median.
+        runs: Counted runs in all rounds together.
+        halves_ms: Medians of the even and of the odd rounds; their disagreement is what a
+            second measurement would show.
+    """
+
+    median_ms: float
+    min_ms: float
+    spread: float
+    runs: int
+    halves_ms: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One pass over all networks.
+
+    Attributes:
+        samples_ms: One for each network, float64 [n].
+        repeats: Runs in each sample, int64 [n].
+        reference_ms: Median of the round's samples of the reference network.
+    """
+
+    samples_ms: NDArray[np.float64]
+    repeats: NDArray[np.int64]
+    reference_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A loaded network and how many runs make a sample."""
+
+    run: Run
+    repeats: int
+
+    def sample(self) -> float:
+        """Run once without counting, then return the mean time of a sample's runs in ms."""
+        self.run()
+        return _mean_ms(self.run, self.repeats)
+
+
+def load(runtime: Runtime, model: Model, options: LutOptions) -> Loaded:
+    """Load a network, warm it up and choose how many runs make a sample."""
+    run = runtime.prepare(model, threads=options.threads)
+    run()
+    shortest = max(min(_mean_ms(run, 1) for _ in range(3)), 1e-6)
+    return Loaded(run, min(_MOST_REPEATS, math.ceil(options.sample_ms / shortest)))
+
+
+def _mean_ms(run: Run, repeats: int) -> float:
+    """Return the mean time of some runs in ms."""
+    start = time.perf_counter_ns()
+    for _ in range(repeats):
+        run()
+    return (time.perf_counter_ns() - start) / repeats / 1e6
+
+
+def measure_rounds(
+    networks: Sequence[Loaded],
+    reference: Loaded,
+    *,
+    rng: np.random.Generator,
+    tick: Callable[[int], None],
+) -> Iterator[Round]:
+    """Measure one round after another, without end.
+
+    Args:
+        networks: What is measured.
+        reference: What tells how fast the machine is.
+        rng: Draws the order of every round.
+        tick: Called now and then with the number of networks done in the round.
+    """
+    repeats = np.array([network.repeats for network in networks], dtype=np.int64)
+    while True:
+        samples = np.zeros(len(networks))
+        references = []
+        with _no_garbage_collection():
+            for done, i in enumerate(rng.permutation(len(networks)).tolist()):
+                if done % _REFERENCE_EVERY == 0:
+                    tick(done)
+                    references.append(reference.sample())
+                samples[i] = networks[i].sample()
+        yield Round(samples, repeats, float(np.median(references)))
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def corrected_samples(
+    rounds: Sequence[Round], reference_ms: float | None = None
+) -> NDArray[np.float64]:
+    """Return the samples in units of the undisturbed machine, float64 [rounds, n]."""
+    references = np.array([r.reference_ms for r in rounds])
+    usual = np.median(references) if reference_ms is None else reference_ms
+    samples = np.stack([r.samples_ms for r in rounds])
+    corrected: NDArray[np.float64] = samples * (usual / references)[:, None]
+    return corrected
+
+
+def summarise(rounds: Sequence[Round], *, reference_ms: float | None = None) -> list[Timing]:
+    """Return the timing of every network.
+
+    Args:
+        rounds: At least one.
+        reference_ms: What the reference takes on the undisturbed machine; by default its
+            median over these rounds.
+    """
+    smallest = np.min([r.samples_ms for r in rounds], axis=0)
+    runs = np.sum([r.repeats for r in rounds], axis=0)
+    corrected = corrected_samples(rounds, reference_ms)
+    low, median, high = np.quantile(corrected, (0.25, 0.5, 0.75), axis=0)
+    even = np.median(corrected[0::2], axis=0)
+    odd = np.median(corrected[1::2], axis=0) if len(rounds) > 1 else even
+    return [
+        Timing(
+            median_ms=float(median[i]),
+            min_ms=float(smallest[i]),
+            spread=float((high[i] - low[i]) / median[i]),
+            runs=int(runs[i]),
+            halves_ms=(float(even[i]), float(odd[i])),
+        )
+        for i in range(len(median))
+    ]

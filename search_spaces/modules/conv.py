@@ -1,0 +1,141 @@
+"""Convolution, batch norm and activation in torch: the family `Conv` and what others reuse."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from search_spaces.blocks import Conv
+from search_spaces.modules.activations import activate, make_activation
+from search_spaces.modules.block import ElasticBlock, register_modules
+from search_spaces.modules.elastic import (
+    Elastic,
+    ElasticBatchNorm,
+    ElasticConv2d,
+    ElasticDepthwise,
+    Part,
+)
+from search_spaces.modules.layers import BatchNorm2d, Conv2d
+
+__all__ = [
+    "ElasticConv",
+    "ElasticConvBN",
+    "ElasticDepthwiseBN",
+    "conv_bn",
+    "depthwise_bn",
+    "static_conv",
+]
+
+
+def conv_bn(
+    cin: int,
+    cout: int,
+    *,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    act: str | None = None,
+) -> nn.Sequential:
+    """Return a plain convolution (padding kernel // 2), batch norm and activation."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers["conv"] = Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False)
+    layers["bn"] = BatchNorm2d(cout)
+    if act is not None:
+        layers["act"] = make_activation(act)
+    return nn.Sequential(layers)
+
+
+def depthwise_bn(
+    channels: int, *, kernel: int, stride: int = 1, act: str | None = None
+) -> nn.Sequential:
+    """Return a plain depthwise convolution, batch norm and activation."""
+    return conv_bn(
+        channels,
+        channels,
+        kernel=kernel,
+        stride=stride,
+        groups=channels,
+        act=act,
+    )
+
+
+class ElasticConvBN(Elastic):
+    """Elastic twin of `conv_bn` with kernel 1."""
+
+    def __init__(self, cin: int, cout: int, *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.conv = ElasticConv2d(cin, cout, generator=generator)
+        self.bn = ElasticBatchNorm(cout)
+
+    def forward(self, x: Tensor, cout: int, act: str | None = None) -> Tensor:
+        """Map [n, cin, h, w] to [n, cout, h, w]."""
+        return activate(self.bn(self.conv(x, cout)), act)
+
+    def parts(self, cin: int, cout: int) -> Sequence[Part]:
+        """Return convolution and batch norm with their sizes."""
+        return [("conv", self.conv, (cin, cout)), ("bn", self.bn, (cout,))]
+
+
+class ElasticDepthwiseBN(Elastic):
+    """Elastic twin of `depthwise_bn`."""
+
+    def __init__(
+        self, channels: int, *, kernels: Sequence[int], generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.conv = ElasticDepthwise(channels, kernels=kernels, generator=generator)
+        self.bn = ElasticBatchNorm(channels)
+
+    def forward(
+        self, x: Tensor, kernel: int, *, stride: int = 1, act: str | None = None
+    ) -> Tensor:
+        """Map [n, c, h, w] to [n, c, h', w']."""
+        return activate(self.bn(self.conv(x, kernel, stride)), act)
+
+    def parts(self, channels: int, kernel: int) -> Sequence[Part]:
+        """Return convolution and batch norm with their sizes."""
+        return [("conv", self.conv, (channels, kernel)), ("bn", self.bn, (channels,))]
+
+
+def static_conv(spec: Conv) -> nn.Sequential:
+    """Return the plain module of a `Conv`."""
+    return conv_bn(
+        spec.cin,
+        spec.cout,
+        kernel=spec.kernel,
+        stride=spec.stride,
+        act=spec.act,
+    )
+
+
+class ElasticConv(ElasticBlock):
+    """Elastic twin of `static_conv`; a smaller kernel is the centre of the largest."""
+
+    def __init__(self, blocks: Sequence[Conv], generator: torch.Generator) -> None:
+        super().__init__()
+        cout = max(block.cout for block in blocks)
+        self.conv = ElasticConv2d(
+            max(block.cin for block in blocks),
+            cout,
+            kernel=max(block.kernel for block in blocks),
+            generator=generator,
+        )
+        self.bn = ElasticBatchNorm(cout)
+
+    def forward(self, x: Tensor, spec: Conv) -> Tensor:
+        """Run one block on [n, cin, h, w]."""
+        x = self.conv(x, spec.cout, spec.kernel, spec.stride)
+        return activate(self.bn(x), spec.act)
+
+    def parts(self, spec: Conv) -> Sequence[Part]:
+        """Return convolution and batch norm with their sizes."""
+        return [
+            ("conv", self.conv, (spec.cin, spec.cout, spec.kernel)),
+            ("bn", self.bn, (spec.cout,)),
+        ]
+
+
+register_modules(Conv, plain=static_conv, elastic=ElasticConv)

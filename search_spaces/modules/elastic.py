@@ -1,0 +1,294 @@
+"""Elastic layers: one set of weights, used by slices whose sizes are arguments.
+
+A layer keeps the weights of the largest size and no current one: `forward`, `active` and
+`weights` are given the sizes. Weight sharing by leading slices is that of Slimmable Networks
+(Yu et al. 2019) and once-for-all (Cai et al. 2020, section 3.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from search_spaces.modules.initialise import LINEAR_STD, normal_fan_out_
+
+__all__ = [
+    "Elastic",
+    "ElasticBatchNorm",
+    "ElasticConv2d",
+    "ElasticDepthwise",
+    "ElasticLinear",
+    "Part",
+    "Region",
+]
+
+Region: TypeAlias = tuple[slice, ...]
+"""A slice for each dimension of a parameter."""
+
+Part: TypeAlias = tuple[str, "Elastic", tuple[Any, ...]]
+"""A child of an elastic module: its name, itself, and the sizes it is used with."""
+
+
+def _no_parts(self: nn.Module, *sizes: Any) -> Sequence[Part]:
+    """Return the children used at these sizes; a leaf has none."""
+    return ()
+
+
+class Elastic(nn.Module):
+    """Base of all elastic modules: which region of which parameter a size uses.
+
+    A module with children lists them by `parts`; a leaf overrides `active` and, where the
+    plain layer's tensors are not mere slices, `weights`. Names are those of the plain twin's
+    state dict, so that a subnet's weights are found by name.
+    """
+
+    parts: Callable[..., Sequence[Part]] = _no_parts
+
+    def active(self, *sizes: Any) -> dict[str, Region]:
+        """Return the region of every parameter that these sizes use; absent means unused."""
+        return {
+            f"{name}.{key}": region
+            for name, child, its_sizes in self.parts(*sizes)
+            for key, region in child.active(*its_sizes).items()
+        }
+
+    def weights(self, *sizes: Any) -> dict[str, Tensor]:
+        """Return the state dict of the plain twin at these sizes, as views where possible."""
+        return {
+            f"{name}.{key}": tensor
+            for name, child, its_sizes in self.parts(*sizes)
+            for key, tensor in child.weights(*its_sizes).items()
+        }
+
+
+def leading(parameter: Tensor, *sizes: int) -> Tensor:
+    """Return the leading slice of the first dimensions; the tensor itself when it is whole."""
+    for dimension, size in enumerate(sizes):
+        if parameter.shape[dimension] != size:
+            parameter = parameter.narrow(dimension, 0, size)
+    return parameter
+
+
+def _region(parameter: Tensor, *sizes: int) -> Region:
+    """Return the region that `leading` selects."""
+    return tuple(slice(0, size) for size in (*sizes, *parameter.shape[len(sizes) :]))
+
+
+class ElasticConv2d(Elastic):
+    """A square convolution of groups 1 that uses leading channels and the centre of the kernel.
+
+    Args:
+        cin: Largest number of input channels.
+        cout: Largest number of output channels.
+        kernel: Side of the largest kernel; padding is kernel // 2.
+        bias: Whether it has a bias.
+        generator: Draws the initial weights.
+    """
+
+    def __init__(
+        self,
+        cin: int,
+        cout: int,
+        *,
+        generator: torch.Generator,
+        kernel: int = 1,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(cout, cin, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(cout)) if bias else None
+        normal_fan_out_(self.weight, generator)
+
+    def forward(self, x: Tensor, cout: int, kernel: int = 1, stride: int = 1) -> Tensor:
+        """Convolve ``x`` [n, cin, h, w] to [n, cout, h', w']."""
+        weight = leading(self.weight, cout, x.shape[1])
+        if kernel != weight.shape[-1]:
+            crop = _centre(weight.shape[-1], kernel)
+            weight = weight[:, :, crop, crop]
+        bias = None if self.bias is None else leading(self.bias, cout)
+        return functional.conv2d(x, weight, bias, stride, kernel // 2)
+
+    def active(self, cin: int, cout: int, kernel: int = 1) -> dict[str, Region]:
+        """Return the regions used from ``cin`` to ``cout`` channels."""
+        crop = _centre(self.weight.shape[-1], kernel)
+        regions: dict[str, Region] = {"weight": (slice(0, cout), slice(0, cin), crop, crop)}
+        if self.bias is not None:
+            regions["bias"] = _region(self.bias, cout)
+        return regions
+
+    def weights(self, cin: int, cout: int, kernel: int = 1) -> dict[str, Tensor]:
+        """Return weight and bias of the plain convolution."""
+        return _views(self, self.active(cin, cout, kernel))
+
+
+class ElasticLinear(Elastic):
+    """A linear layer that uses leading output and input features; see `ElasticConv2d`."""
+
+    def __init__(self, cin: int, cout: int, *, generator: torch.Generator, bias: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(cout, cin))
+        self.bias = nn.Parameter(torch.zeros(cout)) if bias else None
+        nn.init.normal_(self.weight, 0.0, LINEAR_STD, generator=generator)
+
+    def forward(self, x: Tensor, cout: int, bias: bool = True) -> Tensor:
+        """Map ``x`` [n, cin] to [n, cout]."""
+        weight = leading(self.weight, cout, x.shape[1])
+        used = None if self.bias is None or not bias else leading(self.bias, cout)
+        return functional.linear(x, weight, used)
+
+    def active(self, cin: int, cout: int, bias: bool = True) -> dict[str, Region]:
+        """Return the regions used from ``cin`` to ``cout`` features."""
+        regions = {"weight": _region(self.weight, cout, cin)}
+        if self.bias is not None and bias:
+            regions["bias"] = _region(self.bias, cout)
+        return regions
+
+    def weights(self, cin: int, cout: int, bias: bool = True) -> dict[str, Tensor]:
+        """Return weight and bias of the plain linear layer."""
+        return _views(self, self.active(cin, cout, bias))
+
+
+class ElasticDepthwise(Elastic):
+    """A depthwise convolution with elastic channels and, by transforms, elastic kernel.
+
+    Once-for-all's kernel transforms (Cai et al. 2020, section 3.3): the weight is that of
+    the largest kernel. The next smaller one is its centre crop, mapped by a learned square
+    matrix which all channels share; so on down the chain. Matrices start as the identity. A
+    k*k x k*k matrix is kept as [k, k, k, k] (output row and column, input row and column),
+    so that what a still smaller kernel crops from its output is a plain region.
+
+    Args:
+        channels: Largest number of channels.
+        kernels: Sides of the kernels that are asked for, odd.
+        generator: Draws the initial weights.
+    """
+
+    def __init__(
+        self, channels: int, *, kernels: Sequence[int], generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.kernels = tuple(sorted(set(kernels), reverse=True))
+        largest = self.kernels[0]
+        self.weight = nn.Parameter(torch.empty(channels, 1, largest, largest))
+        normal_fan_out_(self.weight, generator)
+        for larger, k in pairwise(self.kernels):
+            matrix = torch.eye(k * k).view(k, k, k, k)
+            self.register_parameter(_transform(larger, k), nn.Parameter(matrix))
+        self._chains = {kernel: _chain(self.kernels, kernel) for kernel in self.kernels}
+
+    def kernel_weight(self, channels: int, kernel: int) -> Tensor:
+        """Return the weight [channels, 1, kernel, kernel] after crops and transforms."""
+        weight = leading(self.weight, channels)
+        for name, inputs, outputs in self._chains[kernel]:
+            matrix: Tensor = getattr(self, name)[outputs, outputs]
+            side, k = matrix.shape[0], matrix.shape[-1]
+            cropped = weight[:, :, inputs, inputs].reshape(channels, k * k)
+            mapped = functional.linear(cropped, matrix.reshape(side * side, k * k))
+            weight = mapped.view(channels, 1, side, side)
+        if self.weight.stride(1) == 1 and weight.stride(1) != 1:
+            # One input channel leaves the layout open. On maps of a single pixel the weight's
+            # strides alone decide whether the convolution runs channels-last, which is faster.
+            weight = weight.to(memory_format=torch.channels_last)
+        return weight
+
+    def forward(self, x: Tensor, kernel: int, stride: int = 1) -> Tensor:
+        """Convolve every channel of ``x`` [n, c, h, w] by itself to [n, c, h', w']."""
+        channels = x.shape[1]
+        weight = self.kernel_weight(channels, kernel)
+        return functional.conv2d(x, weight, None, stride, kernel // 2, groups=channels)
+
+    def active(self, channels: int, kernel: int) -> dict[str, Region]:
+        """Return the crop of the weight, and the matrices, that a kernel is made of."""
+        steps = self._chains[kernel]
+        largest = self.kernels[0]
+        crop = steps[0][1] if steps else slice(0, largest)
+        regions: dict[str, Region] = {"weight": (slice(0, channels), slice(0, 1), crop, crop)}
+        for name, _, outputs in steps:
+            whole = slice(0, getattr(self, name).shape[-1])
+            regions[name] = (outputs, outputs, whole, whole)
+        return regions
+
+    def weights(self, channels: int, kernel: int) -> dict[str, Tensor]:
+        """Return the weight of the plain convolution, transforms applied."""
+        return {"weight": self.kernel_weight(channels, kernel).detach()}
+
+
+class ElasticBatchNorm(Elastic):
+    """Batch norm over leading channels (eps 1e-5).
+
+    In training mode it normalises with the statistics of the batch and leaves the running
+    ones alone, which no single subnet owns; in evaluation mode it uses their leading slice.
+    Statistics of one subnet are recalibrated on the extracted subnet.
+
+    Args:
+        channels: Largest number of channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.running_mean: Tensor
+        self.running_var: Tensor
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``x`` [n, c, h, w]."""
+        channels = x.shape[1]
+        mean = var = None
+        if not self.training:
+            mean = leading(self.running_mean, channels)
+            var = leading(self.running_var, channels)
+        weight, bias = leading(self.weight, channels), leading(self.bias, channels)
+        return functional.batch_norm(x, mean, var, weight, bias, self.training)
+
+    def active(self, channels: int) -> dict[str, Region]:
+        """Return the regions used by ``channels`` channels."""
+        return {"weight": _region(self.weight, channels), "bias": _region(self.bias, channels)}
+
+    def weights(self, channels: int) -> dict[str, Tensor]:
+        """Return the state of the plain batch norm."""
+        return {
+            **_views(self, self.active(channels)),
+            "running_mean": leading(self.running_mean, channels),
+            "running_var": leading(self.running_var, channels),
+            "num_batches_tracked": torch.zeros((), dtype=torch.int64, device=self.weight.device),
+        }
+
+
+def _views(layer: nn.Module, regions: dict[str, Region]) -> dict[str, Tensor]:
+    """Return the named regions of a layer's parameters, detached."""
+    return {name: getattr(layer, name).detach()[region] for name, region in regions.items()}
+
+
+def _chain(kernels: Sequence[int], kernel: int) -> list[tuple[str, slice, slice]]:
+    """Return what makes a kernel of the largest: matrix, crop of its input, crop of its output.
+
+    All but the last transform produce only what the next one crops from them, so that one's
+    own crop of its input is whole.
+    """
+    chain = kernels[: kernels.index(kernel) + 1]
+    steps = []
+    for position, (larger, k) in enumerate(pairwise(chain)):
+        inputs = _centre(larger, k) if position == 0 else slice(0, k)
+        last = position == len(chain) - 2
+        outputs = slice(0, k) if last else _centre(k, chain[position + 2])
+        steps.append((_transform(larger, k), inputs, outputs))
+    return steps
+
+
+def _transform(larger: int, smaller: int) -> str:
+    """Return the name of the matrix that makes a smaller kernel of a larger one's crop."""
+    return f"transform_{larger}_{smaller}"
+
+
+def _centre(larger: int, smaller: int) -> slice:
+    """Return the centre crop of one side of a kernel."""
+    margin = (larger - smaller) // 2
+    return slice(margin, margin + smaller)

@@ -1,0 +1,54 @@
+"""Squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507) with a hard sigmoid gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from search_spaces.modules.activations import activate
+from search_spaces.modules.elastic import Elastic, ElasticConv2d, Part
+from search_spaces.modules.layers import Conv2d
+
+__all__ = ["ElasticSqueezeExcite", "SqueezeExcite"]
+
+
+class SqueezeExcite(nn.Module):
+    """Scale every channel by a gate computed from all channels' means.
+
+    Args:
+        channels: Of the input.
+        squeeze: Channels between the two 1x1 convolutions.
+    """
+
+    def __init__(self, channels: int, squeeze: int) -> None:
+        super().__init__()
+        self.reduce = Conv2d(channels, squeeze, 1)
+        self.expand = Conv2d(squeeze, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [n, c, h, w] to [n, c, h, w]."""
+        gate = activate(self.reduce(x.mean((2, 3), keepdim=True)), "relu")
+        return x * activate(self.expand(gate), "h_sigmoid")
+
+
+class ElasticSqueezeExcite(Elastic):
+    """Elastic twin of `SqueezeExcite`; channels and squeeze channels are leading ones."""
+
+    def __init__(self, channels: int, squeeze: int, *, generator: torch.Generator) -> None:
+        super().__init__()
+        self.reduce = ElasticConv2d(channels, squeeze, bias=True, generator=generator)
+        self.expand = ElasticConv2d(squeeze, channels, bias=True, generator=generator)
+
+    def forward(self, x: Tensor, squeeze: int) -> Tensor:
+        """Map [n, c, h, w] to [n, c, h, w]."""
+        gate = activate(self.reduce(x.mean((2, 3), keepdim=True), squeeze), "relu")
+        return x * activate(self.expand(gate, x.shape[1]), "h_sigmoid")
+
+    def parts(self, channels: int, squeeze: int) -> Sequence[Part]:
+        """Return the two convolutions with their sizes."""
+        return [
+            ("reduce", self.reduce, (channels, squeeze)),
+            ("expand", self.expand, (squeeze, channels)),
+        ]
