@@ -7,16 +7,26 @@ limits are checked before the long work, so that the impossible is said at once.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from nas.archive import Archive
+from nas.archive import Archive, Evaluated
 from nas.config import Config
-from nas.errors import ConfigError, RunError, nearest
+from nas.errors import ConfigError, InfeasibleError, RunError, nearest
 from nas.runs import RunFolder
-from nas.search import Evolution, Problem, RandomSearch, Searcher, UpperLimit, search
+from nas.search import (
+    Evolution,
+    Objective,
+    Problem,
+    RandomSearch,
+    Searcher,
+    UpperLimit,
+    best,
+    check_feasible,
+    search,
+)
 from predictors import CostTable, Macs, Params, PeakMemory, compile_cost
 from predictors.latency import LatencyTable, LutOptions, build_table, load_table
 from search_spaces import SearchSpace, get_space
@@ -29,8 +39,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Bars",
     "build_problem",
+    "check_limits",
+    "choose",
+    "export_stage",
     "latency_stage",
     "load_splits",
+    "report_stage",
     "search_stage",
     "space_of",
     "train_stage",
@@ -112,6 +126,11 @@ def build_problem(config: Config, space: SearchSpace, table: LatencyTable | None
 
     A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs.
 
+    Args:
+        config: What is asked.
+        space: The space it names.
+        table: The latency table; without one a limit on latency is left out.
+
     Raises:
         ConfigError: A limit names no cost.
     """
@@ -119,14 +138,27 @@ def build_problem(config: Config, space: SearchSpace, table: LatencyTable | None
     largest = costs["macs"].maximum().architecture
     limits = []
     for limit in config.search.parsed_limits():
+        if limit.metric == "latency_ms" and table is None:
+            continue
         if limit.metric not in costs:
             raise ConfigError(
-                f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, costs)}"
+                f"search.limits.{limit.metric}: no such cost. "
+                f"{nearest(limit.metric, [*costs, 'latency_ms'])}"
             )
         value = limit.resolve(costs[limit.metric].of(largest))
         said = str(config.search.limits[limit.metric])
         limits.append(UpperLimit(limit.metric, value, said))
-    return Problem(space, costs=costs, limits=tuple(limits))
+    objective = Objective(config.search.objective)
+    return Problem(space, objectives=(objective,), costs=costs, limits=tuple(limits))
+
+
+def check_limits(config: Config, space: SearchSpace, table: LatencyTable | None) -> None:
+    """Refuse limits that no architecture can meet.
+
+    Raises:
+        InfeasibleError: It is proven that none can.
+    """
+    check_feasible(build_problem(config, space, table))
 
 
 def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Bars) -> None:
@@ -209,3 +241,75 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
             progress=progress,
         )
     run.mark("search", "done")
+
+
+def choose(
+    run: RunFolder, problem: Problem, *, top: int, id: str | None = None
+) -> list[Evaluated]:
+    """Return the subnets to export: the best within the limits, or the one that is named.
+
+    Args:
+        run: The run folder.
+        problem: The search problem.
+        top: How many of the best.
+        id: Id of an evaluated subnet, or the beginning of one.
+
+    Raises:
+        RunError: Nothing was evaluated yet, or no evaluated subnet has that id.
+        InfeasibleError: No evaluated subnet meets the limits.
+    """
+    with Archive.read(run.archive_path) as archive:
+        rows = archive.rows()
+    if id is not None:
+        named = [row for row in rows if row.id.startswith(id)]
+        if len(named) != 1:
+            what = "Several subnets begin" if named else "No evaluated subnet begins"
+            raise RunError(
+                f"{what} with the id {id!r} in {run.path}. "
+                f"{nearest(id, [row.id for row in best(problem, rows, top=10)])}"
+            )
+        return named
+    chosen = best(problem, rows, top=top)
+    if not chosen:
+        raise InfeasibleError(
+            f"None of the {len(rows)} evaluated subnets of {run.path} meets the limits "
+            f"{', '.join(map(str, problem.limits))}. Search again with these limits: "
+            f"nas search --resume {run.path}"
+        )
+    return chosen
+
+
+def export_stage(
+    run: RunFolder,
+    problem: Problem,
+    splits: DataSplits,
+    chosen: Sequence[Evaluated],
+    formats: Sequence[str],
+    bars: Bars,
+) -> None:
+    """Score the chosen subnets on the test split, time them, export them and check the files."""
+    from nas.finals import Finals
+
+    run.mark("export", "running")
+    finals = Finals(run.config, problem, trained_supernet(run, problem.space), splits)
+    with open_archive(run, problem.space) as archive, bars("export") as progress:
+        subnets = {row.id: finals.subnet(row.architecture) for row in chosen}
+        latencies = finals.latencies({row.id: row.architecture for row in chosen}, subnets)
+        for done, row in enumerate(chosen):
+            progress(done, len(chosen), row.id)
+            metrics = {**row.metrics, **finals.costs(row.architecture)}
+            metrics |= {"test_accuracy": finals.test_accuracy(row.architecture, subnets[row.id])}
+            if row.id in latencies:
+                metrics |= {"latency_ms_measured": latencies[row.id]}
+            metrics |= finals.export(row, subnets[row.id], run.exports / row.id, formats, metrics)
+            archive.record(row.id, row.architecture, metrics)
+        progress(len(chosen), len(chosen), "")
+    run.mark("export", "done")
+
+
+def report_stage(run: RunFolder) -> Path:
+    """Write the HTML report of a run and return its path."""
+    from nas.report import write_report
+
+    run.mark("report", "done")
+    return write_report(run)

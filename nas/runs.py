@@ -110,6 +110,15 @@ class RunFolder:
         config = path / "config.json"
         return cls(path, parse_config(read_object(config), source=str(config)))
 
+    def with_config(self, config: Config) -> Self:
+        """Return the run with another configuration, which config.json holds from now on.
+
+        Raises:
+            RunError: The disk is full or the folder not writable.
+        """
+        atomic_write(self.path / "config.json", _text(config.to_json()))
+        return type(self)(self.path, config)
+
     @property
     def checkpoints(self) -> Path:
         """The folder of training checkpoints."""

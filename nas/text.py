@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["columns", "quantity", "title"]
+__all__ = ["axis_unit", "columns", "in_sentence", "plain_number", "quantity", "title"]
 
 _TITLES = {
     "accuracy": "Validation accuracy",
@@ -37,6 +37,12 @@ def title(metric: str) -> str:
     return metric.replace("_", " ").capitalize()
 
 
+def in_sentence(metric: str) -> str:
+    """Return the title of a metric as it is written within a sentence."""
+    name = title(metric)
+    return name if name[:2].isupper() else name[0].lower() + name[1:]
+
+
 def quantity(metric: str, value: float) -> str:
     """Return a value with the unit that its metric's name states.
 
@@ -45,7 +51,7 @@ def quantity(metric: str, value: float) -> str:
         value: In that unit.
     """
     if metric.endswith(("_ms", "_ms_measured")):
-        return f"{value:.3g} ms" if value < 10 else f"{value:.1f} ms"
+        return f"{value:#.3g} ms" if value < 10 else f"{value:.1f} ms"
     if metric.endswith("_bytes"):
         return f"{value / 1024:,.1f} KiB" if value < 1 << 20 else f"{value / 2**20:,.2f} MiB"
     if "accuracy" in metric:
@@ -55,6 +61,32 @@ def quantity(metric: str, value: float) -> str:
             if value >= factor:
                 return f"{value / factor:.2f} {unit}"
     return f"{value:.3g}" if metric.startswith("difference") else f"{value:.6g}"
+
+
+def axis_unit(metric: str, largest: float) -> tuple[str, float]:
+    """Return the unit to write at an axis, and what to divide values by to get numbers in it.
+
+    Args:
+        metric: Its name; the ending says the unit.
+        largest: The largest value on the axis.
+    """
+    if "accuracy" in metric:
+        return "%", 0.01
+    if metric.endswith(("_ms", "_ms_measured")):
+        return "ms", 1.0
+    if metric.endswith("_bytes"):
+        return ("MiB", 2.0**20) if largest >= 2**21 else ("KiB", 1024.0)
+    if metric in ("macs", "params"):
+        words = {"G": "billions", "M": "millions", "k": "thousands"}
+        for unit, factor in _COUNTS:
+            if largest >= 2 * factor:
+                return words[unit], factor
+    return "", 1.0
+
+
+def plain_number(value: float) -> str:
+    """Return a round number without needless digits, thousands separated."""
+    return f"{value:,.6f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.arguments import add_json, add_space, chosen_space
-from nas.cli.tables import columns, print_json, quantity
+from nas.cli.output import print_json
+from nas.text import columns, quantity
 from predictors import CostTable, Macs, Params, PeakMemory, compile_cost
 from search_spaces import SearchSpace, get_space, read_architecture
 

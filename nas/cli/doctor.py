@@ -15,7 +15,7 @@ import numpy as np
 
 from nas import __version__
 from nas.cli.arguments import add_json
-from nas.cli.tables import print_json
+from nas.cli.output import print_json
 
 __all__ = ["configure", "run"]
 

@@ -7,7 +7,8 @@ import inspect
 from typing import Any
 
 from nas.cli.arguments import add_json, add_space, chosen_space
-from nas.cli.tables import columns, print_json, quantity
+from nas.cli.output import print_json
+from nas.text import columns, quantity
 from predictors import CostTable, Macs, Params, compile_cost
 from search_spaces import Architecture, SearchSpace, get_space, list_spaces
 from search_spaces.registry import space_factory

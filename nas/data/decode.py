@@ -18,8 +18,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nas.data.cache import cached_images
 from nas.data.config import DataConfig
-from nas.data.raw import Progress
 from nas.errors import DataError
+from search_spaces.progress import Progress
 
 __all__ = ["Encoded", "decode_images", "fit_images"]
 
@@ -61,7 +61,7 @@ def decode_images(
     *,
     config: DataConfig,
     identity: Any,
-    progress: Progress | None,
+    progress: Progress,
 ) -> NDArray[np.uint8]:
     """Decode images into one array, or take it from the cache.
 
@@ -70,7 +70,7 @@ def decode_images(
         count: Number of images n, at least 1.
         config: Its `image_size` and `cache` apply.
         identity: JSON-able; changes whenever the encoded bytes change.
-        progress: Called with (done, count) while decoding.
+        progress: Told how many images are decoded.
 
     Returns:
         uint8 [n, c, h, w]; c is 1 if all images are grey, else 3.
@@ -89,7 +89,7 @@ def decode_images(
 
 
 def _decode_all(
-    source: Callable[[int], Encoded], count: int, size: int | None, progress: Progress | None
+    source: Callable[[int], Encoded], count: int, size: int | None, progress: Progress
 ) -> NDArray[np.uint8]:
     Image.init()  # registers the codecs here, not in several threads at once
     first = _decode(source(0), size)
@@ -114,8 +114,7 @@ def _decode_all(
     threads = min(8, os.cpu_count() or 1) if first.area >= _THREADS_FROM_PIXELS else 1
     with ThreadPoolExecutor(threads) as pool:
         for done in pool.map(work, range(0, count, _CHUNK)):
-            if progress is not None:
-                progress(done, count)
+            progress(done, count, f"{done:,} of {count:,} decoded")
     return np.ascontiguousarray(images[:, :1]) if grey.all() else images
 
 

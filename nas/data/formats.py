@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from nas.data.config import DataConfig
 from nas.data.decode import Encoded, decode_images
-from nas.data.raw import Progress, RawData, file_state, find_path, join_splits, make_raw
+from nas.data.raw import RawData, file_state, find_path, join_splits, make_raw
 from nas.errors import DataError
 from search_spaces.optional import import_optional
+from search_spaces.progress import Progress
 
 __all__ = ["read_digits", "read_folder", "read_idx"]
 
@@ -82,7 +83,7 @@ def _idx_array(folder: Path, name: str, *, dimensions: int) -> NDArray[np.uint8]
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
 
 
-def read_folder(path: Path, config: DataConfig, progress: Progress | None) -> RawData:
+def read_folder(path: Path, config: DataConfig, progress: Progress) -> RawData:
     """Read PATH/train/CLASS/ with PATH/test or PATH/val, or PATH/CLASS/ without a split.
 
     Images may lie deeper below their class folder; hidden files and other suffixes are ignored.
@@ -99,9 +100,8 @@ def read_folder(path: Path, config: DataConfig, progress: Progress | None) -> Ra
             f"{root} has the folder {held!r} but no 'train'. Allowed are train/CLASS/ with "
             "test/CLASS/ or val/CLASS/, or class folders alone. Add 'train'."
         )
-    splits = (
-        [root / s for s in ("train", *_TEST_FOLDERS) if s in top] if "train" in top else [root]
-    )
+    names = [name for name in ("train", *_TEST_FOLDERS) if name in top]
+    splits = [root / name for name in names] or [root]
     classes = tuple(folder.name for folder in _subfolders(splits[0]))
     if len(classes) < 2:
         raise DataError(
@@ -110,8 +110,9 @@ def read_folder(path: Path, config: DataConfig, progress: Progress | None) -> Ra
         )
     found = [(split, file) for split in splits for file in _class_files(split, classes)]
     files = [file for _, file in found]
-    labels = [classes.index(file.relative_to(split).parts[0]) for split, file in found]
-    test = np.array([split.name == held and split != root for split, _ in found])
+    number = {name: i for i, name in enumerate(classes)}
+    labels = [number[file.relative_to(split).parts[0]] for split, file in found]
+    test = np.array([held is not None and split.name == held for split, _ in found])
 
     def source(i: int) -> Encoded:
         return Encoded(str(files[i]), files[i])

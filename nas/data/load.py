@@ -14,10 +14,11 @@ from nas.data.decode import fit_images
 from nas.data.formats import read_digits, read_folder, read_idx
 from nas.data.image_set import DataSplits, ImageSet, channel_statistics
 from nas.data.npz import read_npz
-from nas.data.raw import Progress, RawData
+from nas.data.raw import RawData
 from nas.data.split import stratified_choice
 from nas.errors import DataError
 from nas.rng import stream
+from search_spaces.progress import Progress, silent
 
 __all__ = ["load_data"]
 
@@ -25,7 +26,7 @@ _Indices = NDArray[np.int64]
 
 
 def load_data(
-    config: DataConfig, *, seed: int, base: Path = Path(), progress: Progress | None = None
+    config: DataConfig, *, seed: int, base: Path = Path(), progress: Progress = silent
 ) -> DataSplits:
     """Read the images and divide them into training, validation and test split.
 
@@ -38,7 +39,7 @@ def load_data(
         config: The data section.
         seed: Of the run.
         base: What a relative path is relative to: the folder of the configuration file.
-        progress: Called with (done, total) while images are decoded.
+        progress: Told how many images are decoded.
 
     Raises:
         DataError: The source is missing, damaged or cannot be divided as asked.
@@ -82,7 +83,7 @@ def _divide(
     return train, validation, test
 
 
-def _read(config: DataConfig, base: Path, progress: Progress | None) -> RawData:
+def _read(config: DataConfig, base: Path, progress: Progress) -> RawData:
     if config.path is None:
         return read_digits()
     try:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from nas.data.config import DataConfig
 from nas.data.decode import Encoded, decode_images
-from nas.data.raw import Progress, RawData, file_state, find_path, join_splits, make_raw
+from nas.data.raw import RawData, file_state, find_path, join_splits, make_raw
 from nas.errors import DataError
+from search_spaces.progress import Progress
 
 __all__ = ["read_npz"]
 
@@ -47,7 +48,7 @@ _DAMAGED = (
 _Arrays = dict[str, NDArray[Any]]
 
 
-def read_npz(path: Path, config: DataConfig, progress: Progress | None) -> RawData:
+def read_npz(path: Path, config: DataConfig, progress: Progress) -> RawData:
     """Read an .npz file in one of the usual layouts, never with pickle.
 
     * ``x_train, y_train, x_test, y_test`` (Keras), ``train_images, train_labels, val_images,
@@ -138,7 +139,7 @@ def _stored_test(arrays: _Arrays, where: str) -> NDArray[np.bool_] | None:
 
 
 def _decoded(
-    file: Path, arrays: _Arrays, name: str, config: DataConfig, progress: Progress | None
+    file: Path, arrays: _Arrays, name: str, config: DataConfig, progress: Progress
 ) -> NDArray[np.uint8]:
     """Decode the images of a blob, or take them from the cache."""
     blob, offsets = arrays[name], arrays["offsets"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 
 from nas.errors import DataError
 
-__all__ = ["Progress", "RawData", "file_state", "find_path", "join_splits", "make_raw"]
-
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and the number of images in all."""
+__all__ = ["RawData", "file_state", "find_path", "join_splits", "make_raw"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def make_raw(
         images: uint8 [n, h, w], [n, h, w, c] or [n, c, h, w], c 1 or 3.
         labels: Integers [n] or [n, 1], at least 0.
         where: The source, for messages.
-        test: bool [n]; none means that no image belongs to a test split.
+        test: bool [n]; none where no test split is stored.
 
     Raises:
         DataError: Wrong type or shape, lengths that differ, no image, or a negative label.
@@ -107,9 +104,8 @@ def make_raw(
             f"{where}: image {int(labels.argmin())} has the label {int(labels.min())}. Allowed "
             "are integers from 0. Remove images without a class."
         )
-    if test is None:
-        test = np.zeros(len(labels), dtype=np.bool_)
-    return RawData(images, labels.astype(np.int64), test)
+    none = np.zeros(len(labels), dtype=np.bool_)
+    return RawData(images, labels.astype(np.int64), none if test is None else test)
 
 
 def join_splits(splits: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], *, where: str) -> RawData:

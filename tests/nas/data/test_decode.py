@@ -9,9 +9,10 @@ from PIL import Image
 from nas.data import DataConfig
 from nas.data.decode import Encoded, decode_images, fit_images
 from nas.errors import DataError
+from search_spaces.progress import silent
 
 
-def decode(streams: list[bytes], *, progress=None, **values) -> np.ndarray:
+def decode(streams: list[bytes], *, progress=silent, **values) -> np.ndarray:
     config = DataConfig(format="npz", path="a", validation=1, **{"cache": False} | values)
     identity = ["test", len(streams)]
     return decode_images(
@@ -44,7 +45,7 @@ def test_large_images_are_decoded_by_threads_with_the_same_result(pixels, encode
     streams = [encode(image, "BMP") for image in images]
     seen, threads = [], set()
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, total: int, text: str) -> None:
         seen.append((done, total))
         threads.add(threading.current_thread())
 
@@ -133,7 +134,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(cache_root, pixels, encode, 
 
 
 def test_an_interrupted_build_leaves_nothing_behind(cache_root, pixels, encode):
-    def stop(done: int, total: int) -> None:
+    def stop(done: int, total: int, text: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -146,7 +147,7 @@ def test_pillow_agrees_on_what_an_image_is(tmp_path, pixels, encode):
     file.write_bytes(encode(pixels(8, 8, 3), "JPEG"))
     config = DataConfig(format="npz", path="a", validation=1, cache=False)
     decoded = decode_images(
-        lambda i: Encoded(str(file), file), 1, config=config, identity=[], progress=None
+        lambda i: Encoded(str(file), file), 1, config=config, identity=[], progress=silent
     )
     with Image.open(file) as image:
         assert np.array_equal(decoded[0], np.asarray(image).transpose(2, 0, 1))

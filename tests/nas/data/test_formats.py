@@ -11,6 +11,7 @@ from PIL import Image
 from nas.data import DataConfig, load_data
 from nas.data.formats import read_folder, read_idx
 from nas.errors import DataError
+from search_spaces.progress import silent
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 NAMES = {
@@ -79,7 +80,7 @@ def test_idx_with_more_labels_than_images_is_refused(idx, write_idx):
 
 def test_a_folder_with_splits(tmp_path, write_folder):
     layout = {"train/cat": 5, "train/dog": 6, "test/dog": 2, "test/cat": 1, "val/cat": 3}
-    raw = read_folder(write_folder(tmp_path, layout), folder_config(), None)
+    raw = read_folder(write_folder(tmp_path, layout), folder_config(), silent)
     assert raw.class_names == ("cat", "dog")
     assert np.bincount(raw.labels[~raw.test]).tolist() == [8, 6]  # val joins train
     assert np.bincount(raw.labels[raw.test]).tolist() == [1, 2]
@@ -90,7 +91,7 @@ def test_a_folder_with_splits(tmp_path, write_folder):
 
 def test_val_takes_the_place_of_a_missing_test(tmp_path, write_folder):
     layout = {"train/cat": 5, "train/dog": 6, "val/cat": 3, "val/dog": 1}
-    raw = read_folder(write_folder(tmp_path, layout), folder_config(), None)
+    raw = read_folder(write_folder(tmp_path, layout), folder_config(), silent)
     assert raw.test.sum() == 4
 
 
@@ -100,7 +101,7 @@ def test_class_folders_alone_have_no_test_split(tmp_path, write_folder, encode, 
     (tmp_path / "a" / "._x.png").write_bytes(b"not an image")
     (tmp_path / "a" / "notes.txt").write_text("not an image")
     (tmp_path / "a" / "shout.JPG").write_bytes(encode(pixels(6, 5, 3), "JPEG"))
-    raw = read_folder(tmp_path, folder_config(), None)
+    raw = read_folder(tmp_path, folder_config(), silent)
     assert raw.class_names == ("a", "b")
     assert np.bincount(raw.labels).tolist() == [5, 5]
     assert not raw.test.any()
@@ -108,7 +109,7 @@ def test_class_folders_alone_have_no_test_split(tmp_path, write_folder, encode, 
 
 def test_a_folder_named_test_as_root_is_no_split(tmp_path, write_folder):
     root = write_folder(tmp_path / "test", {"a": 4, "b": 4})
-    assert not read_folder(root, folder_config(), None).test.any()
+    assert not read_folder(root, folder_config(), silent).test.any()
 
 
 @pytest.mark.parametrize(
@@ -125,14 +126,14 @@ def test_a_folder_named_test_as_root_is_no_split(tmp_path, write_folder):
 )
 def test_folders_that_are_no_image_set(tmp_path, write_folder, layout, message):
     with pytest.raises(DataError, match=message):
-        read_folder(write_folder(tmp_path, layout), folder_config(), None)
+        read_folder(write_folder(tmp_path, layout), folder_config(), silent)
 
 
 def test_images_of_several_sizes_need_image_size(tmp_path, write_folder):
     write_folder(tmp_path, {"a": 8, "b": 8})
     write_folder(tmp_path, {"c": 8}, shape=(9, 7, 3))
     with pytest.raises(DataError, match=r"c/000.png has 7 x 9 .*a/000.png has 5 x 6.*image_size"):
-        read_folder(tmp_path, folder_config(), None)
+        read_folder(tmp_path, folder_config(), silent)
     config = DataConfig(format="folder", path=".", validation=3, image_size=4)
     assert load_data(config, seed=0, base=tmp_path).train.shape == (3, 4, 4)
 
@@ -142,7 +143,16 @@ def test_a_broken_image_is_named(tmp_path, write_folder):
     file = tmp_path / "b" / "002.png"
     file.write_bytes(file.read_bytes()[:60])
     with pytest.raises(DataError, match=r"b/002.png is no readable image"):
-        read_folder(tmp_path, folder_config(), None)
+        read_folder(tmp_path, folder_config(), silent)
+
+
+def test_a_changed_image_is_not_taken_from_the_cache(tmp_path, write_folder, encode, pixels):
+    write_folder(tmp_path, {"a": 4, "b": 4})
+    before = np.array(read_folder(tmp_path, folder_config(), silent).images)
+    (tmp_path / "a" / "001.png").write_bytes(encode(np.zeros((6, 5, 3), np.uint8)))
+    after = read_folder(tmp_path, folder_config(), silent).images
+    assert not after[1].any()
+    assert np.array_equal(np.delete(after, 1, axis=0), np.delete(before, 1, axis=0))
 
 
 @pytest.mark.skipif(not FASHION.is_dir(), reason="the package dataset-fashion-mnist is not there")

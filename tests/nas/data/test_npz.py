@@ -7,6 +7,7 @@ import torch
 from nas.data import DataConfig, load_data
 from nas.data.npz import read_npz
 from nas.errors import DataError
+from search_spaces.progress import silent
 
 CONFIG = DataConfig(format="npz", path="unused", validation=2)
 EVEN = np.arange(20) % 2
@@ -14,7 +15,7 @@ EVEN = np.arange(20) % 2
 
 def read(tmp_path, **arrays):
     np.savez(tmp_path / "a.npz", **arrays)
-    return read_npz(tmp_path / "a.npz", CONFIG, None)
+    return read_npz(tmp_path / "a.npz", CONFIG, silent)
 
 
 @pytest.mark.parametrize("layout", ["nhw", "nhwc", "nchw"])
@@ -156,7 +157,7 @@ def test_other_files_are_refused(tmp_path, pixels):
     (tmp_path / "c.npz").write_bytes(b"\x80\x04not a zip file")
     for name in ("a.npy", "b.npz", "c.npz"):
         with pytest.raises(DataError, match=f"{name} cannot be read"):
-            read_npz(tmp_path / name, CONFIG, None)
+            read_npz(tmp_path / name, CONFIG, silent)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -164,7 +165,7 @@ def test_damaged_files_are_data_errors(tmp_path, pixels, compressed):
     save = np.savez_compressed if compressed else np.savez
     save(tmp_path / "a.npz", images=pixels(20, 4, 4), labels=EVEN, classes=np.array(["a", "b"]))
     data = (tmp_path / "a.npz").read_bytes()
-    good = read_npz(tmp_path / "a.npz", CONFIG, None)
+    good = read_npz(tmp_path / "a.npz", CONFIG, silent)
     rng = np.random.default_rng(0)
     refused = 0
     for trial in range(400):
@@ -175,7 +176,7 @@ def test_damaged_files_are_data_errors(tmp_path, pixels, compressed):
             damaged[rng.integers(len(data))] = rng.integers(256)
         (tmp_path / "b.npz").write_bytes(damaged)
         try:
-            raw = read_npz(tmp_path / "b.npz", CONFIG, None)
+            raw = read_npz(tmp_path / "b.npz", CONFIG, silent)
         except DataError:
             refused += 1
         else:  # the byte was one that does not matter, or a name
@@ -193,7 +194,7 @@ def test_cifar10_as_jpeg_streams(shared_data):
             config,
             seed=0,
             base=shared_data,
-            progress=lambda done, total: seen.append((done, total)),
+            progress=lambda done, total, text: seen.append((done, total)),
         )
 
     splits = load()

@@ -1,0 +1,70 @@
+"""``nas run CONFIG``: the whole chain."""
+
+from __future__ import annotations
+
+import argparse
+
+from nas import pipeline
+from nas.cli.output import print_ranges
+from nas.cli.progress import ProgressBar
+from nas.cli.runs import add_config, opened_run, read_config
+from nas.report import report_plain
+from nas.runs import RunFolder
+
+__all__ = ["configure", "run", "run_chain"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    add_config(parser)
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check the configuration and the analytic limits, print what would be done, stop",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command."""
+    if arguments.dry_run:
+        _dry_run(arguments)
+        return
+    if arguments.resume is None:
+        config = read_config(arguments)
+        pipeline.check_limits(config, pipeline.space_of(config), None)
+    run_chain(opened_run(arguments))
+
+
+def run_chain(folder: RunFolder) -> None:
+    """Run every stage that is not done yet, and print the table of the best subnets."""
+    config = folder.config
+    space = pipeline.space_of(config)
+    with folder.lock():
+        pipeline.check_limits(config, space, None)
+        splits = pipeline.load_splits(config, space, ProgressBar)
+        table = pipeline.latency_stage(folder, space, ProgressBar)
+        problem = pipeline.build_problem(config, space, table)
+        print_ranges(problem)
+        pipeline.check_limits(config, space, table)
+        pipeline.train_stage(folder, space, splits, ProgressBar)
+        pipeline.search_stage(folder, problem, splits, ProgressBar)
+        chosen = pipeline.choose(folder, problem, top=config.export.top)
+        pipeline.export_stage(
+            folder, problem, splits, chosen, config.export.formats, ProgressBar
+        )
+        report = pipeline.report_stage(folder)
+    print(report_plain(folder))
+    print(f"\nsubnets: {folder.exports}\nreport:  {report}")
+
+
+def _dry_run(arguments: argparse.Namespace) -> None:
+    config = (
+        RunFolder.open(arguments.resume).config if arguments.resume else read_config(arguments)
+    )
+    space = pipeline.space_of(config)
+    pipeline.check_limits(config, space, None)
+    print(f"{space.name}: {space.size:,} architectures, {len(space.slots)} slots")
+    print(f"latency table: {len(space.distinct_blocks()):,} different blocks")
+    print(f"training: {config.train.strategy}, {config.train.epochs} epochs")
+    print(f"search: {config.search.searcher}, {config.search.evaluations} evaluations\n")
+    print_ranges(pipeline.build_problem(config, space, None))

@@ -1,0 +1,90 @@
+"""From the arguments of a command to its run folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nas.config import Config, changed_keys, load_config
+from nas.errors import ConfigError
+from nas.runs import RunFolder
+
+__all__ = ["add_config", "add_run", "opened_run"]
+
+_FIXED = ("space", "data", "augment", "train", "seed", "latency")
+_MAY_CHANGE = ("train.threads", "train.device", "train.checkpoint_every_s", "data.cache")
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add the configuration file, ``--set``, ``--out`` and ``--resume``."""
+    parser.add_argument("config", metavar="CONFIG", nargs="?", type=Path, help="a TOML file")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="overrides",
+        help="set one value of the configuration, for example train.epochs=3",
+    )
+    parser.add_argument(
+        "--out", metavar="RUN", type=Path, help="run folder to make (default: runs/NAME)"
+    )
+    parser.add_argument("--resume", metavar="RUN", type=Path, help="go on with this run folder")
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add an existing run folder as the first argument."""
+    parser.add_argument("run", metavar="RUN", type=Path, help="a run folder")
+
+
+def read_config(arguments: argparse.Namespace) -> Config:
+    """Return the configuration that the arguments name.
+
+    Raises:
+        ConfigError: None is named, or it is wrong.
+    """
+    if arguments.config is None:
+        raise ConfigError("Name a configuration file, or a run to go on with by --resume RUN.")
+    return load_config(arguments.config, arguments.overrides)
+
+
+def opened_run(arguments: argparse.Namespace, *, reuse: bool = False) -> RunFolder:
+    """Return the run folder to work in: a new one, or an existing one to go on with.
+
+    Args:
+        arguments: From `add_config`.
+        reuse: Whether the default folder is gone on with when it exists, as a later stage of
+            the same configuration does.
+
+    Raises:
+        RunError: A new folder exists already, or an existing one is damaged.
+        ConfigError: An existing run was made with other values of keys that may not change.
+    """
+    if arguments.resume is not None:
+        run = RunFolder.open(arguments.resume)
+        if arguments.config is None and not arguments.overrides:
+            return run
+        if arguments.config is None:
+            raise ConfigError("--set needs the configuration file: give CONFIG as well.")
+        return _with_config(run, read_config(arguments))
+    config = read_config(arguments)
+    path = arguments.out or Path("runs") / arguments.config.stem
+    if reuse and (path / "run.json").exists():
+        return _with_config(RunFolder.open(path), config)
+    return RunFolder.create(path, config)
+
+
+def _with_config(run: RunFolder, config: Config) -> RunFolder:
+    """Return the run with a changed configuration, where only what may change was changed."""
+    changed = changed_keys(run.config.to_json(), config.to_json())
+    refused = [
+        key for key in changed if key.split(".")[0] in _FIXED and key not in _MAY_CHANGE
+    ]
+    if refused:
+        raise ConfigError(
+            f"{run.path} was made with other values of: {', '.join(refused)}. "
+            "They decide the trained weights and the measurements; put them back, or start a "
+            "new run with --out. What may change: the sections evaluate, search and export, "
+            f"and {', '.join(_MAY_CHANGE)}."
+        )
+    return run.with_config(config) if changed else run

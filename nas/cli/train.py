@@ -1,0 +1,26 @@
+"""``nas train CONFIG``."""
+
+from __future__ import annotations
+
+import argparse
+
+from nas import pipeline
+from nas.cli.progress import ProgressBar
+from nas.cli.runs import add_config, opened_run
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command."""
+    folder = opened_run(arguments)
+    space = pipeline.space_of(folder.config)
+    with folder.lock():
+        splits = pipeline.load_splits(folder.config, space, ProgressBar)
+        pipeline.train_stage(folder, space, splits, ProgressBar)
+    print(f"trained: {folder.path}\nnext: nas search --resume {folder.path}")

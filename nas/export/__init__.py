@@ -1,0 +1,43 @@
+"""Export: one subnet as files that other programs load, checked and described.
+
+This module is the only door; names that need torch are imported when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nas.export.manifest import Manifest, read_manifest
+from nas.export.measurements import read_measurements, write_measurements
+
+if TYPE_CHECKING:
+    from nas.export.accuracy import exported_accuracy
+    from nas.export.folder import ExportedFiles, export_subnet
+    from nas.export.weights import load_exported
+
+__all__ = [
+    "ExportedFiles",
+    "Manifest",
+    "export_subnet",
+    "exported_accuracy",
+    "load_exported",
+    "read_manifest",
+    "read_measurements",
+    "write_measurements",
+]
+
+_HOME = {
+    "ExportedFiles": "folder",
+    "export_subnet": "folder",
+    "exported_accuracy": "accuracy",
+    "load_exported": "weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

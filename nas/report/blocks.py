@@ -1,0 +1,48 @@
+"""Blocks in words, for people who read a report and not a data class."""
+
+from __future__ import annotations
+
+from search_spaces.blocks import BlockSpec, Conv, Head, MBConv, ShuffleV2, ShuffleXception
+
+__all__ = ["describe"]
+
+
+def describe(block: BlockSpec) -> str:
+    """Return one line about a block: what it is, its channels, its input size."""
+    match block:
+        case MBConv():
+            extras = [
+                f"{block.mid} inside",
+                _stride(block.stride),
+                "squeeze-excite" if block.se else "",
+                "shortcut" if block.shortcut else "",
+            ]
+            return _line(f"inverted residual {_square(block.kernel)}", block, *extras)
+        case Conv():
+            return _line(f"convolution {_square(block.kernel)}", block, _stride(block.stride))
+        case ShuffleV2():
+            name = f"shuffle unit {_square(block.kernel)}"
+            return _line(name, block, f"{block.mid} inside", _stride(block.stride))
+        case ShuffleXception():
+            extras = [f"{block.mid} inside", _stride(block.stride)]
+            return _line(f"shuffle unit, three separable {_square(3)}", block, *extras)
+        case Head():
+            hidden = f"hidden layer of {block.hidden}, " if block.hidden else ""
+            return (
+                f"pooling and classifier, {hidden}{block.cin} → {block.classes}, "
+                f"{_square(block.hw)} px"
+            )
+    return str(block)
+
+
+def _line(what: str, block: Conv | MBConv | ShuffleV2 | ShuffleXception, *extras: str) -> str:
+    parts = [what, f"{block.cin} → {block.cout} channels", *extras, f"{_square(block.hw)} px"]
+    return ", ".join(part for part in parts if part)
+
+
+def _square(side: int) -> str:
+    return f"{side}\N{MULTIPLICATION SIGN}{side}"
+
+
+def _stride(stride: int) -> str:
+    return "" if stride == 1 else f"stride {stride}"

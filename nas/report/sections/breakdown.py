@@ -1,0 +1,88 @@
+"""Where the chosen subnets spend their MACs and their latency, block by block."""
+
+from __future__ import annotations
+
+from html import escape
+
+from nas.report.blocks import describe
+from nas.report.collect import Chosen, Collected
+from nas.report.markup import Html, missing, paragraph, section
+from nas.report.svg import bar, sample
+from nas.text import quantity, title
+
+__all__ = ["breakdown"]
+
+_METRICS = (("macs", "first"), ("latency_ms", "other"))
+
+
+def breakdown(data: Collected) -> Html:
+    """Return the cost of every block of every chosen subnet."""
+    heading = "Cost of each block"
+    if not data.chosen:
+        return Html("")
+    parts = [_of(data, chosen, opened=i == 0) for i, chosen in enumerate(data.chosen)]
+    if "latency_ms" in data.costs:
+        intro = paragraph(
+            "The longest bar of a column is the costliest block; rest the mouse on a bar to see "
+            "its share of the whole. Latency is what the latency table predicts."
+        )
+        return section("blocks", heading, intro, *parts)
+    note = missing(
+        "There is no latency table in this run folder, so only MACs are shown.",
+        "nas lut build CONFIG --out latency.lut.json",
+    )
+    return section(
+        "blocks", heading, paragraph("The longest bar is the costliest block."), *parts, note
+    )
+
+
+def _of(data: Collected, chosen: Chosen, *, opened: bool) -> Html:
+    architecture = chosen.row.architecture
+    shown = [(name, style) for name, style in _METRICS if name in data.costs]
+    prices = {name: data.costs[name].breakdown(architecture) for name, _ in shown}
+    totals = {name: sum(price.values()) or 1.0 for name, price in prices.items()}
+    heads = "".join(
+        f'<span class="head">{escape(title(name))}</span><span class="head"></span>'
+        for name, _ in shown
+    )
+    cells = [f'<span class="head">Block</span>{heads}']
+    for slot, block in data.space.blocks(architecture).items():
+        if block is None:
+            continue
+        words = f"{escape(slot)}<small>{escape(describe(block))}</small>"
+        cells.append(f'<span class="what">{words}</span>')
+        for name, style in shown:
+            value = prices[name][slot]
+            share = value / totals[name]
+            text = f"{title(name)} of {slot}: {quantity(name, value)}, {share:.0%}"
+            cells.append(bar(share / _largest(prices[name], totals[name]), style, text))
+            cells.append(f'<span class="value">{quantity(name, value)}</span>')
+    constants = [(name, data.costs[name].constant) for name, _ in shown]
+    if any(value for _, value in constants):
+        cells.append('<span class="what">whole network<small>once, by calibration</small></span>')
+        for name, value in constants:
+            words = quantity(name, value) if value else ""
+            cells.append(f'<span></span><span class="value">{words}</span>')
+    one = " one" if len(shown) == 1 else ""
+    whole = f"{quantity('macs', data.costs['macs'].of(architecture))} MACs"
+    if "latency_ms" in data.costs:
+        whole += f", {quantity('latency_ms', data.costs['latency_ms'].of(architecture))}"
+    summary = (
+        f"{chosen.name} · {chosen.row.id}: {whole} at {data.space.resolution_of(architecture)} px"
+    )
+    return Html(
+        f"<details{' open' if opened else ''}><summary>{escape(summary)}</summary>"
+        f'{_legend(shown)}<div class="blocks{one}">{"".join(cells)}</div></details>'
+    )
+
+
+def _legend(shown: list[tuple[str, str]]) -> str:
+    """Return the colours of the bars in words, for narrow screens, where columns have no heads."""
+    items = "".join(
+        f"<li>{sample(f'area {style}')}{escape(title(name))}</li>" for name, style in shown
+    )
+    return f'<ul class="legend narrow">{items}</ul>'
+
+
+def _largest(price: dict[str, float], total: float) -> float:
+    return max(price.values()) / total or 1.0

@@ -1,0 +1,183 @@
+"""Predicted latency against measured latency, and how good the latency table is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.report.charts import axis_label, tick_format
+from nas.report.collect import Collected
+from nas.report.markup import Html, figure, join, missing, paragraph, section, table
+from nas.report.scales import linear_scale
+from nas.report.svg import BOTTOM, LEFT, RIGHT, TOP, Plot
+from nas.text import quantity
+from predictors.latency.table import LatencyTable
+from predictors.latency.validation import Agreement, agreement
+
+__all__ = ["latency"]
+
+_HEADING = "Latency: predicted against measured"
+_BAND = 0.10
+HELD_OUT, FITTED, CHOSEN = "held out", "fitted on", "best subnets"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Predicted and measured latency of one network in ms, and its name."""
+
+    predicted: float
+    measured: float
+    name: str
+
+    @property
+    def error(self) -> float:
+        """Predicted over measured, less one."""
+        return self.predicted / self.measured - 1
+
+    def __str__(self) -> str:
+        predicted = quantity("latency_ms", self.predicted)
+        measured = quantity("latency_ms", self.measured)
+        return f"{self.name}: predicted {predicted}, measured {measured} ({self.error:+.1%})"
+
+
+def latency(data: Collected) -> Html:
+    """Return the section, with the commands for what is not there yet."""
+    groups = {
+        HELD_OUT: _table_pairs(data.table, "validation"),
+        FITTED: _table_pairs(data.table, "calibration"),
+        CHOSEN: _chosen_pairs(data),
+    }
+    if data.table is None and not groups[CHOSEN]:
+        return section("latency", _HEADING, _no_table(data))
+    parts = []
+    if any(groups.values()):
+        parts += [figure(_chart(groups), _caption(groups)), _figures(data.table, groups)]
+    if data.chosen and not groups[CHOSEN]:
+        what = "The best subnets were not measured as whole networks yet."
+        parts.append(missing(what, f"nas export {data.run_name}"))
+    if data.table is not None:
+        parts.append(_about(data.table))
+    return section("latency", _HEADING, *parts)
+
+
+def _no_table(data: Collected) -> Html:
+    if data.table_problem:
+        return paragraph(
+            f"The latency table cannot be used: {data.table_problem}", style="missing"
+        )
+    what = (
+        "There is no latency table in this run folder, so no latency was predicted. Give the "
+        "configuration a [latency] section, which has one built, or build one yourself."
+    )
+    return missing(what, "nas lut build CONFIG --out latency.lut.json")
+
+
+def _chosen_pairs(data: Collected) -> list[Pair]:
+    pairs = []
+    for subnet in data.chosen:
+        predicted = data.value(subnet.row, "latency_ms")
+        measured = data.value(subnet.row, "latency_ms_measured")
+        if predicted is not None and measured:
+            pairs.append(Pair(predicted, measured, subnet.name))
+    return pairs
+
+
+def _table_pairs(table: LatencyTable | None, role: str) -> list[Pair]:
+    return [
+        Pair(network.estimated_ms, network.timing.median_ms, f"{role} network")
+        for network in (table.networks if table else ())
+        if network.role == role
+    ]
+
+
+def _chart(groups: Mapping[str, Sequence[Pair]]) -> str:
+    values = [v for pairs in groups.values() for p in pairs for v in (p.predicted, p.measured)]
+    x = linear_scale(values, LEFT, RIGHT, margin=0.1)
+    y = linear_scale(values, BOTTOM, TOP, margin=0.1)
+    plot = Plot("Predicted against measured latency", x, y)
+    low = max(x.low, 0.0)
+    ends = [low + (x.high - low) * i / 100 for i in range(101)]  # marks are cut at the border
+    plot.band(
+        [(v, v / (1 + _BAND)) for v in ends],
+        [(v, v / (1 - _BAND)) for v in ends],
+        "area band",
+        legend="within 10 %",
+    )
+    largest = max(values)
+    ticks = tick_format("latency_ms", largest)
+    plot.axes(
+        axis_label("latency_ms", largest),
+        axis_label("latency_ms_measured", largest),
+        x_format=ticks,
+        y_format=ticks,
+    )
+    plot.line([(v, v) for v in ends], "line diagonal", legend="equal")
+    for name, style in ((FITTED, "dot bad"), (HELD_OUT, "dot good")):
+        points = [(pair.predicted, pair.measured, str(pair)) for pair in groups[name]]
+        plot.points(points, style, radius=4, legend=name if points else "")
+    marks = [(pair.predicted, pair.measured, pair.name, str(pair)) for pair in groups[CHOSEN]]
+    plot.marked(marks, "diamond mark", legend=CHOSEN if marks else "")
+    return plot.render()
+
+
+def _caption(groups: Mapping[str, Sequence[Pair]]) -> str:
+    counts = [f"{len(pairs)} {name}" for name, pairs in groups.items() if pairs]
+    return (
+        f"Whole networks: {', '.join(counts)}. On the line, prediction and measurement are equal."
+    )
+
+
+def _figures(latency_table: LatencyTable | None, groups: Mapping[str, Sequence[Pair]]) -> Html:
+    """Return how well they agree, one row for each kind of network."""
+    rows = [
+        _row(
+            name[0].upper() + name[1:],
+            agreement(
+                np.array([pair.predicted for pair in pairs]),
+                np.array([pair.measured for pair in pairs]),
+            ),
+        )
+        for name, pairs in groups.items()
+        if pairs
+    ]
+    if latency_table is not None and latency_table.validation is not None:
+        rows.append(_row("Measurement against itself", latency_table.validation.ceiling))
+    header = ["Networks", "How many", "Spearman", "Within 5 %", "Within 10 %", "Bias", "Worst"]
+    note = paragraph(
+        "Spearman is the rank correlation: 1 means that predictions order networks as the device "
+        "does. Bias is the mean error; above 0, predictions are too high. The measurement "
+        "against itself, one half of its rounds against the other, is what no table can exceed.",
+        style="soft",
+    )
+    return join(table(header, rows), note)
+
+
+def _row(name: str, found: Agreement) -> list[str]:
+    """Return the figures of one kind of network; a rank among two says nothing."""
+    rank = f"{found.spearman:.3f}" if found.nets > 2 else "too few"
+    shares = [f"{found.within_5_percent:.0%}", f"{found.within_10_percent:.0%}"]
+    return [name, str(found.nets), rank, *shares, f"{found.bias:+.1%}", f"{found.worst:+.1%}"]
+
+
+def _about(latency_table: LatencyTable) -> Html:
+    """Return what the table is."""
+    fit = latency_table.calibration
+    rows = [
+        ["File", latency_table.source],
+        ["Device", str(latency_table.device)],
+        ["Runtime", str(latency_table.conditions)],
+        ["Measured", f"{latency_table.finished}, {latency_table.rounds} rounds"],
+        ["Blocks", f"{len(latency_table.rows):,}"],
+    ]
+    if fit.nets:
+        correction = (
+            f"{fit.scale:.3f} times the sum of the blocks, {fit.per_block_ms:+.4f} ms a block, "
+            f"{fit.per_megabyte_ms:+.4f} ms a megabyte of weights, {fit.constant_ms:+.4f} ms, "
+            f"fitted on {fit.nets} networks"
+        )
+        rows.append(["Correction", correction])
+    if suspicious := latency_table.suspicious():
+        rows.append(["Doubtful rows", f"{len(suspicious)}, for example {suspicious[0].reason}"])
+    return join(Html("<h3>The latency table</h3>"), table(["What", "Value"], rows, words=(0, 1)))

@@ -1,0 +1,86 @@
+"""Accuracy against every cost that matters, with the front and the limits."""
+
+from __future__ import annotations
+
+from nas.archive import Evaluated
+from nas.report.charts import (
+    accuracy_scale,
+    axis_label,
+    cost_scale,
+    front_line,
+    hover,
+    tick_format,
+)
+from nas.report.collect import Collected
+from nas.report.markup import Html, figure, figures, paragraph, section
+from nas.report.svg import Plot
+from nas.text import in_sentence, quantity, title
+
+__all__ = ["pareto"]
+
+
+def pareto(data: Collected) -> Html:
+    """Return one chart for each limited cost, and for MACs and latency in any case.
+
+    Before the search there is nothing to show; the first section says so.
+    """
+    if not data.scored:
+        return Html("")
+    wanted = [*(limit.metric for limit in data.limits), "macs", "latency_ms"]
+    known = {name for row in data.scored for name in row.metrics}
+    charts = [_chart(data, metric) for metric in dict.fromkeys(wanted) if metric in known]
+    intro = paragraph(
+        "Each circle is one evaluated subnet with the weights it inherits from the supernet; "
+        "rest the mouse on it to see its numbers. The line joins the subnets within all limits "
+        "that none of these beats in both accuracy and this cost. "
+        "Diamonds are the best subnets of the table above."
+    )
+    return section("pareto", "Accuracy against cost", intro, figures(charts))
+
+
+def _chart(data: Collected, metric: str) -> Html:
+    objective = data.objective
+    rows = [row for row in data.scored if metric in row.metrics]
+    limit = next((bound for bound in data.limits if bound.metric == metric), None)
+    costs = [row.metrics[metric].value for row in rows] + ([limit.value] if limit else [])
+    scores = [row.metrics[objective].value for row in rows]
+    y, below = accuracy_scale(scores)
+    name = f"{title(objective)} against {in_sentence(metric)}"
+    plot = Plot(name, cost_scale(metric, costs), y)
+    plot.axes(
+        axis_label(metric, max(costs)),
+        axis_label(objective, max(scores)),
+        x_format=tick_format(metric, max(costs)),
+        y_format=tick_format(objective, max(scores)),
+    )
+
+    def points(chosen: list[Evaluated]) -> list[tuple[float, float, str]]:
+        return [
+            (*_at(row, metric, objective), hover(row, objective, *data.costs)) for row in chosen
+        ]
+
+    outside = [row for row in rows if not data.within_limits(row)]
+    inside = [row for row in rows if data.within_limits(row)]
+    if outside:
+        plot.points(points(outside), "dot bad", legend="beyond a limit")
+    plot.points(points(inside), "dot good", legend="within limits")
+    front = front_line([_at(row, metric, objective) for row in inside or rows])
+    plot.steps(front, "line front", legend="front")
+    if limit:
+        text = f"limit {quantity(metric, limit.value)}"
+        plot.vertical(limit.value, "line limit", text=text, legend=text)
+    marks = [
+        (*_at(chosen.row, metric, objective), chosen.name, hover(chosen.row, objective, metric))
+        for chosen in data.chosen
+        if {metric, objective} <= set(chosen.row.metrics)
+    ]
+    if marks:
+        plot.marked(marks, "diamond mark", legend="best")
+    caption = f"{plot.title}: {len(rows):,} subnets, {len(front)} on the front."
+    if below:
+        caption += f" {below} with lower accuracy are drawn at the lower edge."
+    return figure(plot.render(), caption)
+
+
+def _at(row: Evaluated, metric: str, objective: str) -> tuple[float, float]:
+    return row.metrics[metric].value, row.metrics[objective].value

@@ -1,0 +1,43 @@
+"""Search: what to evaluate next, under hard limits, until the budget is used.
+
+A `Problem` says what is searched, a `Searcher` proposes populations, `search` evaluates them
+and keeps everything in the archive, `best` and `pareto_front` choose from it.
+"""
+
+from __future__ import annotations
+
+from nas.search.errors import SearchError
+from nas.search.evaluators import Evaluate, EvaluatePopulation
+from nas.search.evolution import Evolution
+from nas.search.feasibility import Witness, check_feasible
+from nas.search.history import History, Proposals
+from nas.search.loop import SearchResult, search
+from nas.search.pareto import pareto_front
+from nas.search.problem import CostRange, Objective, Problem, UpperLimit, ranges
+from nas.search.random_search import RandomSearch
+from nas.search.sampling import draw_feasible
+from nas.search.searcher import Searcher
+from nas.search.selection import best
+
+__all__ = [
+    "CostRange",
+    "Evaluate",
+    "EvaluatePopulation",
+    "Evolution",
+    "History",
+    "Objective",
+    "Problem",
+    "Proposals",
+    "RandomSearch",
+    "SearchError",
+    "SearchResult",
+    "Searcher",
+    "UpperLimit",
+    "Witness",
+    "best",
+    "check_feasible",
+    "draw_feasible",
+    "pareto_front",
+    "ranges",
+    "search",
+]

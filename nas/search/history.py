@@ -1,0 +1,199 @@
+"""History: all that a search has evaluated, as arrays; what a searcher proposes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.search.problem import Problem
+from search_spaces import Population
+
+__all__ = ["History", "Proposals"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """Architectures that a searcher wants evaluated, and how it came to them.
+
+    Attributes:
+        population: Different from each other, int16 [n, d]; the search makes it canonical.
+        operators: What made each, for example ``mutation``.
+        parents: Keys of the architectures it was made from, as ``SearchSpace.keys`` gives them.
+    """
+
+    population: Population
+    operators: Sequence[str]
+    parents: Sequence[tuple[int, ...]]
+
+    def __len__(self) -> int:
+        return len(self.population)
+
+    @classmethod
+    def none(cls, choices: int) -> Proposals:
+        """Return no proposals for a space with so many choices."""
+        return cls(np.empty((0, choices), dtype=np.int16), [], [])
+
+    def take(self, positions: Sequence[int] | NDArray[np.intp]) -> Proposals:
+        """Return the proposals at some positions."""
+        chosen = np.asarray(positions, dtype=np.intp)
+        return Proposals(
+            self.population[chosen],
+            [self.operators[position] for position in chosen],
+            [self.parents[position] for position in chosen],
+        )
+
+    def join(self, other: Proposals) -> Proposals:
+        """Return these proposals followed by others."""
+        return Proposals(
+            np.concatenate([self.population, other.population]),
+            [*self.operators, *other.operators],
+            [*self.parents, *other.parents],
+        )
+
+
+class History:
+    """Everything evaluated in the rounds before the current one.
+
+    Within a round, architectures are ordered by their key, so that the history does not depend
+    on the order in which parallel evaluations end.
+
+    Args:
+        problem: What is searched.
+        starts: Architectures from which to look for feasible ones, int16 [s, d], usually the
+            witness of the feasibility check.
+    """
+
+    def __init__(self, problem: Problem, *, starts: Population | None = None) -> None:
+        choices, objectives = len(problem.space.choices), len(problem.objectives)
+        self.problem = problem
+        self.starts = np.zeros((0, choices), np.int16) if starts is None else starts
+        self._seen: set[int] = set()
+        self._columns: dict[str, _Column] = {
+            "rounds": _Column(np.empty(0, dtype=np.int64)),
+            "keys": _Column(np.empty(0, dtype=np.uint64)),
+            "population": _Column(np.empty((0, choices), dtype=np.int16)),
+            "values": _Column(np.empty((0, objectives))),
+            "feasible": _Column(np.empty(0, dtype=np.bool_)),
+        }
+
+    def __len__(self) -> int:
+        return len(self._columns["keys"])
+
+    @property
+    def rounds(self) -> NDArray[np.int64]:
+        """Round of each evaluation, int64 [m]."""
+        return self._columns["rounds"].view
+
+    @property
+    def keys(self) -> NDArray[np.uint64]:
+        """Key of each architecture, uint64 [m]; its id is the key in hexadecimal."""
+        return self._columns["keys"].view
+
+    @property
+    def population(self) -> Population:
+        """Canonical architectures that were evaluated with success, int16 [m, d]."""
+        return self._columns["population"].view
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """Values of the objectives, float64 [m, objectives], each in its metric's unit."""
+        return self._columns["values"].view
+
+    @property
+    def feasible(self) -> NDArray[np.bool_]:
+        """Which architectures meet all limits, bool [m]."""
+        return self._columns["feasible"].view
+
+    @property
+    def proposed(self) -> int:
+        """Number of different architectures proposed so far, failed ones too."""
+        return len(self._seen)
+
+    def extend(
+        self,
+        round: int,
+        population: Population,
+        values: NDArray[np.float64],
+        *,
+        failed: Iterable[int] = (),
+    ) -> None:
+        """Add one finished round.
+
+        Args:
+            round: Its number.
+            population: What was evaluated with success, int16 [n, d].
+            values: Of the objectives, float64 [n, objectives].
+            failed: Keys of what failed; it is not proposed again.
+        """
+        space = self.problem.space
+        keys = space.keys(population)
+        order = np.argsort(keys)
+        rows = population[order]
+        self._columns["rounds"].append(np.full(len(rows), round, dtype=np.int64))
+        self._columns["keys"].append(keys[order])
+        self._columns["population"].append(rows)
+        self._columns["values"].append(values[order])
+        self._columns["feasible"].append(self.problem.feasible(rows))
+        self._seen.update(keys.tolist())
+        self._seen.update(failed)
+
+    def fresh(self, keys: NDArray[np.uint64], *, besides: Iterable[int] = ()) -> NDArray[np.intp]:
+        """Return positions of the first occurrences of keys that were never proposed, ascending.
+
+        Args:
+            keys: uint64 [n].
+            besides: More keys that do not count as new.
+        """
+        taken = set(besides)
+        positions = []
+        for position, key in enumerate(keys.tolist()):
+            if key not in self._seen and key not in taken:
+                taken.add(key)
+                positions.append(position)
+        return np.array(positions, dtype=np.intp)
+
+    def top(self, count: int) -> NDArray[np.intp]:
+        """Return positions of the feasible architectures best by the first objective, best first.
+
+        Ties go to the one evaluated earlier.
+        """
+        gains = self.problem.gains(self.values)[:, 0]
+        gains = np.where(self.feasible, gains, -np.inf)
+        count = min(count, int(self.feasible.sum()))
+        if 0 < count < len(gains):
+            threshold = np.partition(gains, len(gains) - count)[len(gains) - count]
+            candidates = np.flatnonzero(gains >= threshold)
+        else:
+            candidates = np.flatnonzero(self.feasible)
+        return candidates[np.argsort(-gains[candidates], kind="stable")[:count]]
+
+
+class _Column:
+    """An array that grows at its end in amortised constant time."""
+
+    def __init__(self, empty: NDArray[Any]) -> None:
+        self._data = empty
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def view(self) -> NDArray[Any]:
+        """The filled part."""
+        return self._data[: self._length]
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add rows at the end."""
+        length = self._length + len(rows)
+        if length > len(self._data):
+            shape = (max(length, 2 * len(self._data)), *self._data.shape[1:])
+            grown = np.empty(shape, dtype=self._data.dtype)
+            grown[: self._length] = self.view
+            self._data = grown
+        self._data[self._length : length] = rows
+        self._length = length

@@ -1,0 +1,225 @@
+"""Ledger: what an archive holds for one problem, and how a search adds to it.
+
+The archive is the only state of a search. The ledger reads it once at the start and keeps what
+the search itself needs in memory; without an archive it is memory only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.archive import Archive, Metric, Proposal, Record
+from nas.errors import ConfigError, nearest
+from nas.search.evaluators import Outcomes
+from nas.search.history import Proposals
+from nas.search.problem import Problem
+
+__all__ = ["Asked", "Ledger"]
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """The proposals of one round with their keys and costs.
+
+    Attributes:
+        round: Its number.
+        proposals: What the searcher wants evaluated.
+        keys: Of the proposals.
+        costs: By metric, float64, one for each proposal.
+    """
+
+    round: int
+    proposals: Proposals
+    keys: tuple[int, ...]
+    costs: Mapping[str, NDArray[np.float64]]
+
+    @classmethod
+    def of(cls, problem: Problem, round: int, proposals: Proposals) -> Asked:
+        """Make proposals canonical, and look up keys and costs."""
+        population = problem.space.canonical(proposals.population)
+        proposals = Proposals(population, proposals.operators, proposals.parents)
+        keys = tuple(problem.space.keys(population).tolist())
+        return cls(round, proposals, keys, problem.cost_values(population))
+
+    def first(self, count: int) -> Asked:
+        """Return the first proposals of the round only."""
+        chosen = range(min(count, len(self.keys)))
+        costs = {name: values[:count] for name, values in self.costs.items()}
+        return Asked(self.round, self.proposals.take(chosen), self.keys[:count], costs)
+
+
+class Ledger:
+    """Results by architecture key, and which round proposed what.
+
+    Args:
+        problem: What is searched.
+        archive: Where everything is stored; None keeps it in memory only.
+        patience_s: Results that arrive within so many seconds share a transaction. Leaving the
+            ledger's ``with`` block stores what is left.
+
+    Attributes:
+        rounds: Keys that each round proposed and that have a result, in the order of arrival.
+    """
+
+    def __init__(
+        self, problem: Problem, archive: Archive | None, *, patience_s: float = 0.0
+    ) -> None:
+        self.rounds: dict[int, list[int]] = {}
+        self._problem = problem
+        self._archive = archive
+        self._evaluated = [o.metric for o in problem.objectives if o.metric not in problem.costs]
+        self._results: dict[int, tuple[NDArray[np.int16], tuple[float, ...]]] = {}
+        self._failures: dict[int, str] = {}
+        self._unsaved: list[Record] = []
+        self._patience_s = patience_s
+        self._saved_at = time.monotonic()
+        if archive is not None:
+            self._read(archive)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._save()
+
+    def _save(self) -> None:
+        if self._archive is not None and self._unsaved:
+            self._archive.record_many(self._unsaved)
+        self._unsaved = []
+        self._saved_at = time.monotonic()
+
+    def _read(self, archive: Archive) -> None:
+        for row in archive.rows():
+            if all(name in row.metrics for name in self._evaluated):
+                values = tuple(row.metrics[name].value for name in self._evaluated)
+                encoded = self._problem.space.encode(row.architecture)
+                self._results[int(row.id, 16)] = (encoded, values)
+        if self._results:  # when nothing ever succeeded, the cause may have been mended
+            self._failures = {int(id, 16): why for id, why in archive.failures().items()}
+        for id, proposal in archive.proposals():
+            self.rounds.setdefault(proposal.round, []).append(int(id, 16))
+
+    def complete(self, round: int, batch: int) -> bool:
+        """Return whether a round needs nothing more.
+
+        It does when a later round was begun or all of the batch has a result.
+        """
+        stored = self.rounds.get(round, ())
+        begun = round + 1 in self.rounds or len(stored) >= batch
+        return begun and all(self._has_result(key) for key in stored)
+
+    def known(self, asked: Asked) -> Outcomes:
+        """Return what is known from elsewhere but not noted for this round, without metrics."""
+        stored = set(self.rounds.get(asked.round, ()))
+        new = [(position, key) for position, key in enumerate(asked.keys) if key not in stored]
+        return Outcomes(
+            tuple(position for position, key in new if key in self._results),
+            failures={p: self._failures[key] for p, key in new if key in self._failures},
+        )
+
+    def pending(self, asked: Asked) -> list[int]:
+        """Return the positions that have no result."""
+        return [p for p, key in enumerate(asked.keys) if not self._has_result(key)]
+
+    def _has_result(self, key: int) -> bool:
+        return key in self._results or key in self._failures
+
+    def store(self, asked: Asked, outcomes: Outcomes) -> None:
+        """Store results and why they were asked for, together or not at all.
+
+        Args:
+            asked: The round.
+            outcomes: Results; those without metrics are known already.
+
+        Raises:
+            ConfigError: An objective is not among the metrics.
+            RunError: The archive cannot be written.
+        """
+        if outcomes.positions and outcomes.metrics:
+            for name in self._evaluated:
+                if name not in outcomes.metrics:
+                    known = [*outcomes.metrics, *self._problem.costs]
+                    raise ConfigError(
+                        f"objective {name}: neither the evaluation nor a cost gives it. "
+                        f"{nearest(name, known)}"
+                    )
+            columns = [outcomes.metrics[name].tolist() for name in self._evaluated]
+            for index, position in enumerate(outcomes.positions):
+                row = asked.proposals.population[position]
+                values = tuple(column[index] for column in columns)
+                self._results[asked.keys[position]] = (row, values)
+        for position, why in outcomes.failures.items():
+            self._failures[asked.keys[position]] = why
+        if self._archive is not None:
+            self._unsaved.extend(self._records(asked, outcomes))
+            if time.monotonic() - self._saved_at >= self._patience_s:
+                self._save()
+        noted = self.rounds.setdefault(asked.round, [])
+        arrived = [asked.keys[p] for p in (*outcomes.positions, *outcomes.failures)]
+        noted += [key for key in arrived if key not in noted]
+
+    def _records(self, asked: Asked, outcomes: Outcomes) -> Iterable[Record]:
+        recorded = set(self.rounds.get(asked.round, ()))
+        costs = self._problem.costs
+        for index, position in enumerate(outcomes.positions):
+            metrics = {
+                name: Metric(float(values[index]), outcomes.provenance[name])
+                for name, values in outcomes.metrics.items()
+            }
+            for name, values in asked.costs.items():
+                metrics[name] = Metric(float(values[position]), costs[name].provenance)
+            yield self._record(asked, position, recorded, metrics=metrics)
+        for position, why in outcomes.failures.items():
+            yield self._record(asked, position, recorded, failure=why)
+
+    def _record(
+        self,
+        asked: Asked,
+        position: int,
+        recorded: set[int],
+        *,
+        metrics: Mapping[str, Metric] | None = None,
+        failure: str = "",
+    ) -> Record:
+        proposals, key = asked.proposals, asked.keys[position]
+        parents = tuple(f"{parent:016x}" for parent in proposals.parents[position])
+        proposal = Proposal(asked.round, proposals.operators[position], parents)
+        row = proposals.population[position].tolist()
+        return Record(
+            f"{key:016x}",
+            self._problem.space.decode(row),
+            metrics or {},
+            None if key in recorded else proposal,
+            failure,
+        )
+
+    def results(
+        self, keys: Iterable[int]
+    ) -> tuple[NDArray[np.int16], NDArray[np.float64], list[int]]:
+        """Return what was evaluated with success, and the keys of what was not.
+
+        Returns:
+            Population [n, d], values of the objectives [n, objectives], keys that failed.
+        """
+        problem, keys = self._problem, list(keys)
+        found = [self._results[key] for key in keys if key in self._results]
+        failed = [key for key in keys if key not in self._results]
+        choices = len(problem.space.choices)
+        population = np.array([row for row, _ in found], np.int16).reshape(-1, choices)
+        evaluated = np.array([values for _, values in found]).reshape(len(found), -1)
+        columns = iter(evaluated.T)
+        values = np.empty((len(found), len(problem.objectives)))
+        for column, objective in enumerate(problem.objectives):
+            cost = problem.costs.get(objective.metric)
+            values[:, column] = next(columns) if cost is None else cost(population)
+        return population, values, failed
+
+    def last_failure(self) -> str:
+        """Return the reason of the failure noted last."""
+        return list(self._failures.values())[-1] if self._failures else "unknown"

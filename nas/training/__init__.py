@@ -1,0 +1,9 @@
+"""Training a supernet: one loop, strategies as data. This module is the only door."""
+
+from __future__ import annotations
+
+from nas.training.loop import TrainReport, train
+from nas.training.state import load_supernet
+from nas.training.strategies import STRATEGIES, Member, Strategy
+
+__all__ = ["STRATEGIES", "Member", "Strategy", "TrainReport", "load_supernet", "train"]

@@ -1,0 +1,136 @@
+"""SGD and AdamW that touch only the active region of each parameter.
+
+What a step did not use gets no gradient, and so neither momentum nor weight decay, also inside
+a tensor that is shared by slices (SPOS sets unused gradients to None for the same reason).
+The arithmetic is torch's own functional optimizers, run on views of the regions; with every
+region whole it is bit for bit `torch.optim`. State is kept in named tensors, so a checkpoint
+is plain safetensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adamw import adamw
+from torch.optim.sgd import sgd
+
+from nas.config import TrainConfig
+from search_spaces.modules.elastic import Region
+
+__all__ = ["RegionOptimizer", "hull"]
+
+_STATE = {"sgd": ("momentum",), "adamw": ("exp_avg", "exp_avg_sq", "step")}
+_ADAMW_BETAS, _ADAMW_EPS = (0.9, 0.999), 1e-8  # torch.optim.AdamW's defaults
+
+
+def hull(regions: Iterable[Mapping[str, Region]]) -> dict[str, Region]:
+    """Return the smallest region of every parameter that holds all the given ones.
+
+    It is taken dimension by dimension: the hull of [:8, :4] and [:4, :8] is [:8, :8].
+    """
+    result: dict[str, Region] = {}
+    for mapping in regions:
+        for name, region in mapping.items():
+            if name in result and result[name] != region:
+                region = tuple(
+                    slice(min(a.start, b.start), max(a.stop, b.stop))
+                    for a, b in zip(result[name], region, strict=True)
+                )
+            result[name] = region
+    return result
+
+
+class RegionOptimizer:
+    """An optimizer whose step is told what was active.
+
+    Weight decay applies to parameters of two and more dimensions: convolutions, linear layers
+    and kernel transforms, as in once-for-all, but not batch norm and biases. AdamW counts its
+    steps per parameter, so a part that is rarely active shares the bias correction of the rest.
+
+    Args:
+        parameters: By name; on their final device.
+        config: Kind of optimizer, momentum and weight decay.
+
+    Attributes:
+        state: Momentum or moments by ``kind/parameter name``.
+    """
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], config: TrainConfig) -> None:
+        self._parameters = dict(parameters)
+        self._config = config
+        self._kinds = _STATE[config.optimizer]
+        self.state: dict[str, Tensor] = {
+            f"{kind}/{name}": torch.zeros(()) if kind == "step" else torch.zeros_like(parameter)
+            for kind in self._kinds
+            for name, parameter in self._parameters.items()
+        }
+
+    def forget_gradients(self) -> None:
+        """Leave every parameter without a gradient."""
+        for parameter in self._parameters.values():
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self, regions: Mapping[str, Region], *, learning_rate: float) -> None:
+        """Update the regions from the gradients that lie in the parameters.
+
+        Args:
+            regions: What took part in the step; a parameter without a gradient is left alone.
+            learning_rate: Of this step.
+        """
+        decayed: list[list[Tensor]] = []
+        plain: list[list[Tensor]] = []
+        for name, region in regions.items():
+            parameter = self._parameters[name]
+            if parameter.grad is None:
+                continue
+            states = (self.state[f"{kind}/{name}"] for kind in self._kinds)
+            views = [_view(tensor, region) for tensor in (parameter, parameter.grad, *states)]
+            (decayed if parameter.dim() > 1 else plain).append(views)
+        for group, weight_decay in ((decayed, self._config.weight_decay), (plain, 0.0)):
+            if group:
+                columns = [list(column) for column in zip(*group, strict=True)]
+                self._update(columns, learning_rate, weight_decay)
+
+    def _update(self, columns: list[list[Tensor]], rate: float, weight_decay: float) -> None:
+        parameters, gradients, *states = columns
+        if self._config.optimizer == "sgd":
+            buffers: list[Tensor | None] = [*states[0]]
+            sgd(
+                parameters,
+                gradients,
+                buffers,
+                weight_decay=weight_decay,
+                momentum=self._config.momentum,
+                lr=rate,
+                dampening=0.0,
+                nesterov=self._config.nesterov,
+                maximize=False,
+            )
+            return
+        adamw(
+            parameters,
+            gradients,
+            states[0],
+            states[1],
+            [],
+            states[2],
+            amsgrad=False,
+            beta1=_ADAMW_BETAS[0],
+            beta2=_ADAMW_BETAS[1],
+            lr=rate,
+            weight_decay=weight_decay,
+            eps=_ADAMW_EPS,
+            maximize=False,
+        )
+
+
+def _view(tensor: Tensor, region: Region) -> Tensor:
+    """Return a region of a tensor; the tensor itself where the region is whole or it is 0-d."""
+    if tensor.dim():
+        for dimension, part in enumerate(region):
+            if part.stop - part.start != tensor.shape[dimension]:
+                tensor = tensor.narrow(dimension, part.start, part.stop - part.start)
+    return tensor

@@ -1,0 +1,131 @@
+"""What changes while a supernet trains, to a checkpoint and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from nas.config import TrainConfig
+from nas.errors import CheckpointError
+from nas.runs import RunFolder
+from nas.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from nas.training.optimizer import RegionOptimizer
+from search_spaces import SearchSpace
+from search_spaces.supernet import Supernet
+
+__all__ = ["TrainState", "belongs_to", "load_supernet"]
+
+
+@dataclass
+class TrainState:
+    """Weights, optimizer, moving average and the losses not yet written to the metrics.
+
+    Attributes:
+        supernet: On its device.
+        optimizer: Of its parameters.
+        ema: Moving average by parameter name; empty when none is kept.
+        step: Steps done.
+        losses: Role and loss of every member since the last line of the metrics.
+    """
+
+    supernet: Supernet
+    optimizer: RegionOptimizer
+    ema: dict[str, Tensor]
+    step: int = 0
+    losses: list[tuple[str, float]] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, supernet: Supernet, config: TrainConfig) -> TrainState:
+        """Return the state before the first step."""
+        parameters = dict(supernet.named_parameters())
+        ema = (
+            {}
+            if config.ema_decay is None
+            else {n: p.detach().clone() for n, p in parameters.items()}
+        )
+        return cls(supernet, RegionOptimizer(parameters, config), ema)
+
+    @torch.no_grad()
+    def average(self, decay: float) -> None:
+        """Move the average towards the weights, all of them: it is one over time.
+
+        In the first steps it follows faster, ``(1 + step) / (10 + step)``, so that the initial
+        weights are soon forgotten.
+        """
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        parameters = dict(self.supernet.named_parameters())
+        weights = [parameters[name].detach() for name in self.ema]
+        move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        move(list(self.ema.values()), weights, self.step)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        parts = {
+            "model": self.supernet.state_dict(),
+            "optimizer": self.optimizer.state,
+            "ema": self.ema,
+        }
+        return {f"{part}/{n}": t for part, tensors in parts.items() for n, t in tensors.items()}
+
+    def save(self, run: RunFolder, about: Mapping[str, Any]) -> None:
+        """Store the state in the run folder; for errors see `save_checkpoint`."""
+        notes = {"losses": self.losses}
+        save_checkpoint(run.checkpoints, Checkpoint(self.step, self._tensors(), about, notes))
+
+    @torch.no_grad()
+    def restore(self, run: RunFolder, about: Mapping[str, Any]) -> bool:
+        """Take over the newest good checkpoint of the run folder; False if there is none.
+
+        Raises:
+            CheckpointError: There are checkpoints, but none that belongs to this training.
+        """
+        checkpoint = newest_checkpoint(run.checkpoints, about)
+        if checkpoint is None:
+            return False
+        current = self._tensors()
+        _check_names(checkpoint.tensors, current)
+        for name, tensor in current.items():
+            tensor.copy_(checkpoint.tensors[name])
+        self.step = checkpoint.step
+        self.losses = [(role, loss) for role, loss in checkpoint.notes["losses"]]
+        return True
+
+
+def _check_names(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that differ in name or shape from what this version trains."""
+    differ = [n for n in {**expected, **stored} if n not in stored or n not in expected]
+    differ += [n for n in expected if n in stored and stored[n].shape != expected[n].shape]
+    if differ:
+        raise CheckpointError(
+            f"The checkpoint does not hold the tensors of this training; {len(differ)} differ, "
+            f"first {differ[0]!r}. It is of another version; start a new run."
+        )
+
+
+def belongs_to(space: SearchSpace) -> dict[str, str]:
+    """Return what a checkpoint says of its space."""
+    return {"space": f"{space.name} {space.fingerprint}"}
+
+
+def load_supernet(run: RunFolder, space: SearchSpace) -> Supernet:
+    """Return the trained supernet of a run in evaluation mode, on the CPU.
+
+    The weights are the moving average where the run kept one.
+
+    Raises:
+        CheckpointError: The run has no checkpoint of this space that can be read.
+    """
+    checkpoint = newest_checkpoint(run.checkpoints, belongs_to(space))
+    if checkpoint is None:
+        raise CheckpointError(
+            f"{run.path} holds no checkpoint, so nothing was trained yet. Train the run first."
+        )
+    supernet = Supernet(space)
+    weights = {**checkpoint.part("model"), **checkpoint.part("ema")}
+    _check_names(weights, supernet.state_dict())
+    supernet.load_state_dict(weights)
+    return supernet.eval()
