@@ -9,6 +9,7 @@ the statistics are then those of the images the subnet will meet.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +19,14 @@ from nas.archive import Metric
 from nas.config import EvaluateConfig
 from nas.data import DataSplits, ImageSet, batches, calibration_subset, normalise, resize
 from nas.devices import prepare_device, to_channels_last
+from nas.errors import ConfigError
 from predictors import Provenance
-from search_spaces import Architecture
+from search_spaces import Architecture, SearchSpace
 from search_spaces.supernet import Supernet
 
 __all__ = ["SubnetEvaluator", "accuracy", "recalibrate"]
+
+Split: TypeAlias = Literal["train", "validation", "test"]
 
 
 @torch.inference_mode()
@@ -50,7 +54,17 @@ def recalibrate(
         std: Per channel, of the training images, on the scale [0, 1].
         batch_size: The most images in a batch.
         device: Where the subnet is.
+
+    Raises:
+        ConfigError: A batch would have one image, too few for a variance.
     """
+    parts = images.tensor_split(-(-len(images) // batch_size))
+    if len(parts[-1]) < 2:
+        raise ConfigError(
+            f"{len(images)} calibration images in batches of at most {batch_size} leave a batch "
+            "of one, which has no variance. Set evaluate.calibration_images and "
+            "evaluate.batch_size to 3 or more."
+        )
     norms = [module for module in subnet.modules() if isinstance(module, _BatchNorm)]
     subnet.eval()
     momenta = [norm.momentum for norm in norms]
@@ -58,7 +72,7 @@ def recalibrate(
         norm.reset_running_stats()
         norm.momentum = None  # the average over all batches, each with the same weight
         norm.train()
-    for batch in images.tensor_split(-(-len(images) // batch_size)):
+    for batch in parts:
         subnet(_inputs(batch.to(device), resolution, mean, std))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
@@ -137,12 +151,12 @@ class SubnetEvaluator:
             SpaceError: The architecture is not of the supernet's space.
         """
         subnet = self.subnet(architecture)
-        return {"accuracy": self._score(subnet, architecture, "validation")}
+        return {"accuracy": self.score(subnet, architecture, split="validation")}
 
-    def test(self, architecture: Architecture) -> dict[str, Metric]:
-        """Return ``test_accuracy``, on the test split: for the final subnets, once."""
-        subnet = self.subnet(architecture)
-        return {"test_accuracy": self._score(subnet, architecture, "test")}
+    @property
+    def space(self) -> SearchSpace:
+        """The supernet's search space."""
+        return self._supernet.space
 
     def subnet(self, architecture: Architecture) -> nn.Module:
         """Return the extracted and recalibrated subnet in evaluation mode, on the device."""
@@ -158,7 +172,14 @@ class SubnetEvaluator:
         )
         return subnet
 
-    def _score(self, subnet: nn.Module, architecture: Architecture, split: str) -> Metric:
+    def score(self, subnet: nn.Module, architecture: Architecture, *, split: Split) -> Metric:
+        """Return the accuracy of a subnet from `subnet` on one split.
+
+        Args:
+            subnet: Recalibrated, on the device.
+            architecture: Its choices, for the resolution.
+            split: ``validation`` in a search; ``test`` for the final subnets, once.
+        """
         image_set: ImageSet = getattr(self._splits, split)
         value = accuracy(
             subnet,

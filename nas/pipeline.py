@@ -12,33 +12,31 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from nas.archive import Archive, Evaluated
+from nas.archive import Archive, Evaluated, Metric
 from nas.config import Config
 from nas.errors import ConfigError, InfeasibleError, RunError, nearest
+from nas.problems import build_problem
 from nas.runs import RunFolder
 from nas.search import (
     Evolution,
-    Objective,
     Problem,
     RandomSearch,
     Searcher,
-    UpperLimit,
     best,
     check_feasible,
     search,
 )
-from predictors import CostTable, Macs, Params, PeakMemory, compile_cost
+from predictors import Macs, compile_cost
 from predictors.latency import LatencyTable, LutOptions, build_table, load_table
-from search_spaces import SearchSpace, get_space
+from search_spaces import SearchSpace
 from search_spaces.progress import Progress
 
 if TYPE_CHECKING:
     from nas.data import DataSplits
-    from search_spaces.supernet import Supernet
+    from nas.evaluation import SubnetEvaluator
 
 __all__ = [
     "Bars",
-    "build_problem",
     "check_limits",
     "choose",
     "export_stage",
@@ -46,17 +44,11 @@ __all__ = [
     "load_splits",
     "report_stage",
     "search_stage",
-    "space_of",
     "train_stage",
 ]
 
 Bars: TypeAlias = Callable[[str], AbstractContextManager[Progress]]
 """Opens a progress report under a title."""
-
-
-def space_of(config: Config) -> SearchSpace:
-    """Return the space that a configuration names."""
-    return get_space(config.space.name, **config.space.options)
 
 
 def load_splits(config: Config, space: SearchSpace, bars: Bars) -> DataSplits:
@@ -113,45 +105,6 @@ def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> LatencyTabl
     return table
 
 
-def compiled_costs(space: SearchSpace, table: LatencyTable | None) -> dict[str, CostTable]:
-    """Return every cost a limit may name, compiled for the space."""
-    costs = {m.metric: compile_cost(space, m) for m in (Macs(), Params(), PeakMemory())}
-    if table is not None:
-        costs["latency_ms"] = compile_cost(space, table.cost_model())
-    return costs
-
-
-def build_problem(config: Config, space: SearchSpace, table: LatencyTable | None) -> Problem:
-    """Return the search problem of a configuration, with shares resolved.
-
-    A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs.
-
-    Args:
-        config: What is asked.
-        space: The space it names.
-        table: The latency table; without one a limit on latency is left out.
-
-    Raises:
-        ConfigError: A limit names no cost.
-    """
-    costs = compiled_costs(space, table)
-    largest = costs["macs"].maximum().architecture
-    limits = []
-    for limit in config.search.parsed_limits():
-        if limit.metric == "latency_ms" and table is None:
-            continue
-        if limit.metric not in costs:
-            raise ConfigError(
-                f"search.limits.{limit.metric}: no such cost. "
-                f"{nearest(limit.metric, [*costs, 'latency_ms'])}"
-            )
-        value = limit.resolve(costs[limit.metric].of(largest))
-        said = str(config.search.limits[limit.metric])
-        limits.append(UpperLimit(limit.metric, value, said))
-    objective = Objective(config.search.objective)
-    return Problem(space, objectives=(objective,), costs=costs, limits=tuple(limits))
-
-
 def check_limits(config: Config, space: SearchSpace, table: LatencyTable | None) -> None:
     """Refuse limits that no architecture can meet.
 
@@ -182,19 +135,25 @@ def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Ba
     run.mark("train", "done")
 
 
-def trained_supernet(run: RunFolder, space: SearchSpace) -> Supernet:
-    """Return the trained supernet of a run.
+def subnet_evaluator(run: RunFolder, space: SearchSpace, splits: DataSplits) -> SubnetEvaluator:
+    """Return what scores subnets of the trained supernet of a run.
 
     Raises:
         RunError: Training has not ended.
     """
+    from nas.devices import prepare_device
+    from nas.evaluation import SubnetEvaluator
     from nas.training import load_supernet
 
     if run.stages().get("train") != "done":
         raise RunError(
-            f"The supernet of {run.path} is not trained. Run `nas train --resume {run.path}` first."
+            f"The supernet of {run.path} is not trained. "
+            f"Run `nas train --resume {run.path}` first."
         )
-    return load_supernet(run, space)
+    config = run.config
+    prepare_device(config.train.device, threads=config.train.threads)
+    supernet = load_supernet(run, space)
+    return SubnetEvaluator(supernet, splits, config.evaluate, device=config.train.device)
 
 
 def open_archive(run: RunFolder, space: SearchSpace) -> Archive:
@@ -212,7 +171,6 @@ def _searcher(config: Config) -> Searcher:
     searchers: Mapping[str, Callable[[], Searcher]] = {
         "random": RandomSearch,
         "evolution": lambda: Evolution(
-            population=options.population,
             parents=options.parents,
             mutation_probability=options.mutation_probability,
             mutation_share=options.mutation_share,
@@ -223,11 +181,8 @@ def _searcher(config: Config) -> Searcher:
 
 def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bars) -> None:
     """Search the trained supernet, or go on where the search stopped."""
-    from nas.evaluation import SubnetEvaluator
-
     config = run.config
-    supernet = trained_supernet(run, problem.space)
-    evaluate = SubnetEvaluator(supernet, splits, config.evaluate, device=config.train.device)
+    evaluate = subnet_evaluator(run, problem.space, splits)
     run.mark("search", "running")
     with open_archive(run, problem.space) as archive, bars("search") as progress:
         search(
@@ -285,23 +240,35 @@ def export_stage(
     splits: DataSplits,
     chosen: Sequence[Evaluated],
     formats: Sequence[str],
+    *,
+    table: LatencyTable | None,
     bars: Bars,
 ) -> None:
     """Score the chosen subnets on the test split, time them, export them and check the files."""
-    from nas.finals import Finals
+    from nas.finals import cost_metrics, export_final, measured_latencies
 
+    config, space = run.config, problem.space
+    evaluator = subnet_evaluator(run, space, splits)
     run.mark("export", "running")
-    finals = Finals(run.config, problem, trained_supernet(run, problem.space), splits)
-    with open_archive(run, problem.space) as archive, bars("export") as progress:
-        subnets = {row.id: finals.subnet(row.architecture) for row in chosen}
-        latencies = finals.latencies({row.id: row.architecture for row in chosen}, subnets)
+    subnets = {row.id: evaluator.subnet(row.architecture) for row in chosen}
+    latencies: dict[str, Metric] = {}
+    if config.latency is not None and table is not None:
+        shaped = {
+            row.id: (subnets[row.id], space.input_shape_of(row.architecture)) for row in chosen
+        }
+        with bars("measuring subnets") as progress:
+            latencies = measured_latencies(shaped, config.latency, table, progress=progress)
+    with open_archive(run, space) as archive, bars("export") as progress:
         for done, row in enumerate(chosen):
             progress(done, len(chosen), row.id)
-            metrics = {**row.metrics, **finals.costs(row.architecture)}
-            metrics |= {"test_accuracy": finals.test_accuracy(row.architecture, subnets[row.id])}
+            subnet = subnets[row.id]
+            metrics = {**row.metrics, **cost_metrics(problem, row.architecture)}
+            metrics["test_accuracy"] = evaluator.score(subnet, row.architecture, split="test")
             if row.id in latencies:
-                metrics |= {"latency_ms_measured": latencies[row.id]}
-            metrics |= finals.export(row, subnets[row.id], run.exports / row.id, formats, metrics)
+                metrics["latency_ms_measured"] = latencies[row.id]
+            metrics |= export_final(
+                run, row, subnet, evaluator, splits, formats=formats, metrics=metrics
+            )
             archive.record(row.id, row.architecture, metrics)
         progress(len(chosen), len(chosen), "")
     run.mark("export", "done")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from predictors.provenance import ANALYTIC, Provenance
-from search_spaces.blocks import INPUT, BlockSpec, layers_of
+from search_spaces.blocks import INPUT, BlockSpec, Layer, layers_of
 
 __all__ = ["Macs", "Params", "PeakMemory"]
 
@@ -49,10 +50,10 @@ class PeakMemory:
     """Peak activation memory of an inference that runs layer by layer, batch 1.
 
     Batch norm and activations work in place on their input, an addition in place on the
-    main branch, and a channel split is a view; every other layer needs its inputs and its
-    output at once, besides what a later layer of the block still reads. Weights are not
-    counted. Tensors held across blocks that are not the block's own input are not counted
-    either: exact for chains of blocks.
+    main branch, unless a later layer reads what they would overwrite; a channel split is a
+    view. Every other layer needs its inputs and its output at once, besides what a later
+    layer of the block still reads. Weights are not counted. Tensors held across blocks that
+    are not the block's own inputs are not counted either: exact for chains of blocks.
     """
 
     bytes_per_element: int = 4
@@ -66,9 +67,6 @@ class PeakMemory:
         return float(_peak_elements(block) * self.bytes_per_element)
 
 
-_ALLOCATING = frozenset({"conv2d", "linear", "global_avg_pool", "concat"})
-
-
 def _peak_elements(block: BlockSpec) -> int:
     """Return the largest number of live activation elements while a block runs.
 
@@ -79,18 +77,27 @@ def _peak_elements(block: BlockSpec) -> int:
     buffer = {position: position for position in size}
     last_use = dict.fromkeys(size, INPUT)
     for position, layer in enumerate(layers):
-        if layer.op in _ALLOCATING:
+        buffer[position] = buffer[layer.inputs[0]]
+        if not layer.in_place or _overwrites_what_is_read(layers, position, buffer):
             buffer[position] = position
             size[position] = math.prod(layer.out_shape)
-        else:
-            buffer[position] = buffer[layer.inputs[0]]
         for source in layer.inputs:
             last_use[buffer[source]] = position
     peak = sum(size[position] for position in size if position < 0)
     if layers:
         last_use[buffer[len(layers) - 1]] = len(layers)
-    for position, layer in enumerate(layers):
-        if layer.op in _ALLOCATING:
+    for position in size:
+        if position >= 0:
             live = {b for b, end in last_use.items() if b < position <= end} | {position}
             peak = max(peak, sum(size[b] for b in live))
     return peak
+
+
+def _overwrites_what_is_read(
+    layers: Sequence[Layer], position: int, buffer: Mapping[int, int]
+) -> bool:
+    """Return whether a later layer still reads what this one would overwrite in place."""
+    if layers[position].op == "channel_split":
+        return False
+    later = (source for layer in layers[position + 1 :] for source in layer.inputs)
+    return any(source < position and buffer[source] == buffer[position] for source in later)

@@ -29,7 +29,8 @@ def spearman(first: ArrayLike, second: ArrayLike) -> float:
         From -1 to 1; nan when a list has fewer than two different values.
     """
     a, b = ranks(first), ranks(second)
-    a, b = a - a.mean(), b - b.mean()
+    middle = (len(a) + 1) / 2
+    a, b = a - middle, b - middle
     norm = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / norm if norm else float("nan")
 

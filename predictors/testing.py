@@ -1,9 +1,9 @@
 """A conformance suite for the costs of a search space; see `search_spaces.testing`.
 
-    class TestMySpace(SpaceSuite, CostSuite):
-        @pytest.fixture
-        def space(self) -> SearchSpace:
-            return get_space("my_space")
+class TestMySpace(SpaceSuite, CostSuite):
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        return get_space("my_space")
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class CostSuite:
         return [(model, compile_cost(space, model)) for model in self.cost_models()]
 
     def test_tables_equal_the_slow_loop(self, space: SearchSpace) -> None:
+        """Compiled prices are those of a loop over blocks."""
         population = space.sample(self.cost_samples, np.random.default_rng(self.seed))
         architectures = space.decode_all(population)
         for model, table in self.compiled(space):
@@ -58,11 +59,13 @@ class CostSuite:
             assert table.of(architectures[0]) == table(population[:1])[0]
 
     def test_the_network_alone_decides_the_cost(self, space: SearchSpace) -> None:
+        """Canonical forms cost the same."""
         population = space.sample(self.cost_samples, np.random.default_rng(self.seed))
         for _, table in self.compiled(space):
             assert np.array_equal(table(space.canonical(population)), table(population))
 
     def test_extremes_are_reached_and_not_exceeded(self, space: SearchSpace) -> None:
+        """Exact extremes belong to an architecture and bound every sample."""
         population = space.sample(self.cost_samples, np.random.default_rng(self.seed))
         for _, table in self.compiled(space):
             costs = table(population)
@@ -72,6 +75,7 @@ class CostSuite:
             assert table.maximum().value >= costs.max() * (1 - 1e-12)
 
     def test_no_neighbour_of_an_extreme_is_beyond_it(self, space: SearchSpace) -> None:
+        """No changed choice improves on an exact extreme."""
         for _, table in self.compiled(space):
             low, high = table.minimum(), table.maximum()
             near_low = table(space.neighbours(low.architecture))
@@ -80,6 +84,7 @@ class CostSuite:
             assert (near_high <= high.value * (1 + 1e-12)).all()
 
     def test_breakdown_reduces_to_the_cost(self, space: SearchSpace) -> None:
+        """The prices of the slots reduce to the cost."""
         rows = space.sample(5, np.random.default_rng(self.seed))
         for model, table in self.compiled(space):
             for architecture in space.decode_all(rows):

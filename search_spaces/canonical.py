@@ -110,7 +110,10 @@ class Canonicaliser:
         return changed
 
     def inactive(self, variables: NDArray[np.int16]) -> _Mask:
-        """Return bool [n, choices]: choices that change nothing whatever their option."""
+        """Return bool [n, choices]: choices that change nothing whatever their option.
+
+        A choice with one option leaves nothing to choose and counts as active.
+        """
         result = np.zeros((len(variables), self._choices), dtype=np.bool_)
         for choice, tables in self._inactive_tables.items():
             result[:, choice] = True
@@ -124,7 +127,7 @@ class Canonicaliser:
     def _inactive_tables(self) -> dict[int, tuple[Table, ...]]:
         """Return, for choices that can be inactive, tables that are all true when they are."""
         result = {}
-        for choice in range(self._choices):
+        for choice in (c for c in range(self._choices) if self._sizes[c] > 1):
             tables = [
                 drop_constant_axes(Table(scope, np.asarray(same.all(axis=(-2, -1)))))
                 for scope, same in self._agreements((choice,))

@@ -147,7 +147,7 @@ class SearchSpace:
     @cached_property
     def size(self) -> int:
         """Exact number of different architectures: of canonical forms, see `canonical`."""
-        canonical = self._canonicaliser.canonical_tables()
+        canonical = self.canonical_tables
         if any(variable >= len(self.choices) for table in canonical for variable in table.scope):
             steps, sizes = self.fold_steps
             return count([*canonical, *steps], sizes)
@@ -156,6 +156,11 @@ class SearchSpace:
     def canonical(self, population: Population) -> Population:
         """Return the canonical form of every row, int16 [n, d]; see `canonical`."""
         return self._canonicaliser(self.variables(population))
+
+    @cached_property
+    def canonical_tables(self) -> tuple[Table, ...]:
+        """Tables of bool over the variables, all true exactly on canonical architectures."""
+        return tuple(self._canonicaliser.canonical_tables())
 
     def inactive(self, population: Population) -> NDArray[np.bool_]:
         """Return bool [n, d]: choices without influence on the network."""

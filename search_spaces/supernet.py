@@ -30,7 +30,9 @@ def _plan(
     blocks = space.blocks(architecture)
     wiring = wire(space.slots, blocks)
     present = {slot: block for slot, block in blocks.items() if block is not None}
-    return present, wiring, space.input_shape_of(architecture)
+    first = next(iter(present.values()), None)
+    shape = first.in_shape if first else space.input_shape_of(architecture)
+    return present, wiring, shape
 
 
 class Supernet(nn.Module):
@@ -50,11 +52,12 @@ class Supernet(nn.Module):
         self.blocks = nn.ModuleDict()
         self._names = module_names(slot.name for slot in space.slots)
         for slot in space.slots:
-            self.blocks[self._names[slot.name]] = build_elastic(
-                space.slot_blocks(slot.name),
-                slot.separate_weights,
-                generator=generator_for(seed, slot.name),
-            )
+            if blocks := space.slot_blocks(slot.name):
+                self.blocks[self._names[slot.name]] = build_elastic(
+                    blocks,
+                    slot.separate_weights,
+                    generator=generator_for(seed, slot.name),
+                )
 
     def _block(self, slot: str) -> ElasticBlock:
         block = self.blocks[self._names[slot]]

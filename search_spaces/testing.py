@@ -68,12 +68,14 @@ class SpaceSuite:
     # the algebra
 
     def test_samples_are_option_indices(self, space: SearchSpace) -> None:
+        """Samples are int16 option indices, in range."""
         population = self.population(space)
         assert population.dtype == np.int16
         assert population.shape == (self.samples, len(space.choices))
         assert ((population >= 0) & (population < space.option_counts)).all()
 
     def test_size_is_an_exact_number(self, space: SearchSpace) -> None:
+        """The size is a plain int between one and the number of combinations."""
         assert type(space.size) is int
         assert len(space.unique(self.population(space))) <= space.size
         combinations = 1
@@ -82,6 +84,7 @@ class SpaceSuite:
         assert 1 <= space.size <= combinations
 
     def test_canonical_form_keeps_the_network_and_is_final(self, space: SearchSpace) -> None:
+        """Canonical forms build the same blocks and are fixed points."""
         population = self.population(space)
         canonical = space.canonical(population)
         assert np.array_equal(space.canonical(canonical), canonical)
@@ -92,17 +95,20 @@ class SpaceSuite:
             assert network_key(space, before) == network_key(space, after)
 
     def test_ids_are_equal_for_equal_networks_only(self, space: SearchSpace) -> None:
+        """Ids and networks correspond one to one."""
         population = self.population(space)
         networks = [network_key(space, a) for a in space.decode_all(population)]
         pairs = set(zip(space.ids(population), networks, strict=True))
         assert len(pairs) == len({i for i, _ in pairs}) == len({n for _, n in pairs})
 
     def test_unique_keeps_the_first_of_each_network(self, space: SearchSpace) -> None:
+        """Deduplication keeps the order of first occurrence."""
         population = self.population(space)
         expected = list(dict.fromkeys(space.ids(population)))
         assert space.ids(space.unique(population)) == expected
 
     def test_operators_stay_in_the_space(self, space: SearchSpace) -> None:
+        """Mutation and crossover yield option indices of the parents and in range."""
         rng = np.random.default_rng(self.seed)
         population = self.population(space)
         mutated = space.mutate(population, rng, probability=0.5)
@@ -115,6 +121,7 @@ class SpaceSuite:
         assert np.array_equal(space.mutate(population, rng, probability=0.0), population)
 
     def test_neighbours_are_one_changed_choice_away(self, space: SearchSpace) -> None:
+        """Neighbours are all different networks one changed choice away."""
         for architecture in self.architectures(space):
             own = space.canonical(space.encode(architecture)[None])
             neighbours = space.neighbours(architecture)
@@ -128,6 +135,7 @@ class SpaceSuite:
             assert {*ids, *space.ids(own)} == set(space.ids(np.array(changed, dtype=np.int16)))
 
     def test_encoding_round_trip(self, space: SearchSpace) -> None:
+        """Architectures survive encoding and JSON."""
         population = self.population(space)
         architectures = space.decode_all(population)
         assert np.array_equal(space.encode_all(architectures), population)
@@ -136,6 +144,7 @@ class SpaceSuite:
             assert Architecture.from_json(json.loads(text)) == architecture
 
     def test_one_hot_tells_networks_apart(self, space: SearchSpace) -> None:
+        """One-hot rows mark active choices, and equal rows mean equal networks."""
         population = self.population(space)
         features = space.one_hot(population)
         assert features.shape == (self.samples, int(space.option_counts.sum()))
@@ -147,6 +156,7 @@ class SpaceSuite:
             assert rows.setdefault(row.tobytes(), key) == key
 
     def test_inactive_choices_have_no_influence(self, space: SearchSpace) -> None:
+        """Whatever an inactive choice takes, the network stays."""
         population = self.population(space)
         inactive = space.inactive(population)
         for column, count in enumerate(space.option_counts):
@@ -157,6 +167,7 @@ class SpaceSuite:
                 assert np.array_equal(space.keys(changed), space.keys(rows))
 
     def test_the_same_options_build_the_same_space(self, space: SearchSpace) -> None:
+        """The recorded options are JSON and rebuild the space."""
         json.dumps(dict(space.options), allow_nan=False)
         again = get_space(space.name, **space.options)
         assert again.fingerprint == space.fingerprint
@@ -166,6 +177,7 @@ class SpaceSuite:
     # blocks and their graph
 
     def test_every_block_is_a_value_that_json_keeps(self, space: SearchSpace) -> None:
+        """Blocks survive JSON, equal and with equal hashes."""
         for block in space.distinct_blocks():
             again = block_from_json(json.loads(json.dumps(block.to_json(), allow_nan=False)))
             assert again == block
@@ -173,6 +185,7 @@ class SpaceSuite:
             assert again.to_json() == block.to_json()
 
     def test_every_block_can_be_expanded(self, space: SearchSpace) -> None:
+        """Blocks have shapes and layers with counts that are not negative."""
         for block in space.distinct_blocks():
             assert min(block.in_shape) >= 1
             assert min(block.out_shape) >= 1
@@ -181,6 +194,7 @@ class SpaceSuite:
                 assert layer.params >= 0
 
     def test_shapes_chain_along_the_graph(self, space: SearchSpace) -> None:
+        """Every block gets the shapes it declares, and the output hangs on the input."""
         import networkx
 
         for architecture in self.architectures(space):
@@ -197,6 +211,7 @@ class SpaceSuite:
     # the supernet
 
     def test_supernet_equals_the_extracted_subnet(self, space: SearchSpace) -> None:
+        """The defining property, in float64 and evaluation mode."""
         torch = _torch_or_skip()
         from search_spaces.supernet import Supernet
 
@@ -216,6 +231,7 @@ class SpaceSuite:
                 assert (net(x, architecture) - expected).abs().max() <= 1e-6 * largest
 
     def test_gradients_outside_the_active_slice_are_zero(self, space: SearchSpace) -> None:
+        """A step touches the declared regions of the declared parameters only."""
         torch = _torch_or_skip()
         from search_spaces.supernet import Supernet
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine is no failure: no time limit for single examples.
+settings.register_profile("repository", deadline=None)
+settings.load_profile("repository")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -16,6 +16,7 @@ from search_spaces.blocks import BlockSpec, Conv
 
 # Blocks that keep the shape, so that any of them, or none, fits behind any other.
 POOL: tuple[BlockSpec | None, ...] = (None, *(Conv(4, 4, 8, kernel=k) for k in (1, 3, 5)))
+DRAWN = Provenance("analytic", "drawn")
 OPTIONS: tuple[Option, ...] = (7, 3, 0.5, "skip", 12)
 
 
@@ -121,7 +122,7 @@ class PricedByKernel:
     reduce: Literal["sum", "max"] = "sum"
     constant: float = 0.0
     metric: str = "price"
-    provenance: Provenance = Provenance("analytic", "drawn")
+    provenance: Provenance = DRAWN
 
     def __call__(self, block: BlockSpec) -> float:
         assert isinstance(block, Conv)

@@ -16,6 +16,7 @@ import numpy as np
 from nas import __version__
 from nas.cli.arguments import add_json
 from nas.cli.output import print_json
+from predictors.latency import device_identity
 
 __all__ = ["configure", "run"]
 
@@ -59,14 +60,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 def examine() -> dict[str, Any]:
     """Return versions, hardware and timer noise."""
+    device = device_identity()
     return {
         "nas": __version__,
         "python": platform.python_version(),
         "os": platform.platform(),
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cpu": device.cpu,
+        "cores": device.cores,
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),
         "packages": {
             name: {"version": _version(name), "for": purpose}
@@ -113,10 +113,3 @@ def _cuda() -> str:
     if not torch.cuda.is_available():
         return "none (training and evaluation run on the CPU)"
     return torch.cuda.get_device_name()
-
-
-def _cpu_model() -> str:
-    """Return the CPU's name."""
-    from predictors.device import cpu_model
-
-    return cpu_model()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nas import pipeline
 from nas.cli.arguments import add_json, add_space, chosen_space
 from nas.cli.output import print_json
 from nas.cli.progress import ProgressBar
 from nas.config import load_config
 from nas.errors import ConfigError
+from nas.problems import space_of
 from predictors.latency import LatencyTable, LutOptions, build_table, load_table
 
 __all__ = ["configure", "run"]
@@ -20,8 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     parser.add_argument("action", choices=("build", "show"), help="build a table, or show one")
     parser.add_argument(
-        "source", metavar="CONFIG|TABLE", nargs="?", type=Path, help="build: a TOML file; "
-        "show: a table"
+        "source",
+        metavar="CONFIG|TABLE",
+        nargs="?",
+        type=Path,
+        help="build: a TOML file; show: a table",
     )
     add_space(parser)
     parser.add_argument("--runtime", metavar="NAME", help="what runs the blocks (onnxruntime)")
@@ -51,7 +54,7 @@ def _build(arguments: argparse.Namespace) -> LatencyTable:
     runtime, threads, batch = "onnxruntime", 1, 1
     if arguments.source is not None:
         config = load_config(arguments.source)
-        space = pipeline.space_of(config)
+        space = space_of(config)
         if config.latency is not None:
             runtime = config.latency.runtime
             threads, batch = config.latency.threads, config.latency.batch_size

@@ -8,6 +8,7 @@ from nas import pipeline
 from nas.cli.output import print_ranges
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, opened_run, read_config
+from nas.problems import build_problem, space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
 
@@ -31,26 +32,27 @@ def run(arguments: argparse.Namespace) -> None:
         return
     if arguments.resume is None:
         config = read_config(arguments)
-        pipeline.check_limits(config, pipeline.space_of(config), None)
+        pipeline.check_limits(config, space_of(config), None)
     run_chain(opened_run(arguments))
 
 
 def run_chain(folder: RunFolder) -> None:
     """Run every stage that is not done yet, and print the table of the best subnets."""
     config = folder.config
-    space = pipeline.space_of(config)
+    space = space_of(config)
     with folder.lock():
         pipeline.check_limits(config, space, None)
         splits = pipeline.load_splits(config, space, ProgressBar)
         table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = pipeline.build_problem(config, space, table)
+        problem = build_problem(config, space, table)
         print_ranges(problem)
         pipeline.check_limits(config, space, table)
         pipeline.train_stage(folder, space, splits, ProgressBar)
         pipeline.search_stage(folder, problem, splits, ProgressBar)
         chosen = pipeline.choose(folder, problem, top=config.export.top)
+        formats = config.export.formats
         pipeline.export_stage(
-            folder, problem, splits, chosen, config.export.formats, ProgressBar
+            folder, problem, splits, chosen, formats, table=table, bars=ProgressBar
         )
         report = pipeline.report_stage(folder)
     print(report_plain(folder))
@@ -61,10 +63,10 @@ def _dry_run(arguments: argparse.Namespace) -> None:
     config = (
         RunFolder.open(arguments.resume).config if arguments.resume else read_config(arguments)
     )
-    space = pipeline.space_of(config)
+    space = space_of(config)
     pipeline.check_limits(config, space, None)
     print(f"{space.name}: {space.size:,} architectures, {len(space.slots)} slots")
     print(f"latency table: {len(space.distinct_blocks()):,} different blocks")
     print(f"training: {config.train.strategy}, {config.train.epochs} epochs")
     print(f"search: {config.search.searcher}, {config.search.evaluations} evaluations\n")
-    print_ranges(pipeline.build_problem(config, space, None))
+    print_ranges(build_problem(config, space, None))

@@ -77,9 +77,7 @@ def opened_run(arguments: argparse.Namespace, *, reuse: bool = False) -> RunFold
 def _with_config(run: RunFolder, config: Config) -> RunFolder:
     """Return the run with a changed configuration, where only what may change was changed."""
     changed = changed_keys(run.config.to_json(), config.to_json())
-    refused = [
-        key for key in changed if key.split(".")[0] in _FIXED and key not in _MAY_CHANGE
-    ]
+    refused = [key for key in changed if key.split(".")[0] in _FIXED and key not in _MAY_CHANGE]
     if refused:
         raise ConfigError(
             f"{run.path} was made with other values of: {', '.join(refused)}. "

@@ -8,6 +8,7 @@ from nas import pipeline
 from nas.cli.output import print_ranges
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, opened_run
+from nas.problems import build_problem, space_of
 from nas.report import report_plain
 
 __all__ = ["configure", "run"]
@@ -21,11 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     folder = opened_run(arguments, reuse=True)
-    space = pipeline.space_of(folder.config)
+    space = space_of(folder.config)
     with folder.lock():
         pipeline.check_limits(folder.config, space, None)
         table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = pipeline.build_problem(folder.config, space, table)
+        problem = build_problem(folder.config, space, table)
         print_ranges(problem)
         pipeline.check_limits(folder.config, space, table)
         splits = pipeline.load_splits(folder.config, space, ProgressBar)

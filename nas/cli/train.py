@@ -7,6 +7,7 @@ import argparse
 from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, opened_run
+from nas.problems import space_of
 
 __all__ = ["configure", "run"]
 
@@ -19,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     folder = opened_run(arguments)
-    space = pipeline.space_of(folder.config)
+    space = space_of(folder.config)
     with folder.lock():
         splits = pipeline.load_splits(folder.config, space, ProgressBar)
         pipeline.train_stage(folder, space, splits, ProgressBar)

@@ -19,9 +19,13 @@ __all__ = [
     "cost_scale",
     "front_line",
     "hover",
+    "lower_edge",
+    "thinned",
     "tick_format",
 ]
 
+_MOST = 2000
+"""Subnets drawn in one chart; more would make a page of many megabytes and no better picture."""
 _WIDE = 12.0
 """Ratio of the largest to the smallest cost above which an axis is logarithmic."""
 
@@ -81,3 +85,19 @@ def hover(row: Evaluated, *metrics: str) -> str:
     known = [name for name in metrics if name in row.metrics]
     lines = [f"{title(name)}: {quantity(name, row.metrics[name].value)}" for name in known]
     return "\n".join([row.id, *lines])
+
+
+def thinned(rows: Sequence[Evaluated]) -> tuple[list[Evaluated], str]:
+    """Return the subnets to draw, evenly chosen where there are too many, and words on that."""
+    if len(rows) <= _MOST:
+        return list(rows), ""
+    step = len(rows) / _MOST
+    return [rows[int(i * step)] for i in range(_MOST)], f" {_MOST:,} of them are drawn."
+
+
+def lower_edge(below: int) -> str:
+    """Return words on the subnets that a chart draws at its lower edge."""
+    if not below:
+        return ""
+    verb = "is" if below == 1 else "are"
+    return f" {below:,} with lower accuracy {verb} drawn at the lower edge."

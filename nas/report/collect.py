@@ -9,12 +9,12 @@ from typing import Any
 
 from nas.archive import Archive, Evaluated, Metric
 from nas.export import Manifest, read_manifest, read_measurements
+from nas.problems import build_problem
 from nas.runs import RunFolder
-from nas.search.problem import Objective, Problem, UpperLimit
+from nas.search.problem import Problem, UpperLimit
 from nas.search.selection import best
-from predictors import CostTable, Macs, Params, PeakMemory, TableError, compile_cost
-from predictors.latency.table import LatencyTable
-from predictors.latency.table_file import load_table
+from predictors import CostTable, TableError
+from predictors.latency import LatencyTable, load_table
 from search_spaces import SearchSpace, get_space
 
 __all__ = ["Chosen", "Collected", "collect"]
@@ -45,8 +45,7 @@ class Collected:
         run: The run folder.
         about: When, how and with which packages it was created.
         space: The search space.
-        costs: Compiled costs by metric; latency only where there is a table.
-        limits: In the order in which they were written.
+        problem: What was searched; latency is a cost, and limited, only where there is a table.
         rows: Every evaluated architecture, first seen first.
         failures: Why evaluations failed, by id.
         chosen: Exported subnets, or before the export the best within the limits.
@@ -58,8 +57,7 @@ class Collected:
     run: RunFolder
     about: Mapping[str, Any]
     space: SearchSpace
-    costs: Mapping[str, CostTable]
-    limits: Sequence[UpperLimit]
+    problem: Problem
     rows: Sequence[Evaluated]
     failures: Mapping[str, str]
     chosen: Sequence[Chosen]
@@ -71,6 +69,16 @@ class Collected:
     def run_name(self) -> str:
         """How a command names the run folder; without the folders of this machine."""
         return self.run.path.name if self.run.path.is_absolute() else str(self.run.path)
+
+    @property
+    def costs(self) -> Mapping[str, CostTable]:
+        """Compiled costs by metric."""
+        return self.problem.costs
+
+    @property
+    def limits(self) -> Sequence[UpperLimit]:
+        """In the order in which they were written."""
+        return self.problem.limits
 
     @property
     def objective(self) -> str:
@@ -114,56 +122,34 @@ def collect(run: RunFolder) -> Collected:
             rows, failures = archive.rows(), archive.failures()
             name, options = archive.space_name, archive.space_options
     space = get_space(name, **options)
-    costs = {m.metric: compile_cost(space, m) for m in (Macs(), Params(), PeakMemory())}
-    table, problem = _latency_cost(run, space, costs)
-    limits = _resolved(run, costs)
+    table, table_problem = _usable_table(run, space)
+    problem = build_problem(config, space, table)
     parts = Collected(
         run=run,
         about=run.about(),
         space=space,
-        costs=costs,
-        limits=limits,
+        problem=problem,
         rows=rows,
         failures=failures,
         chosen=(),
         training=[line for line in run.read_metrics() if "loss" in line],
         table=table,
-        table_problem=problem,
+        table_problem=table_problem,
     )
     chosen = _exported(parts) or _best(parts, config.export.top)
     return Collected(**{**parts.__dict__, "chosen": chosen})
 
 
-def _latency_cost(
-    run: RunFolder, space: SearchSpace, costs: dict[str, CostTable]
-) -> tuple[LatencyTable | None, str]:
-    """Add the latency of the run's table to the costs.
-
-    Returns:
-        The table or none, and why it cannot be used.
-    """
+def _usable_table(run: RunFolder, space: SearchSpace) -> tuple[LatencyTable | None, str]:
+    """Return the run's latency table or none, and why it cannot be used."""
     for path in run.latency_tables():
         try:
             table = load_table(path)
-            cost = compile_cost(space, table.cost_model())
+            table.check(space)
         except TableError as error:
             return None, str(error)
-        costs[cost.metric] = cost
         return table, ""
     return None, ""
-
-
-def _resolved(run: RunFolder, costs: Mapping[str, CostTable]) -> list[UpperLimit]:
-    """Return the limits in numbers; a share is one of the subnet with most MACs."""
-    largest = costs["macs"].maximum().architecture
-    bounds = []
-    for limit in run.config.search.parsed_limits():
-        if limit.share is not None and limit.metric not in costs:
-            continue
-        value = limit.resolve(costs[limit.metric].of(largest) if limit.share is not None else 0.0)
-        said = str(run.config.search.limits[limit.metric])
-        bounds.append(UpperLimit(limit.metric, value, said))
-    return bounds
 
 
 def _exported(parts: Collected) -> list[Chosen]:
@@ -187,14 +173,8 @@ def _exported(parts: Collected) -> list[Chosen]:
 
 def _best(parts: Collected, top: int) -> list[Chosen]:
     """Return the best evaluated subnets within the limits."""
-    problem = Problem(
-        parts.space,
-        objectives=(Objective(parts.objective),),
-        costs=parts.costs,
-        limits=tuple(limit for limit in parts.limits if limit.metric in parts.costs),
-    )
-    rows = [row for row in parts.scored if parts.within_limits(row)]
-    return [Chosen(_letter(i), row) for i, row in enumerate(best(problem, rows, top=top))]
+    found = best(parts.problem, parts.scored, top=top)
+    return [Chosen(_letter(i), row) for i, row in enumerate(found)]
 
 
 def _rank(row: Evaluated, objective: str) -> tuple[float, int]:

@@ -95,7 +95,7 @@ stroke:var(--paper);stroke-width:3px}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}
 .line.front{stroke:var(--front)}
 .line.faint{stroke:var(--good);stroke-opacity:.35;stroke-width:1}
-.line.second{stroke:var(--second)}
+.line.second{stroke:var(--second)}.line.third{stroke:var(--limit)}.line.fourth{stroke:var(--soft)}
 .line.limit{stroke:var(--limit);stroke-dasharray:6 4}
 .line.diagonal{stroke:var(--soft);stroke-width:1.2}
 .area.band{fill:var(--band)}
@@ -120,8 +120,11 @@ th,td{padding-right:.6rem}
 ul.legend.narrow{display:flex;justify-content:flex-start}
 }
 @media print{
-:root{LIGHT}
-body{max-width:none;padding:0;font-size:10pt}
+:root{LIGHT;color-scheme:light;print-color-adjust:exact;-webkit-print-color-adjust:exact}
+html{font-size:11px}
+body{max-width:none;padding:0}
+.figures{grid-template-columns:1fr 1fr}
+th,td{padding-right:.5rem}
 nav{display:none}
 figure,tr,.tile{break-inside:avoid}
 h2,h3{break-after:avoid}

@@ -52,7 +52,7 @@ class Decision:
 
 
 def decide(
-    problem: Problem, *, limits: Sequence[UpperLimit] | None = None, nodes: int = 200
+    problem: Problem, *, limits: Sequence[UpperLimit] | None = None, nodes: int = 100
 ) -> Decision:
     """Find an architecture within the limits, or prove that there is none.
 
@@ -107,28 +107,37 @@ class _Branching:
         heapq.heappush(open_nodes, (root.bound, next(order), {}, root))
         proven = np.inf
         while open_nodes:
-            bound, _, fixed, relaxed = heapq.heappop(open_nodes)
-            variable = self._undecided(relaxed.population, fixed)
+            bound, _, fixed, parent = heapq.heappop(open_nodes)
+            variable = self._undecided(parent.population, fixed)
             options = self._problem.space.variable_sizes[variable] if variable >= 0 else 0
             nodes -= options
             if nodes < 0 or not options:
                 return self._decision(min(bound, proven))
             for option in range(options):
                 child = {**fixed, variable: option}
-                relaxed = self._relax(child)
+                relaxed = self._relax(child, parent)
                 if relaxed.bound > _PROVEN:
                     proven = min(proven, relaxed.bound)
                     continue
                 self._try(relaxed)
                 if self._violation == 0:
                     return self._decision(bound)
-                heapq.heappush(open_nodes, (relaxed.bound, next(order), child, relaxed))
+                heapq.heappush(
+                    open_nodes, (max(bound, relaxed.bound), next(order), child, relaxed)
+                )
         return self._decision(proven)
 
-    def _relax(self, fixed: dict[int, int]) -> Relaxed:
+    def _relax(self, fixed: dict[int, int], parent: Relaxed) -> Relaxed:
         sizes = self._problem.space.variable_sizes
         tables = [Table((v,), np.arange(sizes[v]) == option) for v, option in fixed.items()]
-        return relax(self._costs, self._limits, allowed=[*self._allowed, *tables], enough=_PROVEN)
+        kept = np.all([parent.population[:, v] == option for v, option in fixed.items()], axis=0)
+        return relax(
+            self._costs,
+            self._limits,
+            allowed=[*self._allowed, *tables],
+            known=parent.population[kept],
+            threshold=_PROVEN,
+        )
 
     def _undecided(self, population: Population, fixed: dict[int, int]) -> int:
         """Return the free choice on which the minimisers differ most, -1 when none is free."""
@@ -169,7 +178,8 @@ def _changes(problem: Problem, row: Row) -> Population:
     """Return all rows that differ in one choice, and in two where they are not too many."""
     counts = problem.space.option_counts
     moves = np.array(
-        [(v, o) for v, count in enumerate(counts) for o in range(count) if o != row[v]]
+        [(v, o) for v, count in enumerate(counts) for o in range(count) if o != row[v]],
+        dtype=np.intp,
     ).reshape(-1, 2)
     first = np.arange(len(moves))
     second = first

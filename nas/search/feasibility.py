@@ -32,7 +32,7 @@ class Witness:
     feasible: bool
 
 
-def check_feasible(problem: Problem, *, nodes: int = 200) -> Witness:
+def check_feasible(problem: Problem, *, nodes: int = 100) -> Witness:
     """Return an architecture within all limits.
 
     Each limit is checked against the exact minimum of its cost, then all of them together by
@@ -99,12 +99,13 @@ def _joint_message(problem: Problem, decision: Decision) -> str:
             bound = max(bound, decision.bound)
         kept = [limit for limit in clash if limit not in sums]
         raised = (
-            f"{_names(sums, 'and')} would have to be raised together by at least "
+            f"{_names(sums)} would have to be raised{' together' if len(sums) > 1 else ''} "
+            f"by at least "
             f"{_percent(bound - 1.0)}{f', keeping {_names(kept)}' if kept else ''}. {raised}"
         )
     return (
         f"No architecture of {problem.space.name} meets all limits at once: "
-        f"{_names(clash, 'and')} clash, though each can be met alone.\n"
+        f"{_names(clash)} clash, though each can be met alone.\n"
         f"{_table(problem)}\n{raised}"
     )
 
@@ -127,7 +128,7 @@ def _percent(share: float) -> str:
     if share < 1e-8:
         return "a trace"
     unit = 10.0 ** (math.floor(math.log10(share)) - 2)
-    return f"{math.floor(share / unit) * unit * 100:.3g}%"
+    return f"{math.floor(share / unit + 1e-6) * unit * 100:.3g}%"
 
 
 def _values(problem: Problem, decision: Decision) -> str:

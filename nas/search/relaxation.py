@@ -53,7 +53,8 @@ def relax(
     limits: Sequence[float],
     *,
     allowed: Sequence[Table] = (),
-    enough: float = math.inf,
+    known: Population | None = None,
+    threshold: float | None = None,
 ) -> Relaxed:
     """Return the best bound on the largest ratio of cost to limit.
 
@@ -61,30 +62,32 @@ def relax(
         costs: At least one additive cost of one space.
         limits: One for each cost, in its unit, above zero.
         allowed: Tables of bool; only architectures for which all are true count.
-        enough: Stop once the bound exceeds it.
+        known: Allowed architectures to begin with, int16 [k, d], for example from the
+            relaxation of a larger set.
+        threshold: Stop as soon as the bound exceeds it, or is seen to stay below.
     """
     space = costs[0].space
     inverse = 1.0 / np.asarray(limits, dtype=np.float64)
-    corners = list(np.eye(len(costs))) if len(costs) > 1 else []
-    weights = np.full(len(costs), 1.0 / len(costs))
-    rows: list[NDArray[np.int16]] = []
-    cuts = np.empty((0, len(costs)))
-    bound, ceiling = -math.inf, math.inf
-    while len(rows) < _MAX_CUTS and bound <= enough and bound < ceiling - _GAP:
+    rows = np.empty((0, len(space.choices)), np.int16) if known is None else known
+    cuts = np.stack([cost(rows) for cost in costs], axis=1) * inverse
+    corners = [] if len(rows) else list(np.eye(len(costs)))
+    bound = -math.inf
+    while len(cuts) < _MAX_CUTS:
+        weights, ceiling = _best_weights(cuts) if not corners else (corners.pop(), math.inf)
+        if bound >= ceiling - _GAP:
+            break
         found = weighted_minimum(costs, (weights * inverse).tolist(), allowed=allowed)
-        if math.isinf(found.value):
-            return Relaxed(math.inf, np.empty((0, len(space.choices)), np.int16), cuts)
-        rows.append(space.encode(found.architecture))
-        cut = np.array([cost(rows[-1][None])[0] for cost in costs]) * inverse
-        cuts = np.concatenate([cuts, cut[None]])
         bound = max(bound, found.value)
+        if math.isinf(bound):
+            break
+        row = space.encode(found.architecture)[None]
+        cut = np.stack([cost(row) for cost in costs], axis=1) * inverse
+        rows, cuts = np.concatenate([rows, row]), np.concatenate([cuts, cut])
         if (cut <= 1.0).all():
             break
-        if corners:
-            weights = corners.pop()
-        else:
-            weights, ceiling = _best_weights(cuts)
-    return Relaxed(bound, np.stack(rows), cuts)
+        if threshold is not None and (bound > threshold or ceiling <= threshold):
+            break
+    return Relaxed(bound, rows, cuts)
 
 
 def _best_weights(cuts: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:

@@ -74,18 +74,18 @@ def train(
         progress: Told after every step.
 
     Raises:
-        TrainingError: Loss or weights are not finite, memory ran out, or a batch is larger
-            than the training split.
+        TrainingError: Loss or weights are not finite, memory ran out, or a batch has one
+            image or more than the training split.
         CheckpointError: There are checkpoints, but none that belongs to this training.
         InterruptedRunError: SIGINT or SIGTERM came; the last step is in a checkpoint.
     """
     device = prepare_device(config.device, threads=config.threads)
     strategy = STRATEGIES[config.strategy](supernet.space, config)
     recipe = Recipe(config, augment, seed, splits, strategy, device)
-    if not recipe.steps:
+    if not 2 <= config.batch_size <= len(splits.train):
         raise TrainingError(
-            f"train.batch_size = {config.batch_size} is more than the {len(splits.train)} "
-            "training images. Choose a smaller batch, or more images."
+            f"train.batch_size = {config.batch_size} does not go with "
+            f"{len(splits.train)} training images. Allowed is 2 (batch norm needs two) to as many."
         )
     state = TrainState.begin(supernet.to(device).train(), config)
     about = {**belongs_to(supernet.space), **recipe.about()}

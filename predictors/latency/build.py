@@ -101,7 +101,7 @@ def _assemble(
         for item, timing in zip(plan.items, timings, strict=True)
         if item.block is not None
     ]
-    call_ms = float(np.median([timing.median_ms for timing in measured.timings[-1]]))
+    call_ms = float(np.median([timing.latency_ms for timing in measured.timings[-1]]))
     table = LatencyTable(identity, started, _now(), measured.rounds, call_ms, tuple(rows))
     networks = [
         (item.role, item.architecture, timing)
@@ -111,7 +111,7 @@ def _assemble(
     fitted = [(a, timing) for role, a, timing in networks if role == "calibration"]
     calibration = calibrate(
         _features(space, table.cost_model(), [architecture for architecture, _ in fitted]),
-        np.array([timing.median_ms for _, timing in fitted]),
+        np.array([timing.latency_ms for _, timing in fitted]),
     )
     table = dataclasses.replace(table, calibration=calibration)
     price = table.cost_model()
@@ -145,6 +145,6 @@ def _validation(networks: Sequence[MeasuredNetwork]) -> Validation | None:
     held_out = [net for net in networks if net.role == "validation"]
     return validate(
         np.array([net.estimated_ms for net in held_out]),
-        np.array([net.timing.median_ms for net in held_out]),
+        np.array([net.timing.latency_ms for net in held_out]),
         np.array([net.timing.halves_ms for net in held_out]),
     )

@@ -44,9 +44,9 @@ def suspicious_rows(
         call_ms: Cost of an empty call.
     """
     found = [
-        Suspicion(block, f"{timing.median_ms:.4g} ms, no more than an empty call ({call_ms:.4g})")
+        Suspicion(block, f"{timing.latency_ms:.4g} ms, no more than an empty call ({call_ms:.4g})")
         for block, timing in zip(blocks, timings, strict=True)
-        if timing.median_ms <= call_ms
+        if timing.latency_ms <= call_ms
     ]
     groups: dict[tuple[tuple[str, int], ...], list[int]] = {}
     for i, block in enumerate(blocks):
@@ -60,19 +60,19 @@ def suspicious_rows(
 def _too_fast(blocks: Sequence[BlockSpec], timings: Sequence[Timing]) -> list[Suspicion]:
     """Return the blocks of one kind that are clearly faster than a block of less work."""
     work = np.array([_work(block) for block in blocks], dtype=np.float64)
-    median = np.array([timing.median_ms for timing in timings])
+    latency = np.array([timing.latency_ms for timing in timings])
     spread = np.array([timing.spread for timing in timings])
     found = []
     for i in range(len(blocks)):
         no_more = (work <= work[i]).all(axis=1) & (work < work[i]).any(axis=1)
-        excess = median / median[i] - 1 - np.maximum(_MARGIN, spread + spread[i])
+        excess = latency / latency[i] - 1 - np.maximum(_MARGIN, spread + spread[i])
         worst = int(np.where(no_more, excess, -np.inf).argmax())
         if no_more[worst] and excess[worst] > 0:
             found.append(
                 Suspicion(
                     blocks[i],
-                    f"{median[i]:.4g} ms, while the smaller {blocks[worst]} takes "
-                    f"{median[worst]:.4g} ms",
+                    f"{latency[i]:.4g} ms, while the smaller {blocks[worst]} takes "
+                    f"{latency[worst]:.4g} ms",
                 )
             )
     return found

@@ -20,7 +20,7 @@ class LutOptions:
         batch_size: Images in one call.
         dtype: Type of weights and activations; float32 is the only one so far.
         rounds: Rounds over everything; None goes on until `confidence` is reached.
-        confidence: Half-width of the 95 % confidence interval of a median, relative to it, at
+        confidence: Half-width of the 95 % confidence interval of a latency, relative to it, at
             which to stop: the median over all measured networks.
         max_seconds: Stop after this time, but not before three rounds; None for no limit.
         calibration_nets: Whole networks measured to correct the sum of blocks; 0 for none.
@@ -40,7 +40,7 @@ class LutOptions:
     rounds: int | None = None
     confidence: float = 0.01
     max_seconds: float | None = None
-    calibration_nets: int = 12
+    calibration_nets: int = 20
     validation_nets: int = 20
     sample_ms: float = 0.3
     loaded_megabytes: float = 512.0

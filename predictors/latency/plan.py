@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from predictors.analytic import Macs
-from predictors.cost import compile_cost
+from predictors.cost import CostTable, compile_cost
 from predictors.latency.graph import Executed, executed, network, weight_megabytes
 from predictors.latency.models import ArchitectureModel, BlockModel, EmptyModel, Model
 from predictors.latency.options import LutOptions
@@ -23,7 +24,7 @@ __all__ = ["Item", "Plan", "Role", "choose_networks", "distinct_work", "make_pla
 
 Role: TypeAlias = Literal["block", "calibration", "validation", "call"]
 
-_CANDIDATES = 2000
+_CANDIDATES = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +92,29 @@ def choose_networks(
 ) -> tuple[list[Architecture], list[Architecture]]:
     """Choose the networks to calibrate and to validate with, spread over the range of MACs.
 
-    Calibration gets the exact smallest and largest network and quantiles of a random sample;
-    validation gets other members of that sample, one of each quantile. Small spaces give fewer.
+    Candidates are uniform samples, and crossovers of samples with the smallest and with the
+    largest network, where uniform samples hardly come. Both sets are spread over the quantiles
+    of the candidates' MACs; they share no network. Small spaces give fewer.
     """
     rng = np.random.default_rng(options.seed)
     macs = compile_cost(space, Macs())
-    sample = space.unique(space.sample(_CANDIDATES, rng))
-    sample = sample[np.argsort(macs(sample), kind="stable")]
-    calibration: Population = sample[:0]
-    if options.calibration_nets:
-        ends = space.encode_all([macs.minimum().architecture, macs.maximum().architecture])
-        inner = max(0, options.calibration_nets - len(ends))
-        calibration = space.unique(np.concatenate([ends, _spread(sample, inner)]))
-        calibration = calibration[: options.calibration_nets]
-    rest = sample[~np.isin(space.keys(sample), space.keys(calibration))]
-    validation = _one_of_each_quantile(rest, options.validation_nets, rng)
+    candidates = _candidates(space, macs, rng)
+    candidates = candidates[np.argsort(macs(candidates), kind="stable")]
+    wanted = options.calibration_nets + options.validation_nets
+    share = min(1.0, len(candidates) / max(1, wanted))
+    calibration = _spread(candidates, math.ceil(share * options.calibration_nets))
+    taken = np.isin(space.keys(candidates), space.keys(calibration))
+    validation = _one_of_each_quantile(candidates[~taken], options.validation_nets, rng)
     return space.decode_all(calibration), space.decode_all(validation)
+
+
+def _candidates(space: SearchSpace, macs: CostTable, rng: np.random.Generator) -> Population:
+    sample = space.sample(_CANDIDATES, rng)
+    ends = space.encode_all([macs.minimum().architecture, macs.maximum().architecture])
+    third = len(sample) // 3
+    small = space.crossover(sample[:third], np.repeat(ends[:1], third, axis=0), rng)
+    large = space.crossover(sample[-third:], np.repeat(ends[1:], third, axis=0), rng)
+    return space.unique(np.concatenate([small, sample, large]))
 
 
 def _spread(ordered: Population, n: int) -> Population:
@@ -151,6 +159,6 @@ def _network_item(space: SearchSpace, architecture: Architecture, role: Role, ba
 
 def _parts(megabytes: Sequence[float], options: LutOptions) -> list[tuple[int, ...]]:
     """Deal the items at random into as few parts as the weights allow."""
-    count = max(1, int(np.ceil(sum(megabytes) / options.loaded_megabytes)))
+    count = min(len(megabytes), max(1, math.ceil(sum(megabytes) / options.loaded_megabytes)))
     order = np.random.default_rng(options.seed).permutation(len(megabytes))
     return [tuple(sorted(order[start::count].tolist())) for start in range(count)]

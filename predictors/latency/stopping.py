@@ -15,14 +15,14 @@ __all__ = ["StoppingRule", "confidence_of"]
 
 _FEWEST_ROUNDS, _MOST_ROUNDS = 10, 60
 _FEWEST_ROUNDS_IN_TIME = 3
-_NOTCH = 1.57
-"""Half-width of a median's 95 % interval in quartile ranges over sqrt(n) (McGill 1978)."""
+_HALF_WIDTH = 1.98
+"""Half-width of a quartile's 95 % interval in quartile ranges over sqrt(n), normal samples."""
 
 
 def confidence_of(rounds: Sequence[Round]) -> float:
-    """Return the relative half-width of a median's 95 % interval, median over networks."""
+    """Return the relative half-width of the latency's 95 % interval, median over networks."""
     low, median, high = np.quantile(corrected_samples(rounds), (0.25, 0.5, 0.75), axis=0)
-    return float(np.median(_NOTCH * (high - low) / median / math.sqrt(len(rounds))))
+    return float(np.median(_HALF_WIDTH * (high - low) / median / math.sqrt(len(rounds))))
 
 
 class StoppingRule:

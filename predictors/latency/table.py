@@ -109,7 +109,7 @@ class LatencyTable:
         """
         if space is not None:
             self.check(space)
-        rows = {work: row.timing.median_ms - self.call_ms for work, row in self._by_work.items()}
+        rows = {work: row.timing.latency_ms - self.call_ms for work, row in self._by_work.items()}
         return TableCost(rows, self.calibration, self.provenance, self._advice(None))
 
     # checks

@@ -131,6 +131,7 @@ def _read_json(path: Path) -> Any:
 def _timing(fields: Fields) -> Timing:
     first, second = (*fields.numbers("halves_ms"), math.nan, math.nan)[:2]
     return Timing(
+        fields.number("latency_ms"),
         fields.number("median_ms"),
         fields.number("min_ms"),
         fields.number("spread"),
@@ -154,8 +155,8 @@ def _refuse_repeated(rows: list[Row], path: Path) -> None:
         other = known.setdefault(executed(row.block), row)
         if other is not row:
             raise TableError(
-                f"{path} has two rows for {row.block}: {other.timing.median_ms} ms and "
-                f"{row.timing.median_ms} ms. Build the table again; tables are not merged by hand."
+                f"{path} has two rows for {row.block}: {other.timing.latency_ms} ms and "
+                f"{row.timing.latency_ms} ms. Build the table again; do not merge tables by hand."
             )
 
 

@@ -51,6 +51,8 @@ class Layer:
         stride: Of a convolution.
         groups: Of a convolution; the number of channels for a depthwise one.
         bias: Whether a convolution or linear layer has one.
+        in_place: Whether the output takes the memory of the first input: an element-wise
+            layer that overwrites it, or a view.
     """
 
     op: str
@@ -63,6 +65,7 @@ class Layer:
     stride: int = 1
     groups: int = 1
     bias: bool = False
+    in_place: bool = False
 
 
 class Tape:
@@ -95,7 +98,7 @@ class Tape:
 
     def _same_shape(self, op: str, *inputs: int, params: int = 0) -> int:
         shape = self.shape(inputs[0])
-        return self._record(Layer(op, inputs, shape, shape, params=params))
+        return self._record(Layer(op, inputs, shape, shape, params=params, in_place=True))
 
     def conv(
         self,
@@ -177,7 +180,8 @@ class Tape:
     def split(self, x: int, channels: int) -> int:
         """Record the selection of some channels without arithmetic."""
         shape = self.shape(x)
-        return self._record(Layer("channel_split", (x,), shape, (channels, *shape[1:])))
+        out_shape = (channels, *shape[1:])
+        return self._record(Layer("channel_split", (x,), shape, out_shape, in_place=True))
 
     def concat(self, *inputs: int) -> int:
         """Record a concatenation along channels."""

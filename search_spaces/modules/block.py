@@ -89,7 +89,7 @@ class ElasticBlock(Elastic):
 def _assign_copies(module: nn.Module, state: dict[str, Tensor]) -> None:
     """Give a module contiguous copies of the tensors of its state dict.
 
-    What ``load_state_dict(assign=True)`` does, in a fifth of its time.
+    What ``load_state_dict(assign=True)`` does, in a fraction of its time.
     """
     for name, tensor in chain(module.named_parameters(), module.named_buffers()):
         tensor.data = state[name].clone(memory_format=torch.contiguous_format)
@@ -156,7 +156,7 @@ def build_elastic(
         SpaceError: No blocks, a field that none of them has, or a family without modules.
     """
     if not blocks:
-        raise SpaceError("An elastic module needs at least one block; the slot is always skipped.")
+        raise SpaceError("An elastic module needs at least one block.")
     fields = {name for block in blocks for name in type(block).__dataclass_fields__}
     for name in separate_weights:
         if name not in fields:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from search_spaces.blocks import Conv
 from search_spaces.modules.activations import activate, make_activation
 from search_spaces.modules.block import ElasticBlock, register_modules
+from search_spaces.modules.depthwise import ElasticDepthwise
 from search_spaces.modules.elastic import (
     Elastic,
     ElasticBatchNorm,
     ElasticConv2d,
-    ElasticDepthwise,
     Part,
 )
 from search_spaces.modules.layers import BatchNorm2d, Conv2d

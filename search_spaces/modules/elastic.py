@@ -8,7 +8,6 @@ A layer keeps the weights of the largest size and no current one: `forward`, `ac
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import torch
@@ -21,10 +20,11 @@ __all__ = [
     "Elastic",
     "ElasticBatchNorm",
     "ElasticConv2d",
-    "ElasticDepthwise",
     "ElasticLinear",
     "Part",
     "Region",
+    "centre",
+    "leading",
 ]
 
 Region: TypeAlias = tuple[slice, ...]
@@ -108,14 +108,14 @@ class ElasticConv2d(Elastic):
         """Convolve ``x`` [n, cin, h, w] to [n, cout, h', w']."""
         weight = leading(self.weight, cout, x.shape[1])
         if kernel != weight.shape[-1]:
-            crop = _centre(weight.shape[-1], kernel)
+            crop = centre(weight.shape[-1], kernel)
             weight = weight[:, :, crop, crop]
         bias = None if self.bias is None else leading(self.bias, cout)
         return functional.conv2d(x, weight, bias, stride, kernel // 2)
 
     def active(self, cin: int, cout: int, kernel: int = 1) -> dict[str, Region]:
         """Return the regions used from ``cin`` to ``cout`` channels."""
-        crop = _centre(self.weight.shape[-1], kernel)
+        crop = centre(self.weight.shape[-1], kernel)
         regions: dict[str, Region] = {"weight": (slice(0, cout), slice(0, cin), crop, crop)}
         if self.bias is not None:
             regions["bias"] = _region(self.bias, cout)
@@ -151,71 +151,6 @@ class ElasticLinear(Elastic):
     def weights(self, cin: int, cout: int, bias: bool = True) -> dict[str, Tensor]:
         """Return weight and bias of the plain linear layer."""
         return _views(self, self.active(cin, cout, bias))
-
-
-class ElasticDepthwise(Elastic):
-    """A depthwise convolution with elastic channels and, by transforms, elastic kernel.
-
-    Once-for-all's kernel transforms (Cai et al. 2020, section 3.3): the weight is that of
-    the largest kernel. The next smaller one is its centre crop, mapped by a learned square
-    matrix which all channels share; so on down the chain. Matrices start as the identity. A
-    k*k x k*k matrix is kept as [k, k, k, k] (output row and column, input row and column),
-    so that what a still smaller kernel crops from its output is a plain region.
-
-    Args:
-        channels: Largest number of channels.
-        kernels: Sides of the kernels that are asked for, odd.
-        generator: Draws the initial weights.
-    """
-
-    def __init__(
-        self, channels: int, *, kernels: Sequence[int], generator: torch.Generator
-    ) -> None:
-        super().__init__()
-        self.kernels = tuple(sorted(set(kernels), reverse=True))
-        largest = self.kernels[0]
-        self.weight = nn.Parameter(torch.empty(channels, 1, largest, largest))
-        normal_fan_out_(self.weight, generator)
-        for larger, k in pairwise(self.kernels):
-            matrix = torch.eye(k * k).view(k, k, k, k)
-            self.register_parameter(_transform(larger, k), nn.Parameter(matrix))
-        self._chains = {kernel: _chain(self.kernels, kernel) for kernel in self.kernels}
-
-    def kernel_weight(self, channels: int, kernel: int) -> Tensor:
-        """Return the weight [channels, 1, kernel, kernel] after crops and transforms."""
-        weight = leading(self.weight, channels)
-        for name, inputs, outputs in self._chains[kernel]:
-            matrix: Tensor = getattr(self, name)[outputs, outputs]
-            side, k = matrix.shape[0], matrix.shape[-1]
-            cropped = weight[:, :, inputs, inputs].reshape(channels, k * k)
-            mapped = functional.linear(cropped, matrix.reshape(side * side, k * k))
-            weight = mapped.view(channels, 1, side, side)
-        if self.weight.stride(1) == 1 and weight.stride(1) != 1:
-            # One input channel leaves the layout open. On maps of a single pixel the weight's
-            # strides alone decide whether the convolution runs channels-last, which is faster.
-            weight = weight.to(memory_format=torch.channels_last)
-        return weight
-
-    def forward(self, x: Tensor, kernel: int, stride: int = 1) -> Tensor:
-        """Convolve every channel of ``x`` [n, c, h, w] by itself to [n, c, h', w']."""
-        channels = x.shape[1]
-        weight = self.kernel_weight(channels, kernel)
-        return functional.conv2d(x, weight, None, stride, kernel // 2, groups=channels)
-
-    def active(self, channels: int, kernel: int) -> dict[str, Region]:
-        """Return the crop of the weight, and the matrices, that a kernel is made of."""
-        steps = self._chains[kernel]
-        largest = self.kernels[0]
-        crop = steps[0][1] if steps else slice(0, largest)
-        regions: dict[str, Region] = {"weight": (slice(0, channels), slice(0, 1), crop, crop)}
-        for name, _, outputs in steps:
-            whole = slice(0, getattr(self, name).shape[-1])
-            regions[name] = (outputs, outputs, whole, whole)
-        return regions
-
-    def weights(self, channels: int, kernel: int) -> dict[str, Tensor]:
-        """Return the weight of the plain convolution, transforms applied."""
-        return {"weight": self.kernel_weight(channels, kernel).detach()}
 
 
 class ElasticBatchNorm(Elastic):
@@ -267,28 +202,7 @@ def _views(layer: nn.Module, regions: dict[str, Region]) -> dict[str, Tensor]:
     return {name: getattr(layer, name).detach()[region] for name, region in regions.items()}
 
 
-def _chain(kernels: Sequence[int], kernel: int) -> list[tuple[str, slice, slice]]:
-    """Return what makes a kernel of the largest: matrix, crop of its input, crop of its output.
-
-    All but the last transform produce only what the next one crops from them, so that one's
-    own crop of its input is whole.
-    """
-    chain = kernels[: kernels.index(kernel) + 1]
-    steps = []
-    for position, (larger, k) in enumerate(pairwise(chain)):
-        inputs = _centre(larger, k) if position == 0 else slice(0, k)
-        last = position == len(chain) - 2
-        outputs = slice(0, k) if last else _centre(k, chain[position + 2])
-        steps.append((_transform(larger, k), inputs, outputs))
-    return steps
-
-
-def _transform(larger: int, smaller: int) -> str:
-    """Return the name of the matrix that makes a smaller kernel of a larger one's crop."""
-    return f"transform_{larger}_{smaller}"
-
-
-def _centre(larger: int, smaller: int) -> slice:
+def centre(larger: int, smaller: int) -> slice:
     """Return the centre crop of one side of a kernel."""
     margin = (larger - smaller) // 2
     return slice(margin, margin + smaller)

@@ -76,5 +76,5 @@ def test_broken_files_are_named(tmp_path: Path, content: bytes) -> None:
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SpaceError, match="nowhere.json"):
+    with pytest.raises(SpaceError, match=r"nowhere\.json"):
         read_architecture(tmp_path / "nowhere.json")

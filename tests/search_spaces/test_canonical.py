@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from search_spaces import SearchSpace, SpaceBuilder
 from search_spaces.blocks import Conv
+from search_spaces.tables import evaluate
 from tests.random_spaces import every_row, networks, random_spaces, tree_spaces
 
 
@@ -26,6 +27,17 @@ def test_size_counts_the_canonical_forms(space: SearchSpace) -> None:
     assert space.size >= len(set(space.ids(every_row(space))))
 
 
+@given(random_spaces())
+def test_canonical_tables_are_true_on_canonical_rows_only(space: SearchSpace) -> None:
+    rows = every_row(space)
+    expected = (space.canonical(rows) == rows).all(axis=1)
+    variables = space.variables(rows)
+    found = np.ones(len(rows), dtype=bool)
+    for table in space.canonical_tables:
+        found &= evaluate([table], variables, dtype=np.bool_)
+    assert np.array_equal(found, expected)
+
+
 @given(tree_spaces())
 def test_size_counts_the_networks_of_tree_like_spaces(space: SearchSpace) -> None:
     rows = every_row(space)
@@ -42,7 +54,7 @@ def test_inactive_choices_are_those_without_influence(space: SearchSpace) -> Non
     inactive = space.inactive(rows)
     keys = space.keys(rows)
     for column, count in enumerate(space.option_counts):
-        without = np.ones(len(rows), dtype=bool)
+        without = np.full(len(rows), count > 1)
         for option in range(count):
             changed = rows.copy()
             changed[:, column] = option
@@ -197,9 +209,7 @@ def test_a_choice_that_matters_for_some_states_of_a_fold_only() -> None:
         step=lambda state, head: bool(state) or head == "cheap",
     )
     for head in heads:
-        builder.slot(
-            head, reads=(head,), block=lambda h: Conv(4, 4, 8) if h == "cheap" else None
-        )
+        builder.slot(head, reads=(head,), block=lambda h: Conv(4, 4, 8) if h == "cheap" else None)
     builder.slot(
         "layer",
         reads=(any_cheap, degree),
@@ -209,6 +219,23 @@ def test_a_choice_that_matters_for_some_states_of_a_fold_only() -> None:
     assert space.canonical(np.array([[0, 0, 1]], dtype=np.int16)).tolist() == [[0, 0, 0]]
     assert space.canonical(np.array([[0, 1, 1]], dtype=np.int16)).tolist() == [[0, 1, 1]]
     assert space.size == 1 + 3 * 2 == len(set(space.ids(every_row(space))))
+
+
+def test_a_replaced_choice_moves_its_fold() -> None:
+    """Replacing the head changes the state under which the degree is judged."""
+    builder = SpaceBuilder("moved")
+    head = builder.choice("head", (0, 1))
+    degree = builder.choice("degree", (0, 1))
+    builder.fold("state", reads=(head,), states=(0, 1), initial=0, step=max)
+    builder.slot(
+        "layer",
+        reads=("state", degree),
+        block=lambda s, d: Conv(4, 4, 8, kernel=1 if s == d == 0 else 3),
+    )
+    space = builder.build()
+    rows = every_row(space)
+    assert networks(space, space.canonical(rows)) == networks(space, rows)
+    assert space.canonical(rows).tolist() == [[0, 0], [0, 1], [1, 0], [0, 1]]
 
 
 def test_choices_with_very_many_options() -> None:

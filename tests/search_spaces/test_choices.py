@@ -26,7 +26,7 @@ def test_an_option_of_another_type_is_no_match(options: tuple, option: object) -
 
 
 def test_numpy_numbers_become_plain_ones() -> None:
-    choice = Choice("resolution", tuple(np.arange(128, 133, 4)) + (np.float32(0.5),))
+    choice = Choice("resolution", (*np.arange(128, 133, 4), np.float32(0.5)))
     assert json.dumps(choice.options) == "[128, 132, 0.5]"
     assert choice.index(np.int64(132)) == 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import networkx
 import numpy as np
 import pytest
@@ -57,7 +59,10 @@ def cell(block=None) -> SearchSpace:
     builder.slot("b", reads=(skip,), block=lambda s: None if s else Conv(4, 4, 8, kernel=3))
     builder.slot("c", inputs=("a",), block=lambda: Conv(4, 4, 8, kernel=5))
     builder.slot(
-        "node", reads=(first, second), inputs=("a", "b", "c"), block=block or (lambda i, j: Join(4, i, j))
+        "node",
+        reads=(first, second),
+        inputs=("a", "b", "c"),
+        block=block or (lambda i, j: Join(4, i, j)),
     )
     return builder.build()
 
@@ -107,7 +112,7 @@ def test_chains_hold_the_blocks_in_order(space: SearchSpace) -> None:
     assert list(found) == ["input", *present]
     assert {name: found.nodes[name]["block"] for name in present} == present
     order = ["input", *present]
-    assert list(found.edges) == list(zip(order, order[1:], strict=False))
+    assert list(found.edges) == list(itertools.pairwise(order))
 
 
 def test_expansion_into_primitive_layers() -> None:

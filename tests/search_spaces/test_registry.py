@@ -176,7 +176,10 @@ def test_mistakes_are_named(name: str, options: dict, message: str) -> None:
 
 
 def test_a_whole_number_is_a_number() -> None:
-    assert get_space("ofa_mobilenet_v3", width=1).fingerprint == get_space("ofa_mobilenet_v3").fingerprint
+    assert (
+        get_space("ofa_mobilenet_v3", width=1).fingerprint
+        == get_space("ofa_mobilenet_v3").fingerprint
+    )
 
 
 def test_a_name_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:

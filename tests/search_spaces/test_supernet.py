@@ -17,7 +17,7 @@ from predictors import Params, compile_cost
 from search_spaces import Architecture, SearchSpace, SpaceBuilder, SpaceError, get_space
 from search_spaces.blocks import Conv, Head
 from search_spaces.modules import activations
-from search_spaces.modules.elastic import ElasticDepthwise
+from search_spaces.modules.depthwise import ElasticDepthwise
 from search_spaces.registry import list_spaces
 from search_spaces.supernet import Supernet, build_network
 
@@ -238,6 +238,20 @@ def test_channels_last_gives_the_same_network(name: str) -> None:
         torch.testing.assert_close(subnet(x), expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@every_space
+def test_supernet_equals_the_extracted_subnet_on_a_gpu(name: str) -> None:
+    space = space_of(name)
+    net = randomised(space).cuda()
+    for architecture in architectures(space, 1):
+        x = images(space, architecture).cuda()
+        with torch.no_grad():
+            expected, got = net.subnet(architecture)(x), net(x, architecture)
+        assert expected.is_cuda
+        torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-9)
+
+
 def test_subnet_has_the_mode_of_the_supernet() -> None:
     space = space_of("mobile_small")
     architecture = architectures(space, 0)[0]
@@ -287,6 +301,17 @@ def test_foreign_architectures_are_refused() -> None:
     net = random_supernet("mobile_small")
     with pytest.raises(SpaceError, match="lacks the choice"):
         net.subnet(Architecture({"resolution": 24}))
+
+
+def test_a_slot_that_is_always_skipped_has_no_module() -> None:
+    builder = SpaceBuilder("skipping")
+    builder.slot("stem", block=lambda: Conv(3, 4, 8))
+    builder.slot("never", block=lambda: None)
+    builder.slot("head", block=lambda: Head(4, 2, 8))
+    space = builder.build()
+    net = Supernet(space).eval()
+    assert sorted(net.blocks) == ["head", "stem"]
+    assert net(torch.zeros(1, 3, 8, 8), Architecture({})).shape == (1, 2)
 
 
 def test_slots_whose_names_collide_are_refused() -> None:

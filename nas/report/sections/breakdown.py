@@ -28,7 +28,7 @@ def breakdown(data: Collected) -> Html:
         )
         return section("blocks", heading, intro, *parts)
     note = missing(
-        "There is no latency table in this run folder, so only MACs are shown.",
+        "There is no usable latency table in this run folder, so only MACs are shown.",
         "nas lut build CONFIG --out latency.lut.json",
     )
     return section(

@@ -13,8 +13,8 @@ from nas.report.markup import Html, figure, join, missing, paragraph, section, t
 from nas.report.scales import linear_scale
 from nas.report.svg import BOTTOM, LEFT, RIGHT, TOP, Plot
 from nas.text import quantity
-from predictors.latency.table import LatencyTable
-from predictors.latency.validation import Agreement, agreement
+from predictors.latency import Agreement, LatencyTable
+from predictors.latency.validation import agreement
 
 __all__ = ["latency"]
 
@@ -49,12 +49,10 @@ def latency(data: Collected) -> Html:
         FITTED: _table_pairs(data.table, "calibration"),
         CHOSEN: _chosen_pairs(data),
     }
-    if data.table is None and not groups[CHOSEN]:
-        return section("latency", _HEADING, _no_table(data))
-    parts = []
+    parts = [] if data.table else [_no_table(data)]
     if any(groups.values()):
         parts += [figure(_chart(groups), _caption(groups)), _figures(data.table, groups)]
-    if data.chosen and not groups[CHOSEN]:
+    if data.table and data.chosen and not groups[CHOSEN]:
         what = "The best subnets were not measured as whole networks yet."
         parts.append(missing(what, f"nas export {data.run_name}"))
     if data.table is not None:
@@ -86,7 +84,7 @@ def _chosen_pairs(data: Collected) -> list[Pair]:
 
 def _table_pairs(table: LatencyTable | None, role: str) -> list[Pair]:
     return [
-        Pair(network.estimated_ms, network.timing.median_ms, f"{role} network")
+        Pair(network.estimated_ms, network.timing.latency_ms, f"{role} network")
         for network in (table.networks if table else ())
         if network.role == role
     ]

@@ -9,6 +9,8 @@ from nas.report.charts import (
     cost_scale,
     front_line,
     hover,
+    lower_edge,
+    thinned,
     tick_format,
 )
 from nas.report.collect import Collected
@@ -54,18 +56,9 @@ def _chart(data: Collected, metric: str) -> Html:
         y_format=tick_format(objective, max(scores)),
     )
 
-    def points(chosen: list[Evaluated]) -> list[tuple[float, float, str]]:
-        return [
-            (*_at(row, metric, objective), hover(row, objective, *data.costs)) for row in chosen
-        ]
-
-    outside = [row for row in rows if not data.within_limits(row)]
-    inside = [row for row in rows if data.within_limits(row)]
-    if outside:
-        plot.points(points(outside), "dot bad", legend="beyond a limit")
-    plot.points(points(inside), "dot good", legend="within limits")
-    front = front_line([_at(row, metric, objective) for row in inside or rows])
-    plot.steps(front, "line front", legend="front")
+    note = _subnets(plot, data, rows, metric)
+    front = front_line([_at(row, metric, objective) for row in rows if data.within_limits(row)])
+    plot.steps(front, "line front", legend="front" if front else "")
     if limit:
         text = f"limit {quantity(metric, limit.value)}"
         plot.vertical(limit.value, "line limit", text=text, legend=text)
@@ -74,12 +67,25 @@ def _chart(data: Collected, metric: str) -> Html:
         for chosen in data.chosen
         if {metric, objective} <= set(chosen.row.metrics)
     ]
-    if marks:
-        plot.marked(marks, "diamond mark", legend="best")
+    plot.marked(marks, "diamond mark", legend="best" if marks else "")
     caption = f"{plot.title}: {len(rows):,} subnets, {len(front)} on the front."
-    if below:
-        caption += f" {below} with lower accuracy are drawn at the lower edge."
-    return figure(plot.render(), caption)
+    return figure(plot.render(), caption + note + lower_edge(below))
+
+
+def _subnets(plot: Plot, data: Collected, rows: list[Evaluated], metric: str) -> str:
+    """Draw the evaluated subnets; return words on how many of them."""
+    drawn, note = thinned(rows)
+    for style, inside, legend in (
+        ("dot bad", False, "beyond a limit"),
+        ("dot good", True, "within limits"),
+    ):
+        points = [
+            (*_at(row, metric, data.objective), hover(row, data.objective, *data.costs))
+            for row in drawn
+            if data.within_limits(row) == inside
+        ]
+        plot.points(points, style, legend=legend if points else "")
+    return note
 
 
 def _at(row: Evaluated, metric: str, objective: str) -> tuple[float, float]:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from nas.report.charts import accuracy_scale, axis_label, hover, tick_format
+from nas.report.charts import (
+    accuracy_scale,
+    axis_label,
+    hover,
+    lower_edge,
+    thinned,
+    tick_format,
+)
 from nas.report.collect import Collected
 from nas.report.markup import Html, figure, section
 from nas.report.scales import linear_scale
@@ -33,11 +40,12 @@ def progress(data: Collected) -> Html:
         x_format=plain_number,
         y_format=tick_format(objective, max(scores)),
     )
+    drawn, note = thinned(rows)
     for style, inside, legend in (
         ("dot bad", False, "beyond a limit"),
         ("dot faint", True, "within limits"),
     ):
-        some = [row for row in rows if data.within_limits(row) == inside]
+        some = [row for row in drawn if data.within_limits(row) == inside]
         if some:
             points = [
                 (float(row.order), row.metrics[objective].value, hover(row, objective))
@@ -49,6 +57,8 @@ def progress(data: Collected) -> Html:
     caption = f"{len(rows):,} evaluations in the order in which they were made."
     if best:
         caption += f" The best subnet within the limits came at evaluation {best[-1][0]:,.0f}."
-    if below:
-        caption += f" {below} with lower accuracy are drawn at the lower edge."
-    return section("progress", "Search progress", figure(plot.render(), caption))
+    return section(
+        "progress",
+        "Search progress",
+        figure(plot.render(), caption + note + lower_edge(below)),
+    )

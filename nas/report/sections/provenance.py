@@ -45,7 +45,7 @@ def _origins(data: Collected) -> Html:
             origin.source,
             origin.device or NOTHING,
             origin.runtime or NOTHING,
-            Html(f'<span class="nobr">{escape(origin.date or NOTHING)}</span>'),
+            Html(f'<span class="nobr">{escape(origin.date.partition("T")[0] or NOTHING)}</span>'),
             f"{count:,}",
         ]
         for (name, origin), count in counts.items()

@@ -19,6 +19,7 @@ _POINTS = 400
 _WINDOW = 30
 """The smoothed line averages over about one part in so many of the log."""
 _WIDE = 20.0
+_PART_STYLES = ("line second", "line third", "line fourth")
 
 
 def training(data: Collected) -> Html:
@@ -39,8 +40,8 @@ def training(data: Collected) -> Html:
 
 def _loss(lines: Sequence[Mapping[str, Any]]) -> Html:
     raw = [(float(line["step"]), float(line["loss"])) for line in lines]
-    smooth = list(zip([step for step, _ in raw], _smoothed([y for _, y in raw]), strict=True))
-    losses = [loss for _, loss in raw]
+    parts = _parts(lines)
+    losses = [loss for points in (raw, *parts.values()) for _, loss in points]
     wide = min(losses) > 0 and max(losses) / min(losses) > _WIDE
     plot = Plot(
         "Training loss",
@@ -49,7 +50,9 @@ def _loss(lines: Sequence[Mapping[str, Any]]) -> Html:
     )
     plot.axes("Step", "Loss (nats)", x_format=plain_number, y_format=plain_number)
     plot.line(_thinned(raw), "line faint", legend="each logged step")
-    plot.line(_thinned(smooth), "line front", legend="smoothed")
+    plot.line(_thinned(_smoothed(raw)), "line front", legend="smoothed" if not parts else "mean")
+    for (name, points), style in zip(parts.items(), _PART_STYLES, strict=False):
+        plot.line(_thinned(_smoothed(points)), style, legend=f"{name} subnet")
     epochs = [line["epoch"] for line in lines if _number(line, "epoch")]
     passes = f" over {int(max(epochs)) + 1} epochs" if epochs else ""
     speeds = sorted(line["images_per_s"] for line in lines if _number(line, "images_per_s"))
@@ -70,14 +73,23 @@ def _rate(lines: Sequence[Mapping[str, Any]]) -> Html:
     return figure(plot.render(), "Learning rate of the optimizer.")
 
 
-def _smoothed(values: Sequence[float]) -> list[float]:
+def _parts(lines: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
+    """Return the losses of a step's subnets by name, where the strategy tells them apart."""
+    names = {key: key.removeprefix("loss_") for key in lines[-1] if key.startswith("loss_")}
+    return {
+        name: [(float(line["step"]), float(line[key])) for line in lines if _number(line, key)]
+        for key, name in names.items()
+    }
+
+
+def _smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Return the exponential moving average, corrected for its start (Adam, section 3)."""
-    decay = 1 - 1 / max(len(values) / _WINDOW, 1.0)
+    decay = 1 - 1 / max(len(points) / _WINDOW, 1.0)
     total, weight, result = 0.0, 0.0, []
-    for value in values:
+    for step, value in points:
         total = decay * total + (1 - decay) * value
         weight = decay * weight + (1 - decay)
-        result.append(total / weight)
+        result.append((step, total / weight))
     return result
 
 

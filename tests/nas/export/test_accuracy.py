@@ -72,7 +72,9 @@ def test_it_is_the_file_that_is_measured(exported: Any, damaged: Path, labelled:
     assert metric.value == float((labelled.labels == 3).float().mean())
 
 
-def test_a_program_that_was_changed_is_not_read(exported: Any, damaged: Path, labelled: Any) -> None:
+def test_a_program_that_was_changed_is_not_read(
+    exported: Any, damaged: Path, labelled: Any
+) -> None:
     """A .pt2 file can carry code; only the bytes this process wrote are loaded."""
     path = damaged / "model.pt2"
     path.write_bytes(path.read_bytes() + b"\0")

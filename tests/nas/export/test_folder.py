@@ -60,8 +60,8 @@ def test_the_caller_s_module_is_not_changed(export: Any, small: Any, tmp_path: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("space", list_spaces())
-def test_every_space_exports_in_every_format(
+@pytest.mark.parametrize("space", [name for name in list_spaces() if name != "mobile_small"])
+def test_every_other_space_exports_in_every_format(
     export: Any, make_exportable: Any, space: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxruntime")

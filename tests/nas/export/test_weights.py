@@ -78,7 +78,7 @@ def test_missing_files_are_named(damaged: Path, tmp_path: Path) -> None:
 
 def test_an_architecture_of_another_space_version_is_refused(damaged: Path) -> None:
     edit(damaged, lambda value: value.update(id="0123456789abcdef"))
-    with pytest.raises(ExportError, match="0123456789abcdef is .* in this version's space"):
+    with pytest.raises(ExportError, match=r"0123456789abcdef is .* in this version's space"):
         load_exported(damaged)
 
 

@@ -17,13 +17,19 @@ from nas.config import parse_config
 from nas.export import Manifest, write_measurements
 from nas.runs import RunFolder
 from predictors import CostTable, Macs, Params, PeakMemory, Provenance, compile_cost
-from predictors.latency.calibration import Calibration
-from predictors.latency.device import Device
-from predictors.latency.identity import Conditions, Identity, SpaceIdentity
+from predictors.latency import (
+    Calibration,
+    Conditions,
+    Device,
+    Identity,
+    LatencyTable,
+    MeasuredNetwork,
+    Row,
+    Timing,
+    load_table,
+)
+from predictors.latency.identity import SpaceIdentity
 from predictors.latency.plan import distinct_work
-from predictors.latency.table import LatencyTable, MeasuredNetwork, Row
-from predictors.latency.table_file import load_table
-from predictors.latency.timing import Timing
 from predictors.latency.validation import validate
 from search_spaces import Architecture, SearchSpace, get_space
 
@@ -61,7 +67,9 @@ def latency_table(space: SearchSpace) -> LatencyTable:
 
     def timing(ms: float) -> Timing:
         halves = (ms * float(rng.normal(1, 0.01)), ms * float(rng.normal(1, 0.01)))
-        return Timing(ms, 0.97 * ms, 0.02, 200, halves)
+        return Timing(
+            latency_ms=ms, median_ms=ms, min_ms=0.97 * ms, spread=0.02, runs=200, halves_ms=halves
+        )
 
     identity = Identity(
         SpaceIdentity.of(space),
@@ -90,7 +98,7 @@ def latency_table(space: SearchSpace) -> LatencyTable:
     held_out = [net for net in networks if net.role == "validation"]
     validation = validate(
         np.array([net.estimated_ms for net in held_out]),
-        np.array([net.timing.median_ms for net in held_out]),
+        np.array([net.timing.latency_ms for net in held_out]),
         np.array([net.timing.halves_ms for net in held_out]),
     )
     return replace(bare, networks=tuple(networks), validation=validation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -45,7 +46,7 @@ def test_ticks_are_ascending_round_and_within(a: float, b: float, unit: float) -
     assert ticks == sorted(set(ticks))
     room = 1e-6 * (high - low)
     assert all(low - room <= tick <= high + room for tick in ticks)
-    steps = {round((y - x) / unit, 9) for x, y in zip(ticks, ticks[1:], strict=False)}
+    steps = {round((y - x) / unit, 9) for x, y in itertools.pairwise(ticks)}
     assert {rounded(step) for step in steps if step > 1e-6} <= {1.0, 2.0, 2.5, 5.0}
 
 

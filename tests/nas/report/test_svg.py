@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.report.charts import accuracy_scale, cost_scale, front_line
+from nas.archive import Evaluated
+from nas.report.charts import accuracy_scale, cost_scale, front_line, lower_edge, thinned
 from nas.report.scales import Scale
 from nas.report.svg import BOTTOM, LEFT, RIGHT, TOP, WIDTH, Plot, bar, number
+from search_spaces import Architecture
 
 POINTS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=12)
 
@@ -78,7 +80,7 @@ def test_names_of_marks_close_together_can_be_read(x: float, y: float) -> None:
 def test_labels_of_an_axis_do_not_touch() -> None:
     plot = Plot("t", Scale(0, 5e6, LEFT, RIGHT), Scale(0, 1, BOTTOM, TOP))
     plot.axes("x", "y", x_format=lambda v: f"{v:,.4f}", y_format=str)
-    ticks = [t for t in drawn(plot).iter("text") if t.attrib["y"] == number(BOTTOM + 17)]
+    ticks = [t for t in drawn(plot).iter("text") if t.get("y") == number(BOTTOM + 17)]
     spans = [(float(t.attrib["x"]), 3.4 * len(t.text or "")) for t in ticks]
     assert len(spans) >= 2
     for (x, half), (next_x, next_half) in itertools.pairwise(spans):
@@ -122,6 +124,22 @@ def test_a_cost_over_more_than_a_decade_is_logarithmic() -> None:
     assert not cost_scale("macs", [1e6, 5e6]).log
     assert not cost_scale("macs", [0.0, 5e6]).log
     assert cost_scale("peak_memory_bytes", [1e5, 2e5]).unit == 1024
+
+
+def test_a_huge_search_is_thinned_evenly() -> None:
+    rows = [Evaluated(str(i), Architecture({}), {}, i) for i in range(9000)]
+    drawn, note = thinned(rows)
+    orders = [row.order for row in drawn]
+    assert len(set(orders)) == 2000
+    assert max(np.diff(orders)) <= 5
+    assert note == " 2,000 of them are drawn."
+    assert thinned(rows[:2000]) == (rows[:2000], "")
+
+
+def test_words_on_what_lies_below() -> None:
+    assert lower_edge(0) == ""
+    assert lower_edge(1) == " 1 with lower accuracy is drawn at the lower edge."
+    assert lower_edge(2000) == " 2,000 with lower accuracy are drawn at the lower edge."
 
 
 @pytest.mark.parametrize(("value", "text"), [(1.0, "1"), (0.125, "0.12"), (100.0, "100")])

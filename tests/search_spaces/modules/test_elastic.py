@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
+from search_spaces.modules.depthwise import ElasticDepthwise
 from search_spaces.modules.elastic import (
     Elastic,
     ElasticBatchNorm,
     ElasticConv2d,
-    ElasticDepthwise,
     ElasticLinear,
 )
 

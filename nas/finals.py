@@ -1,0 +1,130 @@
+"""The last stage for a few subnets: test score, latency of the whole network, export.
+
+Only subnets that were chosen come here; the search never sees the test split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from torch import nn
+
+from nas.archive import Evaluated, Metric
+from nas.config import LatencyConfig
+from nas.data import DataSplits, normalise, resize
+from nas.evaluation import SubnetEvaluator
+from nas.export import Manifest, export_subnet, exported_accuracy, write_measurements
+from nas.runs import RunFolder
+from nas.search import Problem
+from predictors import Provenance
+from predictors.latency import (
+    LatencyTable,
+    LutOptions,
+    ModuleModel,
+    device_identity,
+    measure_networks,
+)
+from search_spaces import Architecture
+from search_spaces.progress import Progress, silent
+
+__all__ = ["cost_metrics", "export_final", "measured_latencies"]
+
+_CHECKED_IMAGES = 64
+
+
+def cost_metrics(problem: Problem, architecture: Architecture) -> dict[str, Metric]:
+    """Return every compiled cost of one architecture."""
+    return {
+        name: Metric(cost.of(architecture), cost.provenance)
+        for name, cost in problem.costs.items()
+    }
+
+
+def measured_latencies(
+    subnets: Mapping[str, tuple[nn.Module, tuple[int, ...]]],
+    config: LatencyConfig,
+    table: LatencyTable,
+    *,
+    progress: Progress = silent,
+) -> dict[str, Metric]:
+    """Time whole subnets as the table's blocks were timed, interleaved.
+
+    Args:
+        subnets: Module and input shape (C, H, W) by id.
+        config: Runtime, threads and batch size.
+        table: The table that predicted them; nothing is measured when it is of another device.
+        progress: Told how far the work has come.
+
+    Returns:
+        ``latency_ms_measured`` by id; empty when the table is of another device.
+    """
+    here = device_identity()
+    if table.device.differences(here):
+        return {}
+    options = LutOptions(
+        runtime=config.runtime, threads=config.threads, batch_size=config.batch_size
+    )
+    networks = {
+        id: ModuleModel(module, (config.batch_size, *shape))
+        for id, (module, shape) in subnets.items()
+    }
+    timings = measure_networks(networks, options, progress=progress)
+    today = datetime.now(UTC).date().isoformat()
+    origin = Provenance("measured", "whole subnet", str(here), str(table.conditions), today)
+    return {id: Metric(timing.latency_ms, origin) for id, timing in timings.items()}
+
+
+def export_final(
+    run: RunFolder,
+    row: Evaluated,
+    subnet: nn.Module,
+    evaluator: SubnetEvaluator,
+    splits: DataSplits,
+    *,
+    formats: Sequence[str],
+    metrics: Mapping[str, Metric],
+) -> dict[str, Metric]:
+    """Export one subnet and score every exported file on the test split.
+
+    Args:
+        run: The subnet goes to its ``exports/ID``.
+        row: The archive's row of it.
+        subnet: Extracted and recalibrated.
+        evaluator: Knows the space.
+        splits: The images.
+        formats: File formats.
+        metrics: What is known of the subnet already.
+
+    Returns:
+        ``exported_accuracy_FORMAT`` for each format, and the lowest as ``exported_accuracy``.
+    """
+    space = evaluator.space
+    shape = space.input_shape_of(row.architecture)
+    manifest = Manifest(
+        space_name=space.name,
+        space_options=space.options,
+        id=row.id,
+        architecture=row.architecture,
+        input_shape=(shape[0], shape[1], shape[2]),
+        mean=splits.mean,
+        std=splits.std,
+        class_names=splits.test.class_names,
+        dataset=splits.source,
+    )
+    images = splits.test.images[:_CHECKED_IMAGES]
+    files = export_subnet(
+        subnet,
+        run.exports / row.id,
+        manifest=manifest,
+        formats=formats,
+        check_images=resize(normalise(images, splits.mean, splits.std), shape[-1]),
+        measurements=metrics,
+    )
+    exported = {
+        f"exported_accuracy_{format}": exported_accuracy(files, splits.test, format=format)
+        for format in formats
+    }
+    write_measurements(files.folder, exported)
+    lowest = min(exported.values(), key=lambda metric: metric.value)
+    return {**exported, "exported_accuracy": lowest}

@@ -1,0 +1,146 @@
+"""Evolution: reaches known optima, keeps the limits, and says where each child came from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nas.errors import ConfigError
+from nas.search import (
+    Evolution,
+    History,
+    Problem,
+    RandomSearch,
+    Searcher,
+    UpperLimit,
+    draw_feasible,
+    search,
+)
+from nas.search.decision import decide
+from predictors import compile_cost
+from tests.nas.search.toys import (
+    Score,
+    costs_of,
+    population_scorer,
+    problem_of,
+    score_of,
+    space_of,
+    tiny_space,
+)
+
+
+def best_of(problem: Problem, searcher: Searcher, seed: int, evaluations: int) -> float:
+    score = population_scorer(score_of(problem.space.name))
+    result = search(
+        problem, searcher, score, None, evaluations=evaluations, batch=50, seed=seed
+    )
+    assert result.history.feasible.all()
+    return float(result.history.values.max())
+
+
+def reached(name: str, values: list[float]) -> list[float]:
+    """Return shares of the way from the mean of the space to the exact optimum."""
+    rows = space_of(name).sample(20_000, np.random.default_rng(0))
+    mean = float(score_of(name)(rows).mean())
+    return [(value - mean) / (score_of(name).maximum().value - mean) for value in values]
+
+
+@pytest.mark.parametrize("name", ["spos_shufflenet_v2", "mobile_small"])
+def test_it_reaches_the_exact_optimum_in_nineteen_of_twenty_seeds(name: str) -> None:
+    optimum = score_of(name).maximum().value
+    found = [best_of(problem_of(name), Evolution(), seed, 1200) for seed in range(20)]
+    assert max(found) <= optimum + 1e-9
+    assert sum(value >= optimum - 1e-9 for value in found) >= 19
+
+
+def test_in_a_huge_space_it_comes_close_and_beats_random() -> None:
+    name = "ofa_mobilenet_v3"
+    evolved = [best_of(problem_of(name), Evolution(), seed, 1000) for seed in range(20)]
+    random = [best_of(problem_of(name), RandomSearch(), seed, 1000) for seed in range(20)]
+    assert sum(share >= 0.9 for share in reached(name, evolved)) >= 19
+    assert sum(e > r + 0.1 for e, r in zip(evolved, random, strict=True)) == 20
+
+
+@pytest.mark.parametrize("limit", [4e6, 7e6])
+def test_under_a_limit_it_reaches_what_is_proven_to_be_the_optimum(limit: float) -> None:
+    name = "mobile_small"
+    found = [best_of(problem_of(name, macs=limit), Evolution(), s, 1500) for s in range(20)]
+    best = max(found)
+    assert sum(value >= best - 1e-9 for value in found) >= 19
+    top = score_of(name).maximum().value + 1.0
+    regret = compile_cost(space_of(name), Score(sign=-1.0, constant=top, metric="regret"))
+    macs = costs_of(name)["macs"]
+    for better, possible in ((1e-6, False), (-1e-6, True)):
+        problem = Problem(
+            space_of(name),
+            costs={"macs": macs, "regret": regret},
+            limits=(UpperLimit("macs", limit), UpperLimit("regret", top - best - better)),
+        )
+        decision = decide(problem, nodes=5000)
+        assert (decision.feasible, decision.impossible) == (possible, not possible)
+
+
+def evolved_history(problem: Problem, rounds: int = 3) -> History:
+    history = History(problem)
+    rows = draw_feasible(history, 60, rng=np.random.default_rng(0)).population
+    history.extend(0, rows, score_of(problem.space.name)(rows)[:, None])
+    for round in range(1, rounds):
+        rows = Evolution().propose(
+            history, 40, round=round, rng=np.random.default_rng(round)
+        ).population
+        history.extend(round, rows, score_of(problem.space.name)(rows)[:, None])
+    return history
+
+
+def test_children_descend_from_the_best_by_the_stated_operator() -> None:
+    history = evolved_history(problem_of("mobile_small", macs=4e6))
+    searcher = Evolution(parents=5, mutation_share=0.4)
+    proposals = searcher.propose(history, 50, round=3, rng=np.random.default_rng(0))
+    operators = list(proposals.operators)
+    assert (operators.count("mutation"), operators.count("crossover")) == (20, 30)
+    best = dict(zip(history.keys[history.top(5)].tolist(), history.top(5).tolist(), strict=True))
+    for operator, parents, row in zip(
+        operators, proposals.parents, proposals.population, strict=True
+    ):
+        assert len(parents) == (1 if operator == "mutation" else 2)
+        assert set(parents) <= set(best)
+        if operator == "crossover":
+            both = history.population[[best[parent] for parent in parents]]
+            assert ((row == both[0]) | (row == both[1])).all()
+
+
+def test_a_mutation_of_all_choices_is_a_fresh_draw_and_of_few_stays_near() -> None:
+    history = evolved_history(problem_of("spos_shufflenet_v2"))
+    changed = []
+    for probability in (0.05, 1.0):
+        searcher = Evolution(parents=1, mutation_probability=probability)
+        rows = searcher.propose(history, 200, round=1, rng=np.random.default_rng(0)).population
+        parent = history.population[history.top(1)]
+        changed.append(float((rows != parent).sum(axis=1).mean()))
+    assert changed[0] < 3
+    assert changed[1] > 13  # three quarters of twenty choices
+
+
+def test_what_cannot_be_bred_is_filled_with_random_ones() -> None:
+    problem = Problem(tiny_space(choices=3))
+    history = History(problem)
+    rows = problem.space.sample(2, np.random.default_rng(0))
+    history.extend(0, problem.space.unique(rows), np.zeros((len(rows), 1)))
+    searcher = Evolution(mutation_probability=1e-6)
+    proposals = searcher.propose(history, 27, round=1, rng=np.random.default_rng(0))
+    assert len(proposals) == 27 - history.proposed
+    assert "random" in proposals.operators
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"parents": 0}, "parents = 0, must be at least 1"),
+        ({"mutation_probability": 0.0}, "mutation_probability = 0.0, must be above 0"),
+        ({"mutation_probability": 1.5}, "mutation_probability = 1.5, must be above 0"),
+        ({"mutation_share": -0.1}, "mutation_share = -0.1, must be from 0 to 1"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Evolution(**options)  # type: ignore[arg-type]

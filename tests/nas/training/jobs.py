@@ -1,0 +1,118 @@
+"""A space, images and runs so small that a training step takes milliseconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas.config import Config, parse_config
+from nas.data import DataSplits, ImageSet
+from nas.runs import RunFolder
+from nas.training import TrainReport, train
+from search_spaces import SearchSpace, SpaceBuilder
+from search_spaces.blocks import Conv, Head, MBConv
+from search_spaces.progress import Progress, silent
+from search_spaces.supernet import Supernet
+
+CLASSES = 4
+
+
+def tiny_space(width: int = 16) -> SearchSpace:
+    """Elastic resolution, width, depth, kernel and expansion; dropout, too."""
+    builder = SpaceBuilder("tiny")
+    r = builder.choice("resolution", (8, 12))
+    w = builder.choice("width", (8, width))
+    d = builder.choice("depth", (1, 2))
+    k = builder.choice("kernel", (3, 5))
+    e = builder.choice("expand", (1, 2))
+    builder.slot("stem", reads=(r,), block=lambda r: Conv(1, 8, r, kernel=3))
+    builder.slot(
+        "first",
+        reads=(r, w, k, e),
+        block=lambda r, w, k, e: MBConv(8, w, 8 * e, r, kernel=k, stride=2),
+    )
+    builder.slot(
+        "second",
+        reads=(r, w, d, k, e),
+        block=lambda r, w, d, k, e: (
+            MBConv(w, w, w * e, r // 2, kernel=k, shortcut=True) if d == 2 else None
+        ),
+    )
+    builder.slot("head", reads=(r, w), block=lambda r, w: Head(w, CLASSES, r // 2, dropout=0.1))
+    return builder.build()
+
+
+def quadrants(n: int, seed: int) -> ImageSet:
+    """Noise [n, 1, 12, 12] with one quadrant brighter; the class is which."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 120, (n, 1, 12, 12), generator=generator)
+    labels = torch.randint(0, CLASSES, (n,), generator=generator)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        y, x = 6 * (label // 2), 6 * (label % 2)
+        image[:, y : y + 6, x : x + 6] += 60
+    return ImageSet(images.to(torch.uint8), labels, tuple("abcd"))
+
+
+def tiny_splits(n: int = 64) -> DataSplits:
+    """Three splits of `quadrants`."""
+    sets = [quadrants(size, seed) for seed, size in enumerate((n, 60, 60))]
+    return DataSplits(*sets, mean=(0.3,), std=(0.15,), source="quadrants")
+
+
+def tiny_config(**train_options: Any) -> Config:
+    """Four epochs of four steps by default, with everything that has a state."""
+    options = {
+        "strategy": "sandwich",
+        "random_subnets": 1,
+        "epochs": 4,
+        "batch_size": 16,
+        "learning_rate": 0.05,
+        "warmup_epochs": 1,
+        "ema_decay": 0.9,
+        "gradient_clip": 5.0,
+        "device": "cpu",
+        "threads": 1,
+        **train_options,
+    }
+    document = {
+        "space": {"name": "tiny"},
+        "data": {"format": "digits", "validation": 60},
+        "augment": {"crop_padding": 1, "cutout": 2},
+        "train": options,
+    }
+    return parse_config(document, source="test")
+
+
+def run_folder(path: Path, **train_options: Any) -> RunFolder:
+    """Create a run, or open it where it exists."""
+    if path.exists():
+        return RunFolder.open(path)
+    return RunFolder.create(path, tiny_config(**train_options))
+
+
+def train_run(
+    run: RunFolder, *, progress: Progress = silent, splits: DataSplits | None = None
+) -> TrainReport:
+    """Train a run from its newest checkpoint."""
+    config = run.config
+    return train(
+        Supernet(tiny_space(), seed=config.seed),
+        splits or tiny_splits(),
+        config.train,
+        seed=config.seed,
+        augment=config.augment,
+        run=run,
+        progress=progress,
+    )
+
+
+def newest(run: RunFolder) -> Path:
+    """Return the newest checkpoint of a run."""
+    return max(run.checkpoints.glob("step-*.safetensors"))
+
+
+def losses(run: RunFolder) -> list[dict[str, Any]]:
+    """Return the metrics without what depends on the clock."""
+    return [{k: v for k, v in row.items() if k != "images_per_s"} for row in run.read_metrics()]

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from nas.config import TrainConfig
+from nas.data import AugmentConfig, normalise, resize
+from nas.rng import stream
+from nas.training import STRATEGIES
+from nas.training.state import TrainState
+from nas.training.step import Recipe, training_step
+from search_spaces.supernet import Supernet
+from tests.nas.training.jobs import tiny_config, tiny_space, tiny_splits
+
+
+def set_up(config: TrainConfig) -> tuple[Recipe, TrainState]:
+    splits, space = tiny_splits(), tiny_space()
+    strategy = STRATEGIES[config.strategy](space, config)
+    recipe = Recipe(config, AugmentConfig(), 0, splits, strategy, torch.device("cpu"))
+    # Dropout is off in evaluation mode, in which running statistics normalise: then a member's
+    # loss does not depend on the others, and the step is easy to write out by hand.
+    return recipe, TrainState.begin(Supernet(space, seed=0).eval(), config)
+
+
+def test_a_sandwich_step_sums_the_gradients_and_detaches_the_teacher() -> None:
+    config = tiny_config(gradient_clip=None, weight_decay=0.0, momentum=0.0, nesterov=False).train
+    recipe, state = set_up(config)
+    images, labels = recipe.splits.train.images[:16], recipe.splits.train.labels[:16]
+
+    by_hand = Supernet(tiny_space(), seed=0).eval()
+    ready = normalise(images, (0.3,), (0.15,))
+    space, members = by_hand.space, recipe.strategy(stream(0, "strategy", 0))
+    logits = [
+        by_hand(resize(ready, space.resolution_of(m.architecture)), m.architecture)
+        for m in members
+    ]
+    teacher = logits[0].detach().softmax(1)
+    loss = cross_entropy(logits[0], labels, label_smoothing=0.1)
+    for student in logits[1:]:
+        loss = loss - (teacher * student.log_softmax(1)).sum(1).mean()
+    loss.backward()  # type: ignore[no-untyped-call]
+
+    losses = training_step(recipe, state, images, labels)
+    assert sum(value for _, value in losses) == pytest.approx(float(loss.detach()), rel=1e-5)
+    for (name, ours), theirs in zip(
+        state.supernet.named_parameters(), by_hand.parameters(), strict=True
+    ):
+        moved = theirs.detach() - recipe.learning_rate(0) * (
+            torch.zeros_like(theirs) if theirs.grad is None else theirs.grad
+        )
+        torch.testing.assert_close(ours.detach(), moved, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_what_a_path_does_not_use_is_bit_identical_after_its_step(optimizer: str) -> None:
+    config = tiny_config(strategy="single_path", optimizer=optimizer, weight_decay=0.1).train
+    recipe, state = set_up(config)
+    state.supernet.train()
+    batch = recipe.splits.train.images[:16], recipe.splits.train.labels[:16]
+    for _ in range(8):  # momentum is everywhere by now
+        training_step(recipe, state, *batch)
+    for _ in range(4):
+        architecture = recipe.strategy(stream(0, "strategy", state.step))[0].architecture
+        active = state.supernet.active_parameters(architecture)
+        before = {n: p.detach().clone() for n, p in state.supernet.named_parameters()}
+        states = {n: t.clone() for n, t in state.optimizer.state.items()}
+        training_step(recipe, state, *batch)
+        for name, parameter in state.supernet.named_parameters():
+            unused = torch.ones(parameter.shape, dtype=torch.bool)
+            if name in active:
+                unused[active[name]] = False
+            assert torch.equal(parameter.detach()[unused], before[name][unused]), name
+            if name in active:
+                assert not torch.equal(parameter.detach(), before[name]), name
+            for kind in ("momentum", "exp_avg", "exp_avg_sq"):
+                key = f"{kind}/{name}"
+                if key in states:
+                    assert torch.equal(state.optimizer.state[key][unused], states[key][unused])
+
+
+def test_gradient_clipping_bounds_the_step() -> None:
+    sizes = {}
+    for clip in (1e-3, None):
+        config = tiny_config(gradient_clip=clip, weight_decay=0.0, strategy="single_path").train
+        recipe, state = set_up(config)
+        before = [p.detach().clone() for p in state.supernet.parameters()]
+        training_step(
+            recipe, state, recipe.splits.train.images[:16], recipe.splits.train.labels[:16]
+        )
+        moved = [p.detach() - b for p, b in zip(state.supernet.parameters(), before, strict=True)]
+        sizes[clip] = float(torch.stack([m.norm() for m in moved]).norm())
+    # Nesterov's first step is 1.9 times the gradient.
+    rate = recipe.learning_rate(0)
+    assert sizes[1e-3] == pytest.approx(1.9 * rate * 1e-3, rel=1e-3)
+    assert sizes[None] > 2 * sizes[1e-3]
+
+
+def test_dropout_draws_from_the_step_and_not_from_the_global_generator() -> None:
+    results = []
+    for seed in (1, 2):
+        recipe, state = set_up(tiny_config(strategy="single_path").train)
+        state.supernet.train()
+        torch.manual_seed(seed)
+        step = partial(training_step, recipe, state)
+        results.append(step(recipe.splits.train.images[:16], recipe.splits.train.labels[:16]))
+    assert results[0] == results[1]

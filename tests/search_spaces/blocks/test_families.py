@@ -1,0 +1,41 @@
+"""Costs of every block family grow with every size."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from predictors import Macs, Params, PeakMemory
+from search_spaces.blocks import BlockSpec, Conv, Head, MBConv, ShuffleV2, ShuffleXception
+
+SIZES = st.integers(2, 40)
+KERNELS = st.sampled_from([1, 3, 5])
+BLOCKS = st.one_of(
+    st.builds(Conv, SIZES, SIZES, SIZES, kernel=KERNELS),
+    st.builds(MBConv, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS, se=st.integers(1, 8)),
+    st.builds(Head, SIZES, SIZES, SIZES, hidden=st.integers(1, 40)),
+    st.builds(ShuffleXception, SIZES, st.integers(41, 80), SIZES, SIZES, stride=st.just(2)),
+    st.builds(
+        ShuffleV2, SIZES, st.integers(41, 80), SIZES, SIZES, kernel=KERNELS, stride=st.just(2)
+    ),
+)
+
+
+@given(BLOCKS, st.data())
+def test_costs_grow_with_every_size(block: BlockSpec, data: st.DataObject) -> None:
+    """Widths, kernel and resolution: never cheaper, and dearer where something is computed."""
+    sizes = ("cin", "cout", "mid", "hw", "kernel", "hidden", "classes", "se")
+    fields = [field.name for field in dataclasses.fields(block) if field.name in sizes]
+    name = data.draw(st.sampled_from(fields))
+    step = 2 if name == "kernel" else data.draw(st.integers(1, 8))
+    changes = {name: getattr(block, name) + step}
+    if name == "cin" and isinstance(block, ShuffleV2 | ShuffleXception):
+        changes["cout"] = block.cout + step  # the side branch widens, the main one stays
+    larger = dataclasses.replace(block, **changes)
+    for cost in (Macs(), Params(), PeakMemory()):
+        assert cost(larger) >= cost(block)
+    if name != "hw":
+        assert Params()(larger) > Params()(block)
+        assert Macs()(larger) > Macs()(block)
