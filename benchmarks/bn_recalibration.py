@@ -9,6 +9,8 @@ most 1.35 times the CPU seconds of the evaluation pass.
 from __future__ import annotations
 
 import argparse
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,11 +44,11 @@ def main() -> None:
     subnets = {"smallest": macs.minimum().architecture, "largest": macs.maximum().architecture}
     for i, row in enumerate(space.sample(2, np.random.default_rng(0))):
         subnets[f"random {i}"] = space.decode(row)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, architecture in subnets.items():
         subnet = supernet.subnet(architecture)
         for batch_size in (50, 250):
-            passes = {
+            passes: dict[str, Any] = {
                 "resolution": 32,
                 "mean": (0.5, 0.5, 0.5),
                 "std": (0.25, 0.25, 0.25),
@@ -54,8 +56,8 @@ def main() -> None:
                 "device": device,
             }
             recalibration_s, evaluation_s, ratio = paired_cpu_seconds(
-                lambda: recalibrate(subnet, images, **passes),
-                lambda: accuracy(subnet, image_set, **passes),
+                partial(recalibrate, subnet, images, **passes),
+                partial(accuracy, subnet, image_set, **passes),
                 options.repeats,
             )
             rows.append(

@@ -76,7 +76,7 @@ def test_statistics_are_those_of_torchs_update_bn(name: str, options: dict[str, 
     subnet, resolution = subnet_of(name, **options)
     images = random_images(30)
     ours = recalibrated(subnet, images, resolution, 10)
-    update_bn([prepared(batch, resolution) for batch in images.split(10)], subnet)
+    update_bn([prepared(batch, resolution) for batch in torch.split(images, 10)], subnet)
     for key, expected in running(subnet).items():
         assert_close(running(ours)[key], expected, rtol=1e-4, atol=1e-5, msg=key)
 
@@ -171,19 +171,12 @@ def evaluator(supernet: Supernet, **options: Any) -> SubnetEvaluator:
 def test_inherited_weights_score_well_once_recalibrated(
     trained: Supernet, architecture: Architecture
 ) -> None:
-    splits = tiny_splits()
     metric = evaluator(trained)(architecture)["accuracy"]
-    without = accuracy(
-        trained.subnet(architecture),
-        splits.validation,
-        resolution=trained.space.resolution_of(architecture),
-        mean=splits.mean,
-        std=splits.std,
-        batch_size=20,
-        device=CPU,
-    )
     assert metric.value > 0.9
-    assert metric.value > without
+    spoilt = copy.deepcopy(trained)  # running statistics of a supernet are nobody's
+    for buffer in spoilt.buffers():
+        buffer.fill_(7)
+    assert evaluator(spoilt)(architecture)["accuracy"] == metric
 
 
 def test_a_metric_says_where_it_came_from(trained: Supernet) -> None:

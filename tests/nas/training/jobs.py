@@ -57,8 +57,14 @@ def quadrants(n: int, seed: int) -> ImageSet:
 
 def tiny_splits(n: int = 64) -> DataSplits:
     """Three splits of `quadrants`."""
-    sets = [quadrants(size, seed) for seed, size in enumerate((n, 60, 60))]
-    return DataSplits(*sets, mean=(0.3,), std=(0.15,), source="quadrants")
+    return DataSplits(
+        train=quadrants(n, 0),
+        validation=quadrants(60, 1),
+        test=quadrants(60, 2),
+        mean=(0.3,),
+        std=(0.15,),
+        source="quadrants",
+    )
 
 
 def tiny_config(**train_options: Any) -> Config:

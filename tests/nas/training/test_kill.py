@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -24,7 +23,7 @@ KILLS = ((1, 0.0), (3, 0.004), (5, 0.008), (8, 0.002), (11, 0.012), (14, 0.006))
 
 
 @pytest.fixture(scope="module")
-def processes() -> Iterator[ForkServerContext]:
+def processes() -> ForkServerContext:
     """Start processes from a server that has torch imported already."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.nas.training.jobs"])

@@ -11,14 +11,13 @@ from torch import Tensor, nn
 from nas.config import TrainConfig
 from nas.training.optimizer import RegionOptimizer, hull
 from search_spaces.modules.elastic import Region
+from tests.nas.training.jobs import tiny_config
 
 SHAPES = {"conv": (6, 4, 3, 3), "linear": (5, 6), "bias": (5,), "unused": (3, 3)}
 
 
 def config(optimizer: str) -> TrainConfig:
-    return TrainConfig(
-        epochs=1, batch_size=2, learning_rate=0.1, optimizer=optimizer, weight_decay=0.05
-    )
+    return tiny_config(optimizer=optimizer, weight_decay=0.05).train
 
 
 def parameters() -> dict[str, nn.Parameter]:

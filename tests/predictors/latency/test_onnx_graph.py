@@ -1,0 +1,188 @@
+"""Blocks in ONNX: valid, of the right shape and work, and the nodes torch exports."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from predictors import Macs, MeasurementError, compile_cost
+from predictors.latency.graph import PlacedBlock, alone, network
+from predictors.latency.models import ArchitectureModel, BlockModel, EmptyModel, ModuleModel
+from predictors.latency.onnx_graph import to_onnx
+from search_spaces import get_space, list_spaces
+from search_spaces.blocks import (
+    INPUT,
+    BlockSpec,
+    Conv,
+    Head,
+    MBConv,
+    ShuffleV2,
+    ShuffleXception,
+    Tape,
+    block_family,
+)
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+SMALL = {
+    "mobile_small": {"resolutions": (24,)},
+    "ofa_mobilenet_v3": {"resolutions": (64,), "classes": 20},
+    "spos_shufflenet_v2": {"resolution": 64, "classes": 20},
+}
+BLOCKS = [
+    Conv(3, 8, 9, kernel=3, stride=2, act="h_swish"),
+    Conv(8, 4, 5, kernel=1, act=None),
+    Conv(8, 4, 5, act="relu6"),
+    Conv(8, 4, 5, act="swish"),
+    Conv(8, 4, 5, act="sigmoid"),
+    MBConv(8, 8, 16, 6, kernel=5, shortcut=True),
+    MBConv(8, 8, 8, 6, expand_conv=False, shortcut=True),
+    MBConv(8, 12, 24, 6, stride=2, se=8, act="h_swish"),
+    ShuffleV2(8, 8, 4, 6, kernel=5),
+    ShuffleV2(8, 16, 8, 6, stride=2),
+    ShuffleXception(8, 8, 4, 6),
+    Head(8, 5, 4),
+    Head(8, 5, 4, hidden=12, bias=False),
+]
+
+
+def _run(data: bytes, *shapes: tuple[int, ...]) -> np.ndarray:
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    names = [entry.name for entry in session.get_inputs()]
+    feed = {n: rng.normal(size=s).astype(np.float32) for n, s in zip(names, shapes, strict=True)}
+    (output,) = session.run(None, feed)
+    return output
+
+
+def _space(name):
+    return get_space(name, **SMALL.get(name, {}))
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_blocks_give_their_output_shape(block, batch):
+    data = BlockModel(block, batch).onnx()
+    onnx.checker.check_model(data, full_check=True)
+    output = _run(data, (batch, *block.in_shape))
+    assert output.shape == (batch, *block.out_shape)
+    assert np.isfinite(output).all()
+    assert output.std() > 1e-3
+
+
+def _conv_and_gemm_macs(data: bytes) -> int:
+    model = onnx.shape_inference.infer_shapes(onnx.load_from_string(data))
+    weights = {w.name: tuple(w.dims) for w in model.graph.initializer}
+    values = [*model.graph.value_info, *model.graph.output]
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in values}
+    total = 0
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "Gemm"):
+            out = shapes[node.output[0]]
+            total += int(np.prod(weights[node.input[1]]) * np.prod(out[2:], dtype=int))
+    return total
+
+
+@pytest.mark.parametrize("name", list_spaces())
+def test_networks_do_the_work_that_is_counted(name):
+    space = _space(name)
+    macs = compile_cost(space, Macs())
+    for architecture in space.decode_all(space.sample(3, np.random.default_rng(0))):
+        data = ArchitectureModel(space, architecture).onnx()
+        onnx.checker.check_model(data, full_check=True)
+        assert _conv_and_gemm_macs(data) == macs.of(architecture)
+        placed = network(space, architecture)
+        output = _run(data, (1, *space.input_shape_of(architecture)))
+        assert output.shape == (1, *placed[-1].block.out_shape)
+        assert np.isfinite(output).all()
+
+
+def _nodes(data: bytes) -> Counter[str]:
+    counts = Counter(node.op_type for node in onnx.load_from_string(data).graph.node)
+    counts["Gemm"] += counts.pop("MatMul", 0)  # how torch writes a linear layer without bias
+    for name in ("Identity", "Constant", "Flatten"):
+        counts.pop(name, None)
+    return counts
+
+
+@pytest.mark.parametrize("name", list_spaces())
+def test_same_nodes_as_the_exported_subnet(name):
+    pytest.importorskip("torch")
+    from search_spaces.supernet import build_network
+
+    space = _space(name)
+    architecture = space.decode(space.sample(1, np.random.default_rng(3))[0])
+    shape = (1, *space.input_shape_of(architecture))
+    exported = ModuleModel(build_network(space, architecture), shape).onnx()
+    assert _nodes(ArchitectureModel(space, architecture).onnx()) == _nodes(exported)
+
+
+def test_batch_norm_without_a_convolution_before_it_stays():
+    @block_family
+    class LatencyPreNorm(BlockSpec):
+        channels: int = 4
+
+        @property
+        def in_shape(self):
+            return (self.channels, 5, 5)
+
+        def layers(self):
+            tape = Tape(self.in_shape)
+            tape.act(tape.batch_norm(INPUT), "relu")
+            return tape.layers
+
+    data = BlockModel(LatencyPreNorm()).onnx()
+    assert _nodes(data) == {"BatchNormalization": 1, "Relu": 1, "Gemm": 0}
+    assert _run(data, (1, 4, 5, 5)).shape == (1, 4, 5, 5)
+
+
+def test_blocks_with_several_inputs():
+    @block_family
+    class LatencySum(BlockSpec):
+        channels: int = 4
+
+        @property
+        def in_shape(self):
+            return (self.channels, 5, 5)
+
+        @property
+        def in_shapes(self):
+            return (self.in_shape, self.in_shape)
+
+        def layers(self):
+            tape = Tape(*self.in_shapes)
+            tape.add(INPUT, INPUT - 1)
+            return tape.layers
+
+    model = BlockModel(LatencySum(), 2)
+    assert model.input_shapes == ((2, 4, 5, 5), (2, 4, 5, 5))
+    assert _run(model.onnx(), *model.input_shapes).shape == (2, 4, 5, 5)
+    branch = [
+        PlacedBlock(Conv(4, 4, 5), (INPUT,)),
+        PlacedBlock(Conv(4, 4, 5, kernel=3), (INPUT,)),
+        PlacedBlock(LatencySum(), (0, 1)),
+    ]
+    assert _run(to_onnx(branch), (1, 4, 5, 5)).shape == (1, 4, 5, 5)
+
+
+def test_unknown_layer_is_named_with_the_nearest():
+    @block_family
+    class LatencyOdd(BlockSpec):
+        @property
+        def in_shape(self):
+            return (4, 5, 5)
+
+        def layers(self):
+            tape = Tape(self.in_shape)
+            tape.act(INPUT, "reluu")
+            return tape.layers
+
+    with pytest.raises(MeasurementError, match=r"'reluu' has no counterpart.*'relu'"):
+        to_onnx(alone(LatencyOdd()))
+
+
+def test_empty_call():
+    assert _run(EmptyModel().onnx(), (1, 1, 1, 1)).shape == (1, 1, 1, 1)
