@@ -7,14 +7,21 @@ limits are checked before the long work, so that the impossible is said at once.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from nas.archive import Archive, Evaluated, Metric
 from nas.config import Config
-from nas.errors import ConfigError, InfeasibleError, RunError, nearest
+from nas.errors import (
+    ConfigError,
+    InfeasibleError,
+    InterruptedRunError,
+    NasError,
+    RunError,
+    nearest,
+)
 from nas.problems import build_problem
 from nas.runs import RunFolder
 from nas.search import (
@@ -49,6 +56,21 @@ __all__ = [
 
 Bars: TypeAlias = Callable[[str], AbstractContextManager[Progress]]
 """Opens a progress report under a title."""
+
+
+@contextmanager
+def _stage(run: RunFolder, name: str) -> Iterator[None]:
+    """Note in the run folder how a stage stands."""
+    run.mark(name, "running")
+    try:
+        yield
+    except (KeyboardInterrupt, InterruptedRunError):
+        run.mark(name, "interrupted")
+        raise
+    except NasError:
+        run.mark(name, "failed")
+        raise
+    run.mark(name, "done")
 
 
 def load_splits(config: Config, space: SearchSpace, bars: Bars) -> DataSplits:
@@ -98,11 +120,8 @@ def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> LatencyTabl
     options = LutOptions(
         runtime=config.runtime, threads=config.threads, batch_size=config.batch_size
     )
-    run.mark("latency", "running")
-    with bars("latency table") as progress:
-        table = build_table(space, options, path, progress=progress)
-    run.mark("latency", "done")
-    return table
+    with _stage(run, "latency"), bars("latency table") as progress:
+        return build_table(space, options, path, progress=progress)
 
 
 def check_limits(config: Config, space: SearchSpace, table: LatencyTable | None) -> None:
@@ -120,9 +139,8 @@ def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Ba
     from search_spaces.supernet import Supernet
 
     config = run.config
-    run.mark("train", "running")
     supernet = Supernet(space, seed=config.seed)
-    with bars("training") as progress:
+    with _stage(run, "train"), bars("training") as progress:
         train(
             supernet,
             splits,
@@ -132,7 +150,6 @@ def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Ba
             run=run,
             progress=progress,
         )
-    run.mark("train", "done")
 
 
 def subnet_evaluator(run: RunFolder, space: SearchSpace, splits: DataSplits) -> SubnetEvaluator:
@@ -183,8 +200,11 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
     """Search the trained supernet, or go on where the search stopped."""
     config = run.config
     evaluate = subnet_evaluator(run, problem.space, splits)
-    run.mark("search", "running")
-    with open_archive(run, problem.space) as archive, bars("search") as progress:
+    with (
+        _stage(run, "search"),
+        open_archive(run, problem.space) as archive,
+        bars("search") as progress,
+    ):
         search(
             problem,
             _searcher(config),
@@ -195,7 +215,6 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
             seed=config.seed,
             progress=progress,
         )
-    run.mark("search", "done")
 
 
 def choose(
@@ -249,7 +268,6 @@ def export_stage(
 
     config, space = run.config, problem.space
     evaluator = subnet_evaluator(run, space, splits)
-    run.mark("export", "running")
     subnets = {row.id: evaluator.subnet(row.architecture) for row in chosen}
     latencies: dict[str, Metric] = {}
     if config.latency is not None and table is not None:
@@ -258,7 +276,7 @@ def export_stage(
         }
         with bars("measuring subnets") as progress:
             latencies = measured_latencies(shaped, config.latency, table, progress=progress)
-    with open_archive(run, space) as archive, bars("export") as progress:
+    with _stage(run, "export"), open_archive(run, space) as archive, bars("export") as progress:
         for done, row in enumerate(chosen):
             progress(done, len(chosen), row.id)
             subnet = subnets[row.id]
@@ -271,12 +289,11 @@ def export_stage(
             )
             archive.record(row.id, row.architecture, metrics)
         progress(len(chosen), len(chosen), "")
-    run.mark("export", "done")
 
 
 def report_stage(run: RunFolder) -> Path:
     """Write the HTML report of a run and return its path."""
     from nas.report import write_report
 
-    run.mark("report", "done")
-    return write_report(run)
+    with _stage(run, "report"):
+        return write_report(run)

@@ -102,7 +102,8 @@ class Supernet(nn.Module):
         """
         blocks, wiring, _ = _plan(self.space, architecture)
         modules = {slot: self._block(slot).static(block) for slot, block in blocks.items()}
-        return Subnet(modules, wiring).train(self.training)
+        subnet = Subnet(modules, wiring)
+        return subnet if self.training else subnet.eval()
 
     def active_parameters(self, architecture: Architecture) -> dict[str, Region]:
         """Return the exact region of every parameter that an architecture's forward uses.

@@ -7,7 +7,7 @@ import argparse
 from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_run
-from nas.errors import ConfigError
+from nas.config import ExportConfig, parse_config
 from nas.problems import build_problem, space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
@@ -33,20 +33,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     folder = RunFolder.open(arguments.run)
-    config = folder.config.export
-    if arguments.top is not None and arguments.top < 1:
-        raise ConfigError(f"--top must be at least 1, got {arguments.top}.")
-    formats = arguments.format.split(",") if arguments.format else config.formats
+    config = _asked(folder, arguments)
     space = space_of(folder.config)
     with folder.lock():
         table = pipeline.latency_stage(folder, space, ProgressBar)
         problem = build_problem(folder.config, space, table)
         splits = pipeline.load_splits(folder.config, space, ProgressBar)
-        chosen = pipeline.choose(folder, problem, top=arguments.top or config.top, id=arguments.id)
+        chosen = pipeline.choose(folder, problem, top=config.top, id=arguments.id)
         pipeline.export_stage(
-            folder, problem, splits, chosen, formats, table=table, bars=ProgressBar
+            folder, problem, splits, chosen, config.formats, table=table, bars=ProgressBar
         )
     print(report_plain(folder))
     print()
     for row in chosen:
         print(f"exported: {folder.exports / row.id}")
+
+
+def _asked(folder: RunFolder, arguments: argparse.Namespace) -> ExportConfig:
+    """Return the run's export section with what the flags say instead.
+
+    Raises:
+        ConfigError: A flag has an impossible value.
+    """
+    document = folder.config.to_json()
+    if arguments.top is not None:
+        document["export"]["top"] = arguments.top
+    if arguments.format is not None:
+        document["export"]["formats"] = arguments.format.split(",")
+    return parse_config(document, source="of this export").export

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from nas import pipeline
 from nas.cli.output import print_ranges
 from nas.cli.progress import ProgressBar
-from nas.cli.runs import add_config, opened_run, read_config
+from nas.cli.runs import add_config, checked_run, read_config
 from nas.problems import build_problem, space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
+
+if TYPE_CHECKING:
+    from nas.data import DataSplits
 
 __all__ = ["configure", "run", "run_chain"]
 
@@ -30,19 +34,15 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.dry_run:
         _dry_run(arguments)
         return
-    if arguments.resume is None:
-        config = read_config(arguments)
-        pipeline.check_limits(config, space_of(config), None)
-    run_chain(opened_run(arguments))
+    folder, splits = checked_run(arguments)
+    run_chain(folder, splits)
 
 
-def run_chain(folder: RunFolder) -> None:
+def run_chain(folder: RunFolder, splits: DataSplits) -> None:
     """Run every stage that is not done yet, and print the table of the best subnets."""
     config = folder.config
     space = space_of(config)
     with folder.lock():
-        pipeline.check_limits(config, space, None)
-        splits = pipeline.load_splits(config, space, ProgressBar)
         table = pipeline.latency_stage(folder, space, ProgressBar)
         problem = build_problem(config, space, table)
         print_ranges(problem)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from nas import pipeline
+from nas.cli.progress import ProgressBar
 from nas.config import Config, changed_keys, load_config
 from nas.errors import ConfigError
+from nas.problems import space_of
 from nas.runs import RunFolder
 
-__all__ = ["add_config", "add_run", "opened_run"]
+if TYPE_CHECKING:
+    from nas.data import DataSplits
+
+__all__ = ["add_config", "add_run", "checked_run", "opened_run", "read_config"]
 
 _FIXED = ("space", "data", "augment", "train", "seed", "latency")
 _MAY_CHANGE = ("train.threads", "train.device", "train.checkpoint_every_s", "data.cache")
@@ -72,6 +79,25 @@ def opened_run(arguments: argparse.Namespace, *, reuse: bool = False) -> RunFold
     if reuse and (path / "run.json").exists():
         return _with_config(RunFolder.open(path), config)
     return RunFolder.create(path, config)
+
+
+def checked_run(arguments: argparse.Namespace) -> tuple[RunFolder, DataSplits]:
+    """Return the run folder and its images; a new folder is made only when all is well.
+
+    Raises:
+        NasError: As `opened_run`; or the data or the limits that need no measurement are wrong.
+    """
+    if arguments.resume is not None:
+        run = opened_run(arguments)
+        return run, _checked_images(run.config)
+    splits = _checked_images(read_config(arguments))
+    return opened_run(arguments), splits
+
+
+def _checked_images(config: Config) -> DataSplits:
+    space = space_of(config)
+    pipeline.check_limits(config, space, None)
+    return pipeline.load_splits(config, space, ProgressBar)
 
 
 def _with_config(run: RunFolder, config: Config) -> RunFolder:

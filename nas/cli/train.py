@@ -6,7 +6,7 @@ import argparse
 
 from nas import pipeline
 from nas.cli.progress import ProgressBar
-from nas.cli.runs import add_config, opened_run
+from nas.cli.runs import add_config, checked_run
 from nas.problems import space_of
 
 __all__ = ["configure", "run"]
@@ -19,9 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    folder = opened_run(arguments)
-    space = space_of(folder.config)
+    folder, splits = checked_run(arguments)
     with folder.lock():
-        splits = pipeline.load_splits(folder.config, space, ProgressBar)
-        pipeline.train_stage(folder, space, splits, ProgressBar)
+        pipeline.train_stage(folder, space_of(folder.config), splits, ProgressBar)
     print(f"trained: {folder.path}\nnext: nas search --resume {folder.path}")

@@ -11,7 +11,7 @@ from nas.errors import ConfigError
 __all__ = ["Limit", "parse_limit"]
 
 _NUMBER = re.compile(r"([-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z]*|%)", re.ASCII)
-_DECIMAL = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
+_DECIMAL = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
 _UNITS: dict[str, dict[str, float]] = {
     "_ms": {"": 1.0, "ms": 1.0, "s": 1e3},

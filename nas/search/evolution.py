@@ -3,7 +3,9 @@
 Guo et al. 2020 (arXiv:1904.00420, section 3.4, algorithm 1) and Cai et al. 2020
 (arXiv:1908.09791, section 3.4): the best architectures found so far are the parents, children
 come from mutation and from uniform crossover, and those that break a limit are thrown away.
-Here none is proposed twice, whole generations are arrays, and every loop is bounded.
+Here none is proposed twice, whole generations are arrays, every loop is bounded, and a search
+that no longer finds anything better starts afresh, keeping what it found: a population that
+has collapsed onto one network does not recover by itself.
 """
 
 from __future__ import annotations
@@ -33,15 +35,19 @@ class Evolution:
         parents: How many of the best feasible architectures of all rounds are parents.
         mutation_probability: With which a mutation redraws each choice.
         mutation_share: Share of a generation made by mutation; crossover makes the rest.
+        patience: After so many rounds without a better architecture, parents are chosen from
+            new random ones and their children only.
     """
 
     parents: int = 10
     mutation_probability: float = 0.1
     mutation_share: float = 0.5
+    patience: int = 8
 
     def __post_init__(self) -> None:
-        if self.parents < 1:
-            raise ConfigError(f"evolution: parents = {self.parents}, must be at least 1.")
+        for name, value in (("parents", self.parents), ("patience", self.patience)):
+            if value < 1:
+                raise ConfigError(f"evolution: {name} = {value}, must be at least 1.")
         if not 0 < self.mutation_probability <= 1:
             raise ConfigError(
                 f"evolution: mutation_probability = {self.mutation_probability}, "
@@ -57,10 +63,11 @@ class Evolution:
     ) -> Proposals:
         """Return one generation; see `Searcher.propose`.
 
-        The first one is random; what mutation and crossover cannot fill in bounded tries is
-        filled with random architectures.
+        The first one is random, and so is the first after a fresh start; what mutation and
+        crossover cannot fill in bounded tries is filled with random architectures.
         """
-        parents = history.top(self.parents)
+        since = _fresh_start(history.best_by_round(round), self.patience)
+        parents = history.top(self.parents, since=since)
         if not len(parents):
             return draw_feasible(history, count, rng=rng)
         mutants = count if len(parents) == 1 else int(count * self.mutation_share + 0.5)
@@ -138,3 +145,19 @@ def _parent_keys(history: History, pairs: NDArray[np.intp]) -> list[tuple[int, .
         (int(keys[first]),) if first == second else (int(keys[first]), int(keys[second]))
         for first, second in pairs.tolist()
     ]
+
+
+def _fresh_start(best: NDArray[np.float64], patience: int) -> int:
+    """Return the round in which the present line of descent begins.
+
+    Args:
+        best: The best gain of each round so far, float64 [rounds].
+        patience: Rounds without a better one after which a line ends.
+    """
+    start, record, improved = 0, -np.inf, 0
+    for round, gain in enumerate(best.tolist()):
+        if gain > record:
+            record, improved = gain, round
+        elif round - improved >= patience:
+            start, record, improved = round + 1, -np.inf, round + 1
+    return start

@@ -156,20 +156,35 @@ class History:
                 positions.append(position)
         return np.array(positions, dtype=np.intp)
 
-    def top(self, count: int) -> NDArray[np.intp]:
+    def top(self, count: int, *, since: int = 0) -> NDArray[np.intp]:
         """Return positions of the feasible architectures best by the first objective, best first.
 
         Ties go to the one evaluated earlier.
+
+        Args:
+            count: How many at most.
+            since: Only of this round and later ones.
         """
-        gains = self.problem.gains(self.values)[:, 0]
-        gains = np.where(self.feasible, gains, -np.inf)
-        count = min(count, int(self.feasible.sum()))
+        candidates = np.flatnonzero(self.feasible & (self.rounds >= since))
+        gains = self._gains()[candidates]
         if 0 < count < len(gains):
             threshold = np.partition(gains, len(gains) - count)[len(gains) - count]
-            candidates = np.flatnonzero(gains >= threshold)
-        else:
-            candidates = np.flatnonzero(self.feasible)
-        return candidates[np.argsort(-gains[candidates], kind="stable")[:count]]
+            candidates = candidates[gains >= threshold]
+        best = np.argsort(-self._gains()[candidates], kind="stable")[:count]
+        return candidates[best]
+
+    def best_by_round(self, rounds: int) -> NDArray[np.float64]:
+        """Return the best first objective of each of the first rounds, float64 [rounds].
+
+        The sign is such that more is better; -inf where nothing feasible was evaluated.
+        """
+        best = np.full(rounds, -np.inf)
+        counted = self.feasible & (self.rounds < rounds)
+        np.maximum.at(best, self.rounds[counted], self._gains()[counted])
+        return best
+
+    def _gains(self) -> NDArray[np.float64]:
+        return self.problem.gains(self.values)[:, 0]
 
 
 class _Column:

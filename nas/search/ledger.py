@@ -141,19 +141,8 @@ class Ledger:
             ConfigError: An objective is not among the metrics.
             RunError: The archive cannot be written.
         """
-        if outcomes.positions and outcomes.metrics:
-            for name in self._evaluated:
-                if name not in outcomes.metrics:
-                    known = [*outcomes.metrics, *self._problem.costs]
-                    raise ConfigError(
-                        f"objective {name}: neither the evaluation nor a cost gives it. "
-                        f"{nearest(name, known)}"
-                    )
-            columns = [outcomes.metrics[name].tolist() for name in self._evaluated]
-            for index, position in enumerate(outcomes.positions):
-                row = asked.proposals.population[position]
-                values = tuple(column[index] for column in columns)
-                self._results[asked.keys[position]] = (row, values)
+        if any(asked.keys[position] not in self._results for position in outcomes.positions):
+            self._keep(asked, outcomes)
         for position, why in outcomes.failures.items():
             self._failures[asked.keys[position]] = why
         if self._archive is not None:
@@ -162,7 +151,22 @@ class Ledger:
                 self._save()
         noted = self.rounds.setdefault(asked.round, [])
         arrived = [asked.keys[p] for p in (*outcomes.positions, *outcomes.failures)]
-        noted += [key for key in arrived if key not in noted]
+        before = set(noted)
+        noted.extend(key for key in arrived if key not in before)
+
+    def _keep(self, asked: Asked, outcomes: Outcomes) -> None:
+        """Keep the values of the objectives in memory."""
+        for name in self._evaluated:
+            if name not in outcomes.metrics:
+                known = [*outcomes.metrics, *self._problem.costs]
+                raise ConfigError(
+                    f"objective {name}: neither the evaluation nor a cost gives it. "
+                    f"{nearest(name, known)}"
+                )
+        columns = [outcomes.metrics[name].tolist() for name in self._evaluated]
+        for index, position in enumerate(outcomes.positions):
+            row = asked.proposals.population[position]
+            self._results[asked.keys[position]] = (row, tuple(c[index] for c in columns))
 
     def _records(self, asked: Asked, outcomes: Outcomes) -> Iterable[Record]:
         recorded = set(self.rounds.get(asked.round, ()))
@@ -212,8 +216,8 @@ class Ledger:
         failed = [key for key in keys if key not in self._results]
         choices = len(problem.space.choices)
         population = np.array([row for row, _ in found], np.int16).reshape(-1, choices)
-        evaluated = np.array([values for _, values in found]).reshape(len(found), -1)
-        columns = iter(evaluated.T)
+        shape = (len(found), len(self._evaluated))
+        columns = iter(np.array([values for _, values in found]).reshape(shape).T)
         values = np.empty((len(found), len(problem.objectives)))
         for column, objective in enumerate(problem.objectives):
             cost = problem.costs.get(objective.metric)

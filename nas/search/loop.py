@@ -64,7 +64,8 @@ def search(
     Args:
         problem: The space, the objectives and the limits.
         searcher: Proposes what to evaluate.
-        evaluate: Measures one architecture at a time, or a whole round.
+        evaluate: Measures one architecture at a time, or a whole round. What has the name of
+            a cost of the problem is taken from the cost.
         archive: What it holds of this search is not done again; None keeps nothing on disk.
         evaluations: Different architectures in all, failed ones and those of earlier calls too.
         batch: Architectures in a round.
@@ -97,7 +98,8 @@ def search(
                 if _same_search(ledger, asked):
                     asked = asked.first(evaluations - history.proposed)
                     for done in _evaluate(evaluate, history, ledger, asked):
-                        progress(done, evaluations, _text(history, ledger, asked))
+                        if progress is not silent:
+                            progress(done, evaluations, _text(history, ledger, asked))
             _finish(history, ledger, round, evaluations)
             round += 1
     return SearchResult(history, "budget")

@@ -86,8 +86,8 @@ class RegionOptimizer:
             parameter = self._parameters[name]
             if parameter.grad is None:
                 continue
-            states = (self.state[f"{kind}/{name}"] for kind in self._kinds)
-            views = [_view(tensor, region) for tensor in (parameter, parameter.grad, *states)]
+            states = [self.state[f"{kind}/{name}"] for kind in self._kinds]
+            views = _views([parameter, parameter.grad, *states], region)
             (decayed if parameter.dim() > 1 else plain).append(views)
         for group, weight_decay in ((decayed, self._config.weight_decay), (plain, 0.0)):
             if group:
@@ -127,10 +127,9 @@ class RegionOptimizer:
         )
 
 
-def _view(tensor: Tensor, region: Region) -> Tensor:
-    """Return a region of a tensor; the tensor itself where the region is whole or it is 0-d."""
-    if tensor.dim():
-        for dimension, part in enumerate(region):
-            if part.stop - part.start != tensor.shape[dimension]:
-                tensor = tensor.narrow(dimension, part.start, part.stop - part.start)
-    return tensor
+def _views(tensors: list[Tensor], region: Region) -> list[Tensor]:
+    """Return the region of each of several tensors of one shape; 0-d ones as they are."""
+    sizes = tensors[0].shape
+    if all(part.stop - part.start == size for part, size in zip(region, sizes, strict=True)):
+        return tensors
+    return [tensor[region] if tensor.dim() else tensor for tensor in tensors]

@@ -1,8 +1,7 @@
 """Timing of many loaded networks at once, so that what disturbs the machine hits all alike.
 
 In every round each network is sampled once, in random order; a sample is the mean of as many
-runs as last `sample_ms`, after one run that is not counted, and is taken again if the system
-took the processor away meanwhile. A reference network is sampled every few networks; the median
+runs as last `sample_ms`, and is taken again if the system took the processor away meanwhile. A reference network is sampled every few networks; the median
 of a round's reference samples tells how fast the machine was in that round, and every sample is
 corrected by it. The latency is the lower quartile over rounds, since other work only ever slows
 a network down. On a machine with four times more to do than processors this kept two halves of a
@@ -85,23 +84,33 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A loaded network and how many runs make a sample."""
+    """A loaded network.
+
+    Attributes:
+        run: Runs it once.
+        repeats: Runs that make a sample.
+        threads: Threads that a run uses.
+    """
 
     run: Run
     repeats: int
+    threads: int = 1
 
     def sample(self) -> float:
         """Return the mean time of a sample's runs in ms, after one run that is not counted.
 
-        A sample during which the system took the processor away is taken again.
+        A sample during which the system took the processor away is taken again. A network that
+        lasts longer than the system's time slices never gets through; if it has one thread, its
+        processor time, which does not pass meanwhile, is taken instead.
         """
         shortest = math.inf
         for _ in range(_ATTEMPTS):
             self.run()
             before = _preemptions()
-            shortest = min(shortest, _mean_ms(self.run, self.repeats))
+            elapsed, used = _mean_ms(self.run, self.repeats)
             if _preemptions() == before:
-                break
+                return elapsed
+            shortest = min(shortest, used if self.threads == 1 else elapsed)
         return shortest
 
 
@@ -109,8 +118,9 @@ def load(runtime: Runtime, model: Model, options: LutOptions) -> Loaded:
     """Load a network, warm it up and choose how many runs make a sample."""
     run = runtime.prepare(model, threads=options.threads)
     run()
-    shortest = max(min(_mean_ms(run, 1) for _ in range(3)), 1e-6)
-    return Loaded(run, min(_MOST_REPEATS, math.ceil(options.sample_ms / shortest)))
+    shortest = max(min(_mean_ms(run, 1)[0] for _ in range(3)), 1e-6)
+    repeats = min(_MOST_REPEATS, math.ceil(options.sample_ms / shortest))
+    return Loaded(run, repeats, options.threads)
 
 
 def _preemptions() -> int:
@@ -118,12 +128,15 @@ def _preemptions() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw if resource is not None else 0
 
 
-def _mean_ms(run: Run, repeats: int) -> float:
-    """Return the mean time of some runs in ms."""
+def _mean_ms(run: Run, repeats: int) -> tuple[float, float]:
+    """Return the mean elapsed time and the mean processor time of some runs in ms."""
+    used = time.process_time_ns()
     start = time.perf_counter_ns()
     for _ in range(repeats):
         run()
-    return (time.perf_counter_ns() - start) / repeats / 1e6
+    elapsed = time.perf_counter_ns() - start
+    used = time.process_time_ns() - used
+    return elapsed / repeats / 1e6, used / repeats / 1e6
 
 
 def measure_rounds(

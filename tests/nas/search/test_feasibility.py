@@ -80,7 +80,9 @@ def test_a_maximum_that_clashes_with_a_sum_is_kept() -> None:
         costs={"bytes": memory, "price": other},
         limits=(UpperLimit("bytes", 4.0), UpperLimit("price", 10.0)),
     )
-    with pytest.raises(InfeasibleError, match="price would have to be raised by at least 49.9%, keeping b"):
+    with pytest.raises(
+        InfeasibleError, match=r"price would have to be raised by at least 49\.9%, keeping b"
+    ):
         check_feasible(problem)
 
 

@@ -68,6 +68,21 @@ def test_top_is_the_sorted_feasible_part(count: int, direction: str) -> None:
     assert history.top(count).tolist() == expected[:count]
 
 
+def test_top_since_a_round_and_the_best_of_each_round() -> None:
+    history = filled(History(problem_of("mobile_small", macs=4e6)))
+    late = history.top(5, since=2)
+    assert (history.rounds[late] >= 2).all()
+    assert (
+        history.values[late[0], 0]
+        == history.values[history.feasible & (history.rounds >= 2), 0].max()
+    )
+    best = history.best_by_round(6)
+    for round in range(4):
+        inside = history.feasible & (history.rounds == round)
+        assert best[round] == history.values[inside, 0].max()
+    assert best[4:].tolist() == [-np.inf, -np.inf]
+
+
 def test_ties_go_to_the_earlier_one() -> None:
     problem = problem_of("mobile_small")
     rows = problem.space.unique(problem.space.sample(20, np.random.default_rng(0)))

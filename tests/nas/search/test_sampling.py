@@ -83,9 +83,7 @@ def test_every_feasible_architecture_of_a_small_space_is_found(data: st.DataObje
 def test_architectures_held_back_are_not_drawn() -> None:
     problem = Problem(tiny_space(choices=2))
     keys = problem.space.keys(every_row(problem.space)).tolist()
-    proposals = draw_feasible(
-        History(problem), 9, rng=np.random.default_rng(0), besides=keys[:5]
-    )
+    proposals = draw_feasible(History(problem), 9, rng=np.random.default_rng(0), besides=keys[:5])
     assert sorted(problem.space.keys(proposals.population).tolist()) == sorted(keys[5:])
 
 

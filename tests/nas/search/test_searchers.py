@@ -44,9 +44,7 @@ def test_it_proposes_new_feasible_architectures_only(
     history = started(problem_of("mobile_small", **limits))
     space, score = history.problem.space, score_of("mobile_small")
     for round in range(5):
-        proposals = searcher.propose(
-            history, 20, round=round, rng=np.random.default_rng(round)
-        )
+        proposals = searcher.propose(history, 20, round=round, rng=np.random.default_rng(round))
         rows = proposals.population
         assert 0 < len(rows) <= 20
         assert len(proposals.operators) == len(proposals.parents) == len(rows)

@@ -107,7 +107,9 @@ class VirtualRuntime:
 def virtual(monkeypatch):
     """Put the virtual runtime and its clock in the place of all runtimes."""
     runtime = VirtualRuntime()
-    clock = types.SimpleNamespace(perf_counter_ns=lambda: runtime.now)
+    clock = types.SimpleNamespace(
+        perf_counter_ns=lambda: runtime.now, process_time_ns=lambda: runtime.now // 2
+    )
     monkeypatch.setattr(timing_module, "time", clock)
     monkeypatch.setattr(timing_module, "resource", None)
     for module in (build_module, measure_module):

@@ -48,22 +48,42 @@ def test_short_networks_are_run_several_times(virtual):
     assert loaded.sample() == pytest.approx(2e-3)
 
 
-def test_a_sample_is_taken_again_when_the_processor_was_taken_away(virtual, monkeypatch):
-    # Two samples of ten runs lose the processor, the third does not.
-    switches = iter([0, 1, 1, 2, 2, 2])
-    usage = lambda who: types.SimpleNamespace(ru_nivcsw=next(switches))  # noqa: E731
-    monkeypatch.setattr(
-        timing_module,
-        "resource",
-        types.SimpleNamespace(getrusage=usage, RUSAGE_SELF=0),
-    )
+@pytest.fixture
+def preempted(virtual, monkeypatch):
+    """Let the given number of samples lose the processor."""
+
+    def arrange(samples):
+        counts = itertools.chain.from_iterable((i, i + 1) for i in range(samples))
+        readings = itertools.chain(counts, itertools.repeat(samples))
+        usage = lambda who: types.SimpleNamespace(ru_nivcsw=next(readings))  # noqa: E731
+        resource = types.SimpleNamespace(getrusage=usage, RUSAGE_SELF=0)
+        monkeypatch.setattr(timing_module, "resource", resource)
+
+    return arrange
+
+
+def test_a_sample_is_taken_again_when_the_processor_was_taken_away(virtual, preempted):
+    preempted(2)
     calls = itertools.count()
 
     def run():
-        virtual.now += 9_000_000 if next(calls) < 15 else 1_000_000
+        virtual.now += 9_000_000 if next(calls) < 22 else 1_000_000
 
     assert Loaded(run, 10).sample() == pytest.approx(1.0)
     assert next(calls) == 33
+
+
+@pytest.mark.parametrize(("threads", "expected_ms"), [(1, 3.0), (2, 6.0)])
+def test_processor_time_when_every_sample_loses_it(virtual, preempted, threads, expected_ms):
+    preempted(100)
+    calls = itertools.count()
+
+    def run():
+        next(calls)
+        virtual.now += 6_000_000  # the virtual process has the processor half of the time
+
+    assert Loaded(run, 1, threads).sample() == pytest.approx(expected_ms)
+    assert next(calls) == 10
 
 
 def test_every_network_once_a_round_in_changing_order(virtual):
