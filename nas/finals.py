@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from torch import nn
 
 from nas.archive import Evaluated, Metric
-from nas.config import LatencyConfig
 from nas.data import DataSplits, normalise, resize
 from nas.evaluation import SubnetEvaluator
 from nas.export import Manifest, export_subnet, exported_accuracy, write_measurements
@@ -43,7 +42,7 @@ def cost_metrics(problem: Problem, architecture: Architecture) -> dict[str, Metr
 
 def measured_latencies(
     subnets: Mapping[str, tuple[nn.Module, tuple[int, ...]]],
-    config: LatencyConfig,
+    options: LutOptions,
     table: LatencyTable,
     *,
     progress: Progress = silent,
@@ -52,7 +51,7 @@ def measured_latencies(
 
     Args:
         subnets: Module and input shape (C, H, W) by id.
-        config: Runtime, threads and batch size.
+        options: How to measure.
         table: The table that predicted them; nothing is measured when it is of another device.
         progress: Told how far the work has come.
 
@@ -62,11 +61,8 @@ def measured_latencies(
     here = device_identity()
     if table.device.differences(here):
         return {}
-    options = LutOptions(
-        runtime=config.runtime, threads=config.threads, batch_size=config.batch_size
-    )
     networks = {
-        id: ModuleModel(module, (config.batch_size, *shape))
+        id: ModuleModel(module, (options.batch_size, *shape))
         for id, (module, shape) in subnets.items()
     }
     timings = measure_networks(networks, options, progress=progress)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from nas.archive import Archive, Evaluated, Metric
-from nas.config import Config
+from nas.config import Config, LatencyConfig
 from nas.errors import (
     ConfigError,
     InfeasibleError,
@@ -49,6 +49,7 @@ __all__ = [
     "export_stage",
     "latency_stage",
     "load_splits",
+    "lut_options",
     "report_stage",
     "search_stage",
     "train_stage",
@@ -97,6 +98,18 @@ def load_splits(config: Config, space: SearchSpace, bars: Bars) -> DataSplits:
     return splits
 
 
+def lut_options(config: LatencyConfig) -> LutOptions:
+    """Return how a configuration measures latency."""
+    return LutOptions(
+        runtime=config.runtime,
+        threads=config.threads,
+        batch_size=config.batch_size,
+        rounds=config.rounds,
+        max_seconds=config.max_seconds,
+        calibration_nets=config.calibration_nets,
+    )
+
+
 def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> LatencyTable | None:
     """Return the run's latency table: the configured one, or one built on this machine.
 
@@ -117,9 +130,7 @@ def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> LatencyTabl
         table = load_table(path)
         table.check(space)
         return table
-    options = LutOptions(
-        runtime=config.runtime, threads=config.threads, batch_size=config.batch_size
-    )
+    options = lut_options(config)
     with _stage(run, "latency"), bars("latency table") as progress:
         return build_table(space, options, path, progress=progress)
 
@@ -275,7 +286,9 @@ def export_stage(
             row.id: (subnets[row.id], space.input_shape_of(row.architecture)) for row in chosen
         }
         with bars("measuring subnets") as progress:
-            latencies = measured_latencies(shaped, config.latency, table, progress=progress)
+            latencies = measured_latencies(
+                shaped, lut_options(config.latency), table, progress=progress
+            )
     with _stage(run, "export"), open_archive(run, space) as archive, bars("export") as progress:
         for done, row in enumerate(chosen):
             progress(done, len(chosen), row.id)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
+from nas import pipeline
 from nas.cli.arguments import add_json, add_space, chosen_space
 from nas.cli.output import print_json
 from nas.cli.progress import ProgressBar
@@ -29,7 +31,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_space(parser)
     parser.add_argument("--runtime", metavar="NAME", help="what runs the blocks (onnxruntime)")
     parser.add_argument("--threads", metavar="N", type=int, help="threads of the runtime (1)")
-    parser.add_argument("--batch", metavar="N", type=int, help="images in one call (1)")
+    parser.add_argument(
+        "--batch", metavar="N", type=int, dest="batch_size", help="images in one call (1)"
+    )
+    parser.add_argument(
+        "--rounds", metavar="N", type=int, help="rounds of measurement (until it is sure enough)"
+    )
     parser.add_argument("--out", metavar="TABLE", type=Path, help="file to write")
     add_json(parser)
 
@@ -51,20 +58,20 @@ def _load(arguments: argparse.Namespace) -> LatencyTable:
 
 def _build(arguments: argparse.Namespace) -> LatencyTable:
     """Build the table that a configuration, or the flags, describe; flags win."""
-    runtime, threads, batch = "onnxruntime", 1, 1
+    options = LutOptions()
     if arguments.source is not None:
         config = load_config(arguments.source)
         space = space_of(config)
         if config.latency is not None:
-            runtime = config.latency.runtime
-            threads, batch = config.latency.threads, config.latency.batch_size
+            options = pipeline.lut_options(config.latency)
     else:
         space = chosen_space(arguments)
-    options = LutOptions(
-        runtime=arguments.runtime or runtime,
-        threads=arguments.threads or threads,
-        batch_size=arguments.batch or batch,
-    )
+    flags = {
+        name: getattr(arguments, name)
+        for name in ("runtime", "threads", "batch_size", "rounds")
+        if getattr(arguments, name) is not None
+    }
+    options = dataclasses.replace(options, **flags)
     path = arguments.out or Path(f"{space.name}.{options.runtime}.lut.json")
     with ProgressBar("latency table") as progress:
         table = build_table(space, options, path, progress=progress)

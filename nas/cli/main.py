@@ -11,11 +11,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from nas import __version__
 from nas.errors import InterruptedRunError, NasError, nearest
 
-__all__ = ["main"]
+__all__ = ["main", "parse"]
 
 _COMMANDS = {
     "quickstart": "the whole chain on scikit-learn's digits, in about three minutes",
@@ -60,7 +61,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    """Find the command, let its module define the options, and run it."""
+    """Run the command that the arguments name."""
+    if not arguments:
+        _top_parser().print_help()
+        return NasError.exit_code
+    module, namespace = parse(arguments)
+    return int(module.run(namespace) or 0)
+
+
+def parse(arguments: Sequence[str]) -> tuple[ModuleType, argparse.Namespace]:
+    """Return the module of the command and its parsed options.
+
+    Raises:
+        NasError: There is no such command or option.
+    """
+    name = _top_parser().parse_args(arguments[:1]).command
+    if name not in _COMMANDS:
+        raise NasError(f"There is no command {name!r}. {nearest(name, _COMMANDS)}")
+    module = importlib.import_module(f"nas.cli.{name}")
+    parser = _Parser(prog=f"nas {name}", description=_COMMANDS[name])
+    module.configure(parser)
+    return module, parser.parse_args(arguments[1:])
+
+
+def _top_parser() -> _Parser:
     width = max(map(len, _COMMANDS))
     listing = "\n".join(f"  {name:{width}}  {text}" for name, text in _COMMANDS.items())
     top = _Parser(
@@ -71,15 +95,4 @@ def _dispatch(arguments: list[str]) -> int:
     )
     top.add_argument("--version", action="version", version=f"nas {__version__}")
     top.add_argument("command", metavar="COMMAND", help="one of the commands below")
-    if not arguments:
-        top.print_help()
-        return NasError.exit_code
-    chosen = top.parse_args(arguments[:1])
-    if chosen.command not in _COMMANDS:
-        raise NasError(
-            f"There is no command {chosen.command!r}. {nearest(chosen.command, _COMMANDS)}"
-        )
-    module = importlib.import_module(f"nas.cli.{chosen.command}")
-    parser = _Parser(prog=f"nas {chosen.command}", description=_COMMANDS[chosen.command])
-    module.configure(parser)
-    return int(module.run(parser.parse_args(arguments[1:])) or 0)
+    return top

@@ -1,12 +1,12 @@
 """Timing of many loaded networks at once, so that what disturbs the machine hits all alike.
 
 In every round each network is sampled once, in random order; a sample is the mean of as many
-runs as last `sample_ms`, and is taken again if the system took the processor away meanwhile. A reference network is sampled every few networks; the median
-of a round's reference samples tells how fast the machine was in that round, and every sample is
-corrected by it. The latency is the lower quartile over rounds, since other work only ever slows
-a network down. On a machine with four times more to do than processors this kept two halves of a
-measurement within 5 % of each other for 93 to 100 % of networks; the plain median of all samples
-for 28 to 42 %.
+runs as last `sample_ms`, and is taken again if the system took the processor away meanwhile. A
+reference network is sampled every few networks; the median of a round's reference samples tells
+how fast the machine was in that round, and every sample is corrected by it. The latency is the
+lower quartile over rounds, since other work only ever slows a network down. On a machine with
+three times more to do than processors this kept two halves of a measurement within 5 % of each
+other for 93 to 100 % of networks; the plain median of all samples for 28 to 42 %.
 """
 
 from __future__ import annotations
