@@ -110,6 +110,23 @@ def lut_options(config: LatencyConfig) -> LutOptions:
     )
 
 
+def _usable(path: Path, config: LatencyConfig, space: SearchSpace) -> LatencyTable:
+    """Load a table that was measured before, maybe on another device, and check it.
+
+    Raises:
+        TableError: It is damaged, lacks blocks, or was measured otherwise than asked.
+    """
+    table = load_table(path)
+    table.check(space)
+    asked = {
+        name: getattr(config, name)
+        for name in ("runtime", "threads", "batch_size")
+        if name in config.model_fields_set
+    }
+    table.check_conditions(**asked)
+    return table
+
+
 def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> LatencyTable | None:
     """Return the run's latency table: the configured one, or one built on this machine.
 
@@ -123,13 +140,11 @@ def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> LatencyTabl
     if config is None:
         return None
     path = run.path / "latency.lut.json"
-    if config.table is not None and not path.exists():
-        load_table(Path(config.table)).check(space)
-        shutil.copyfile(config.table, path)
     if config.table is not None:
-        table = load_table(path)
-        table.check(space)
-        return table
+        if not path.exists():
+            _usable(Path(config.table), config, space)
+            shutil.copyfile(config.table, path)
+        return _usable(path, config, space)
     options = lut_options(config)
     with _stage(run, "latency"), bars("latency table") as progress:
         return build_table(space, options, path, progress=progress)

@@ -120,7 +120,7 @@ class LatencyConfig(Section):
     """Where the latency table comes from: a file, or a measurement of this machine."""
 
     table: str | None = None
-    """Path of an existing latency table; none builds one on this machine."""
+    """Path of an existing latency table, of this or another device; none builds one here."""
     runtime: str = "onnxruntime"
     """The runtime that blocks are measured in."""
     threads: Count = 1
@@ -129,7 +129,7 @@ class LatencyConfig(Section):
     """Images in one call."""
     rounds: Count | None = None
     """Rounds of measurement over all blocks; none lets the profiler decide."""
-    calibration_nets: Annotated[int, Field(ge=0)] = 10
+    calibration_nets: Annotated[int, Field(ge=0)] = 20
     """Whole subnets measured to correct and to validate the table."""
     max_seconds: Positive | None = None
     """Longest time that building the table may take."""

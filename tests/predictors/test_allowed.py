@@ -12,7 +12,7 @@ from search_spaces.tables import Table
 from tests.random_spaces import every_row, prices, random_spaces
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_something_is_allowed_exactly_when_enumeration_finds_it(data: st.DataObject) -> None:
     space = data.draw(random_spaces())
@@ -29,7 +29,7 @@ def test_something_is_allowed_exactly_when_enumeration_finds_it(data: st.DataObj
         assert all(p.of(found) <= limit for p, limit in zip(peaks, limits, strict=True))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_fixing_an_option_restricts_the_minimum(data: st.DataObject) -> None:
     space = data.draw(random_spaces())

@@ -18,7 +18,7 @@ LIMITS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_it_agrees_with_enumeration_for_sums_and_maxima(data: st.DataObject) -> None:
     space = data.draw(random_spaces())
