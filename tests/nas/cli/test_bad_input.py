@@ -155,6 +155,15 @@ def test_a_table_of_another_space_or_resolution(
         assert "lacks" in fails(*asked)
 
 
+def test_a_given_table_measured_otherwise_is_refused(
+    fails: Fails, finished_run: Path, config_file: Path, tmp_path: Path
+) -> None:
+    table = finished_run / "latency.lut.json"
+    asked = ["--set", f"latency.table={table}", "--set", "latency.batch_size=4"]
+    message = fails("search", config_file, "--out", tmp_path / "run", *asked)
+    assert "batch_size" in message
+
+
 def test_an_architecture_outside_its_space(fails: Fails, tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     file.write_text('{"resolution": 25}', encoding="utf-8")
