@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import gc
 import json
-import os
 import platform
 import statistics
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from predictors.latency import device_identity
 
 __all__ = ["RESULTS", "machine", "paired_cpu_seconds", "print_table", "write_result"]
 
@@ -24,9 +25,10 @@ def machine() -> dict[str, Any]:
     """Describe the machine and the libraries that a figure was measured with."""
     import torch
 
+    device = device_identity()
     return {
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cpu": device.cpu,
+        "cores": device.cores,
         "threads": torch.get_num_threads(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -34,16 +36,6 @@ def machine() -> dict[str, Any]:
         "torch": torch.__version__,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
-
-
-def _cpu_model() -> str:
-    """Return the processor's name as Linux tells it, else as Python does."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def paired_cpu_seconds(

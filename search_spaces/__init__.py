@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from search_spaces.architecture import Architecture, read_architecture
 from search_spaces.builder import SpaceBuilder
 from search_spaces.choices import Choice, Option
 from search_spaces.errors import InfeasibleError, MissingExtraError, NasError, SpaceError
 from search_spaces.folds import Fold
+from search_spaces.lazy import lazy_names
 from search_spaces.registry import get_space, list_spaces, register_space
 from search_spaces.slots import Slot
 from search_spaces.space import Population, SearchSpace
@@ -38,10 +39,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the torch half only when one of its names is asked for."""
-    if name in ("Supernet", "build_network"):
-        from search_spaces import supernet
-
-        return getattr(supernet, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, {"Supernet": "supernet", "build_network": "supernet"})

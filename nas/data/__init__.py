@@ -5,10 +5,10 @@ Names that need torch are imported when first used, so that reading a configurat
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nas.data.config import AugmentConfig, DataConfig
+from search_spaces.lazy import lazy_names
 
 if TYPE_CHECKING:
     from nas.data.batching import batches, calibration_subset, epoch_order
@@ -30,22 +30,17 @@ __all__ = [
     "resize",
 ]
 
-_HOME = {
-    "DataSplits": "image_set",
-    "ImageSet": "image_set",
-    "augment": "transforms",
-    "batches": "batching",
-    "calibration_subset": "batching",
-    "epoch_order": "batching",
-    "load_data": "load",
-    "normalise": "transforms",
-    "resize": "transforms",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "DataSplits": "image_set",
+        "ImageSet": "image_set",
+        "augment": "transforms",
+        "batches": "batching",
+        "calibration_subset": "batching",
+        "epoch_order": "batching",
+        "load_data": "load",
+        "normalise": "transforms",
+        "resize": "transforms",
+    },
+)

@@ -5,11 +5,11 @@ This module is the only door; names that need torch are imported when first used
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nas.export.manifest import Manifest, read_manifest
 from nas.export.measurements import read_measurements, write_measurements
+from search_spaces.lazy import lazy_names
 
 if TYPE_CHECKING:
     from nas.export.accuracy import exported_accuracy
@@ -27,17 +27,12 @@ __all__ = [
     "write_measurements",
 ]
 
-_HOME = {
-    "ExportedFiles": "folder",
-    "export_subnet": "folder",
-    "exported_accuracy": "accuracy",
-    "load_exported": "weights",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "ExportedFiles": "folder",
+        "export_subnet": "folder",
+        "exported_accuracy": "accuracy",
+        "load_exported": "weights",
+    },
+)
