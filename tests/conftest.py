@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# The tests' networks are tiny: a second thread costs more than it brings. Child processes too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import pytest

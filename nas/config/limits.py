@@ -61,7 +61,7 @@ def parse_limit(metric: str, text: int | float | str) -> Limit:
         ConfigError: It is no number, not above zero, or has a unit that does not fit the metric.
     """
     units = next((u for end, u in _UNITS.items() if metric.endswith(end)), _DECIMAL)
-    known = [unit for unit in units if unit]
+    known = [unit for unit in units if unit not in ("", "k")]
     allowed = (
         f"Allowed: a number above 0, with or without one of {', '.join(known)}; "
         'or a share of the largest subnet such as "60%".'
