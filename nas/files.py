@@ -14,6 +14,7 @@ from nas.errors import RunError
 __all__ = ["atomic_path", "atomic_write", "disk_full", "remove_leftovers", "write_error"]
 
 _PREFIX = ".writing-"
+_LEFTOVERS = (f"{_PREFIX}*", ".tmp*")  # the second is how safetensors names its own
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
 
@@ -108,5 +109,6 @@ def remove_leftovers(folder: Path) -> None:
 
     Only the owner of the folder's lock may call this.
     """
-    for leftover in folder.glob(f"{_PREFIX}*"):
-        leftover.unlink(missing_ok=True)
+    for pattern in _LEFTOVERS:
+        for leftover in folder.glob(pattern):
+            leftover.unlink(missing_ok=True)

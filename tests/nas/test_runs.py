@@ -147,7 +147,7 @@ with RunFolder.open(sys.argv[1]).lock():
 
 
 def test_the_lock_names_its_holder_and_dies_with_it(run: RunFolder) -> None:
-    leftover = run.checkpoints / ".writing-0-weights.safetensors"
+    leftover = run.checkpoints / ".tmpA1b2C3"
     holder = subprocess.Popen(
         [sys.executable, "-c", _HOLDER, str(run.path)],
         stdout=subprocess.PIPE,
