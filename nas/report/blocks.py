@@ -15,7 +15,7 @@ def describe(block: BlockSpec) -> str:
                 f"{block.mid} inside",
                 _stride(block.stride),
                 "squeeze-excite" if block.se else "",
-                "shortcut" if block.shortcut else "",
+                _shortcut(block),
             ]
             return _line(f"inverted residual {_square(block.kernel)}", block, *extras)
         case Conv():
@@ -38,6 +38,12 @@ def describe(block: BlockSpec) -> str:
 def _line(what: str, block: Conv | MBConv | ShuffleV2 | ShuffleXception, *extras: str) -> str:
     parts = [what, f"{block.cin} → {block.cout} channels", *extras, f"{_square(block.hw)} px"]
     return ", ".join(part for part in parts if part)
+
+
+def _shortcut(block: MBConv) -> str:
+    if not block.shortcut:
+        return ""
+    return "shortcut" if block.shortcut_kind == "identity" else "pooled and projected shortcut"
 
 
 def _square(side: int) -> str:

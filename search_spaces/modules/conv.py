@@ -83,10 +83,17 @@ class ElasticDepthwiseBN(Elastic):
     """Elastic twin of `depthwise_bn`."""
 
     def __init__(
-        self, channels: int, *, kernels: Sequence[int], generator: torch.Generator
+        self,
+        channels: int,
+        *,
+        kernels: Sequence[int],
+        generator: torch.Generator,
+        transform: bool = True,
     ) -> None:
         super().__init__()
-        self.conv = ElasticDepthwise(channels, kernels=kernels, generator=generator)
+        self.conv = ElasticDepthwise(
+            channels, kernels=kernels, generator=generator, transform=transform
+        )
         self.bn = ElasticBatchNorm(channels)
 
     def forward(

@@ -12,10 +12,12 @@ from predictors import Macs, Params, compile_cost
 from search_spaces import get_space
 from search_spaces.registry import list_spaces
 from search_spaces.supernet import build_network
+from tests.small_spaces import SMALL
 
 fvcore_nn = pytest.importorskip("fvcore.nn", reason="fvcore, the independent counter, is missing")
 
 OPTIONS: dict[str, dict[str, Any]] = {
+    **SMALL,
     "ofa_mobilenet_v3": {"resolutions": (64, 100)},
     "spos_shufflenet_v2": {"resolution": 64},
 }

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import pytest
 
 from predictors.testing import CostSuite
 from search_spaces import SearchSpace, get_space, list_spaces
 from search_spaces.testing import SpaceSuite
-
-# Options that make the torch checks fast; a space without an entry is checked as it is.
-SMALL: dict[str, dict[str, Any]] = {
-    "mobile_small": {"resolutions": [16, 24]},
-    "ofa_mobilenet_v3": {"resolutions": [32, 64], "classes": 10},
-    "spos_shufflenet_v2": {"resolution": 64, "classes": 10},
-}
+from tests.small_spaces import SMALL
 
 
 @cache

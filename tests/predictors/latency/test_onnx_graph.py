@@ -23,11 +23,13 @@ from search_spaces.blocks import (
     Tape,
     block_family,
 )
+from tests.small_spaces import SMALL as OPTIONS
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 SMALL = {
+    **OPTIONS,
     "mobile_small": {"resolutions": (24,)},
     "ofa_mobilenet_v3": {"resolutions": (64,), "classes": 20},
     "spos_shufflenet_v2": {"resolution": 64, "classes": 20},
@@ -41,6 +43,8 @@ BLOCKS = [
     MBConv(8, 8, 16, 6, kernel=5, shortcut=True),
     MBConv(8, 8, 8, 6, expand_conv=False, shortcut=True),
     MBConv(8, 12, 24, 6, stride=2, se=8, act="h_swish"),
+    MBConv(8, 12, 24, 7, stride=2, act="swish", shortcut=True, shortcut_kind="pool_conv"),
+    MBConv(8, 8, 24, 6, se=4, se_act="swish", se_gate="sigmoid", shortcut=True),
     ShuffleV2(8, 8, 4, 6, kernel=5),
     ShuffleV2(8, 16, 8, 6, stride=2),
     ShuffleXception(8, 8, 4, 6),

@@ -19,6 +19,8 @@ BLOCKS: list[BlockSpec] = [
     MBConv(8, 8, 24, 8, kernel=5, act="relu6", se=8, shortcut=True),
     MBConv(8, 12, 16, 7, kernel=7, stride=2, act="swish"),
     MBConv(8, 8, 8, 8, expand_conv=False, shortcut=True),
+    MBConv(8, 12, 16, 7, stride=2, shortcut=True, shortcut_kind="pool_conv"),
+    MBConv(8, 8, 16, 7, se=8, se_act="swish", se_gate="sigmoid", shortcut=True),
     ShuffleV2(8, 16, 8, 8, kernel=5, stride=2),
     ShuffleV2(16, 16, 10, 8, kernel=3),
     ShuffleXception(8, 16, 8, 9, stride=2),
@@ -132,3 +134,16 @@ def test_separate_weights_must_be_a_field() -> None:
 def test_no_blocks_is_refused() -> None:
     with pytest.raises(SpaceError, match="at least one block"):
         build_elastic([])
+
+
+def test_kernels_without_transforms_are_centre_crops() -> None:
+    large = MBConv(8, 8, 16, 8, kernel=7, kernel_transform=False)
+    small = MBConv(8, 8, 16, 8, kernel=3, kernel_transform=False)
+    elastic = build_elastic([large, small])
+    assert not any("transform" in name for name, _ in elastic.named_parameters())
+    weight = dict(elastic.named_parameters())["depthwise.conv.weight"]
+    extracted = dict(elastic.static(small).named_parameters())["depthwise.conv.weight"]
+    assert torch.equal(extracted, weight[:, :, 2:5, 2:5])
+    assert elastic.active(small)["depthwise.conv.weight"][2:] == (slice(2, 5), slice(2, 5))
+    transformed = build_elastic([MBConv(8, 8, 16, 8, kernel=k) for k in (3, 7)])
+    assert any("transform" in name for name, _ in transformed.named_parameters())

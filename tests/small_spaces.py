@@ -1,0 +1,15 @@
+"""Options that make a published space small enough to be built and run many times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["SMALL"]
+
+SMALL: dict[str, dict[str, Any]] = {
+    "compofa": {"resolutions": (32, 64), "classes": 10, "elastic_kernel": True},
+    "mobile_small": {"resolutions": (24, 32)},
+    "ofa_mobilenet_v3": {"resolutions": (32, 64), "classes": 10},
+    "ofa_proxyless": {"resolutions": (32, 64), "classes": 10, "width": 0.5},
+    "spos_shufflenet_v2": {"resolution": 64, "classes": 10},
+}
