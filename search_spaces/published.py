@@ -46,7 +46,7 @@ class PublishedSubnet:
 
 def published_subnets() -> list[PublishedSubnet]:
     """Return all of them, by space."""
-    return [*_once_for_all()]
+    return [*_once_for_all(), *_attentive_nas()]
 
 
 # Cai et al. 2020: name, space, width, resolution, and for each stage the kernels and the
@@ -101,3 +101,36 @@ def _stages(resolution: int, kernels: list[str], expansions: list[str]) -> Archi
         for b, (k, e) in enumerate(zip(ks.ljust(blocks, "3"), es.ljust(blocks, "3"), strict=True)):
             options[f"kernel_{s}_{b}"], options[f"expand_{s}_{b}"] = int(k), int(e)
     return Architecture(options)
+
+
+# Wang et al. 2021: name, resolution, widths (stem, seven stages, last), then kernel, expansion
+# and depth of the stages; MACs in millions.
+_ATTENTIVE_SOURCE = "README.md of facebookresearch/AttentiveNAS (arXiv:2011.09011)"
+_ATTENTIVE_NAS = (
+    ("A0", 192, (16, 16, 24, 32, 64, 112, 192, 216, 1792), "3333333", "1444466", "1333331", 203),
+    ("A2", 224, (16, 16, 24, 32, 64, 112, 200, 224, 1984), "3333353", "1454466", "1333341", 317),
+    ("A5", 256, (16, 16, 24, 32, 72, 112, 192, 216, 1792), "3335333", "1454466", "1333461", 491),
+)
+
+
+def _attentive_nas() -> list[PublishedSubnet]:
+    subnets = []
+    for name, resolution, widths, kernels, expansions, depths, macs in _ATTENTIVE_NAS:
+        options: dict[str, Option] = {"resolution": resolution, "width_stem": widths[0]}
+        stages = zip(widths[1:-1], kernels, expansions, depths, strict=True)
+        for s, (width, kernel, expand, depth) in enumerate(stages, start=1):
+            options |= {f"width_{s}": width, f"kernel_{s}": int(kernel)}
+            options |= {f"expand_{s}": int(expand), f"depth_{s}": int(depth)}
+        architecture = Architecture({**options, "width_last": widths[-1]})
+        subnets.append(
+            PublishedSubnet(
+                f"AttentiveNAS-{name}",
+                "attentive_nas",
+                architecture,
+                macs * 1e6,
+                None,
+                _ATTENTIVE_SOURCE,
+                macs_within=0.5e6,
+            )
+        )
+    return subnets

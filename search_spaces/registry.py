@@ -23,6 +23,8 @@ SpaceFactory: TypeAlias = Callable[..., SearchSpace]
 
 _ENTRY_POINTS = "nas.search_spaces"
 _BUILT_IN = (
+    "attentive_nas",
+    "bignas",
     "compofa",
     "mobile_small",
     "ofa_mobilenet_v3",

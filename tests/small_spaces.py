@@ -7,6 +7,8 @@ from typing import Any
 __all__ = ["SMALL"]
 
 SMALL: dict[str, dict[str, Any]] = {
+    "attentive_nas": {"resolutions": (32, 64), "classes": 10},
+    "bignas": {"resolutions": (32, 64), "classes": 10},
     "compofa": {"resolutions": (32, 64), "classes": 10, "elastic_kernel": True},
     "mobile_small": {"resolutions": (24, 32)},
     "ofa_mobilenet_v3": {"resolutions": (32, 64), "classes": 10},

@@ -61,3 +61,15 @@ def test_once_for_all_against_an_independent_count(shared_data: Path) -> None:
         check_computed(subnet, entry)
         assert subnet.macs == entry["published"]["macs_M"] * 1e6
         assert subnet.params == entry["published"]["params_M"] * 1e6
+
+
+def test_attentive_nas_against_an_independent_count(shared_data: Path) -> None:
+    entries = json.loads((shared_data / "once_for_all_published.json").read_text())
+    subnets = by_name("attentive_nas")
+    assert {entry["name"].lower() for entry in entries["attentivenas"]} == {
+        name.lower() for name in subnets
+    }
+    for entry in entries["attentivenas"]:
+        subnet = next(s for name, s in subnets.items() if name.lower() == entry["name"].lower())
+        check_computed(subnet, entry)
+        assert subnet.macs == entry["published"]["macs_M"] * 1e6
