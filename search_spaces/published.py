@@ -46,7 +46,7 @@ class PublishedSubnet:
 
 def published_subnets() -> list[PublishedSubnet]:
     """Return all of them, by space."""
-    return [*_once_for_all(), *_attentive_nas()]
+    return [*_once_for_all(), *_ofa_resnet50(), *_attentive_nas()]
 
 
 # Cai et al. 2020: name, space, width, resolution, and for each stage the kernels and the
@@ -101,6 +101,27 @@ def _stages(resolution: int, kernels: list[str], expansions: list[str]) -> Archi
         for b, (k, e) in enumerate(zip(ks.ljust(blocks, "3"), es.ljust(blocks, "3"), strict=True)):
             options[f"kernel_{s}_{b}"], options[f"expand_{s}_{b}"] = int(k), int(e)
     return Architecture(options)
+
+
+def _ofa_resnet50() -> list[PublishedSubnet]:
+    """Return ResNet-50-D, which lies in once-for-all's space."""
+    options: dict[str, Option] = {"resolution": 224, "stem_residual": "yes"}
+    options |= dict.fromkeys(("width_stem_inner", "width_stem"), 1.0)
+    for s, (depth, blocks) in enumerate(((3, 4), (4, 4), (6, 6), (3, 4)), start=1):
+        options |= {f"width_{s}": 1.0, f"depth_{s}": depth}
+        options |= {f"expand_{s}_{b}": 0.25 for b in range(blocks)}
+    return [
+        PublishedSubnet(
+            "ResNet-50-D",
+            "ofa_resnet50",
+            Architecture(options),
+            4328.8e6,
+            25.576e6,
+            "resnet50d as commonly defined (arXiv:1812.01187), an independent count",
+            macs_within=0.05e6,
+            params_within=0.0005e6,
+        )
+    ]
 
 
 # Wang et al. 2021: name, resolution, widths (stem, seven stages, last), then kernel, expansion

@@ -29,6 +29,7 @@ _BUILT_IN = (
     "mobile_small",
     "ofa_mobilenet_v3",
     "ofa_proxyless",
+    "ofa_resnet50",
     "spos_shufflenet_v2",
 )
 _factories: dict[str, SpaceFactory] = {}

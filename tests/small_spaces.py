@@ -13,5 +13,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "mobile_small": {"resolutions": (24, 32)},
     "ofa_mobilenet_v3": {"resolutions": (32, 64), "classes": 10},
     "ofa_proxyless": {"resolutions": (32, 64), "classes": 10, "width": 0.5},
+    "ofa_resnet50": {"resolutions": (32, 64), "classes": 10},
     "spos_shufflenet_v2": {"resolution": 64, "classes": 10},
 }
