@@ -46,7 +46,13 @@ class PublishedSubnet:
 
 def published_subnets() -> list[PublishedSubnet]:
     """Return all of them, by space."""
-    return [*_once_for_all(), *_ofa_resnet50(), *_attentive_nas()]
+    return [
+        *_once_for_all(),
+        *_ofa_resnet50(),
+        *_attentive_nas(),
+        *_proxyless(),
+        *_single_path(),
+    ]
 
 
 # Cai et al. 2020: name, space, width, resolution, and for each stage the kernels and the
@@ -152,6 +158,98 @@ def _attentive_nas() -> list[PublishedSubnet]:
                 None,
                 _ATTENTIVE_SOURCE,
                 macs_within=0.5e6,
+            )
+        )
+    return subnets
+
+
+# Cai, Zhu, Han 2019: name, widths of the layers, kernel and expansion of each operation (or
+# skip), MACs and parameters in millions. The GPU network's configuration is not at hand.
+_PROXYLESS_SOURCE = "logs of mit-han-lab/proxylessnas (arXiv:1812.00332)"
+_PROXYLESS = (
+    (
+        "proxyless_cpu",
+        (40, 24, 32, 48, 88, 104, 216, 360, 1432),
+        "36 33 33 33 36 33 33 53 36 skip skip 33 56 33 33 33 56 53 53 33 56",
+        439.24,
+        4.36,
+    ),
+    (
+        "proxyless_mobile",
+        (32, 16, 32, 40, 80, 96, 192, 320, 1280),
+        "53 33 skip skip 73 33 53 53 76 53 53 53 56 53 53 53 76 76 73 73 76",
+        320.43,
+        4.08,
+    ),
+)
+
+
+def _proxyless() -> list[PublishedSubnet]:
+    subnets = []
+    for name, widths, operations, macs, params in _PROXYLESS:
+        options: dict[str, Option] = {"resolution": 224}
+        for layer, operation in enumerate(operations.split(), start=1):
+            chosen = operation if operation == "skip" else f"k{operation[0]}_e{operation[1]}"
+            options[f"operation_{layer}"] = chosen
+        subnets.append(
+            PublishedSubnet(
+                name,
+                "proxyless",
+                Architecture(options),
+                macs * 1e6,
+                params * 1e6,
+                _PROXYLESS_SOURCE,
+                options={"widths": list(widths)},
+                macs_within=0.005e6,
+                params_within=0.005e6,
+            )
+        )
+    return subnets
+
+
+# Guo et al. 2020: positions among the operations, and among the ten channel scales.
+_SPOS_OPERATIONS = ("shuffle_3", "shuffle_5", "shuffle_7", "xception")
+_SPOS = (
+    (
+        "SPOS block search",
+        "21012020202300003233",
+        None,
+        (323e6, 3.5e6),
+        "README.md of megvii-model/SinglePathOneShot (arXiv:1904.00420)",
+    ),
+    (
+        "SPOS block and channel search",
+        "00311100202110202132",
+        "65352634257546744543",
+        (328e6, 3.4e6),
+        "OneShot/README.md of megvii-model/ShuffleNet-Series (arXiv:1904.00420)",
+    ),
+)
+
+
+def _single_path() -> list[PublishedSubnet]:
+    subnets = []
+    for name, operations, scales, (macs, params), source in _SPOS:
+        options: dict[str, Option] = {
+            f"operation_{layer}": _SPOS_OPERATIONS[int(position)]
+            for layer, position in enumerate(operations, start=1)
+        }
+        if scales:
+            options |= {
+                f"scale_{layer}": round(0.2 * (int(position) + 1), 1)
+                for layer, position in enumerate(scales, start=1)
+            }
+        subnets.append(
+            PublishedSubnet(
+                name,
+                "spos_shufflenet_v2",
+                Architecture(options),
+                macs,
+                params,
+                source,
+                options={"channel_scales": scales is not None},
+                macs_within=0.5e6,
+                params_within=0.06e6,
             )
         )
     return subnets

@@ -30,6 +30,7 @@ _BUILT_IN = (
     "ofa_mobilenet_v3",
     "ofa_proxyless",
     "ofa_resnet50",
+    "proxyless",
     "spos_shufflenet_v2",
 )
 _factories: dict[str, SpaceFactory] = {}

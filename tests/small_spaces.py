@@ -14,5 +14,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "ofa_mobilenet_v3": {"resolutions": (32, 64), "classes": 10},
     "ofa_proxyless": {"resolutions": (32, 64), "classes": 10, "width": 0.5},
     "ofa_resnet50": {"resolutions": (32, 64), "classes": 10},
+    "proxyless": {
+        "resolutions": (32, 64),
+        "classes": 10,
+        "widths": (16, 8, 16, 24, 40, 48, 64, 80, 128),
+    },
     "spos_shufflenet_v2": {"resolution": 64, "classes": 10},
 }

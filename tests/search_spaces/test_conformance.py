@@ -29,3 +29,17 @@ class TestRegisteredSpaces(SpaceSuite, CostSuite):
 
     def counted_space(self, space: SearchSpace) -> SearchSpace:
         return self.supernet_space(space)
+
+
+class TestVariants(TestRegisteredSpaces):
+    """Options that add choices."""
+
+    @pytest.fixture(
+        params=[("spos_shufflenet_v2", "channel_scales"), ("compofa", "elastic_kernel")]
+    )
+    def space(self, request: pytest.FixtureRequest) -> SearchSpace:
+        name, option = request.param
+        return get_space(name, **{option: True})
+
+    def supernet_space(self, space: SearchSpace) -> SearchSpace:
+        return get_space(space.name, **{**space.options, **SMALL[space.name]})

@@ -11,6 +11,7 @@ import pytest
 
 from predictors import CostTable, Macs, Params, compile_cost
 from search_spaces import get_space
+from search_spaces.blocks import Conv, Head, MBConv
 from search_spaces.published import PublishedSubnet, published_subnets
 
 
@@ -73,3 +74,54 @@ def test_attentive_nas_against_an_independent_count(shared_data: Path) -> None:
         subnet = next(s for name, s in subnets.items() if name.lower() == entry["name"].lower())
         check_computed(subnet, entry)
         assert subnet.macs == entry["published"]["macs_M"] * 1e6
+
+
+@pytest.mark.parametrize("name", ["proxyless_cpu", "proxyless_mobile"])
+def test_proxyless_against_its_configuration_file(shared_data: Path, name: str) -> None:
+    """Layer by layer: channels, kernel, stride, expansion and shortcut."""
+    path = shared_data / "latency_tables" / f"{name}.config.json"
+    config = json.loads(path.read_text())
+    subnet = by_name("proxyless")[name]
+    blocks = get_space(subnet.space, **subnet.options).blocks(subnet.architecture)
+    ours = [block for slot, block in blocks.items() if slot.startswith(("first", "layer"))]
+    assert len(ours) == len(config["blocks"])
+    for block, layer in zip(ours, config["blocks"], strict=True):
+        theirs = layer["mobile_inverted_conv"]
+        if theirs["name"] == "ZeroLayer":
+            assert block is None
+            continue
+        assert isinstance(block, MBConv)
+        assert (block.cin, block.cout) == (theirs["in_channels"], theirs["out_channels"])
+        assert (block.kernel, block.stride) == (theirs["kernel_size"], theirs["stride"])
+        assert block.mid == block.cin * theirs["expand_ratio"]
+        assert block.shortcut == (layer["shortcut"] is not None)
+    final, head = blocks["final"], blocks["head"]
+    assert isinstance(final, Conv)
+    assert isinstance(head, Head)
+    assert final.cout == head.cin == config["feature_mix_layer"]["out_channels"]
+
+
+@pytest.mark.parametrize(
+    ("name", "exact"),
+    [
+        ("SPOS block search", (322.919, 3_558_464)),
+        ("SPOS block and channel search", (327.858, 3_432_579)),
+    ],
+)
+def test_single_path_against_the_closed_form(name: str, exact: tuple[float, int]) -> None:
+    macs, params = counts(by_name("spos")[name])
+    assert (round(macs / 1e6, 3), params) == exact
+
+
+def test_single_path_architectures_are_the_file_s(shared_data: Path) -> None:
+    entries = json.loads((shared_data / "vit_spos_published.json").read_text())["models"]
+    found = [e for e in entries if e["family"] == "SPOS-ShuffleNetV2" and "arch" in e]
+    operations = ("shuffle_3", "shuffle_5", "shuffle_7", "xception")
+    for entry, subnet in zip(found[:2], by_name("spos").values(), strict=True):
+        arch = entry["arch"]
+        for layer, operation in enumerate(arch["ops"], start=1):
+            assert subnet.architecture[f"operation_{layer}"] == operations[operation]
+        for layer, position in enumerate(arch.get("scale_ids", ()), start=1):
+            scale = arch["scale_list"][position]
+            assert subnet.architecture[f"scale_{layer}"] == scale
+        assert subnet.macs == entry["published"]["flops_M"] * 1e6
