@@ -13,6 +13,7 @@ from typing import Any
 
 from search_spaces.architecture import Architecture
 from search_spaces.choices import Option
+from search_spaces.spos_shufflenet_v2 import OPERATIONS, SCALES
 
 __all__ = ["PublishedSubnet", "published_subnets"]
 
@@ -52,6 +53,7 @@ def published_subnets() -> list[PublishedSubnet]:
         *_attentive_nas(),
         *_proxyless(),
         *_single_path(),
+        *_efficientnet(),
     ]
 
 
@@ -208,7 +210,6 @@ def _proxyless() -> list[PublishedSubnet]:
 
 
 # Guo et al. 2020: positions among the operations, and among the ten channel scales.
-_SPOS_OPERATIONS = ("shuffle_3", "shuffle_5", "shuffle_7", "xception")
 _SPOS = (
     (
         "SPOS block search",
@@ -231,12 +232,12 @@ def _single_path() -> list[PublishedSubnet]:
     subnets = []
     for name, operations, scales, (macs, params), source in _SPOS:
         options: dict[str, Option] = {
-            f"operation_{layer}": _SPOS_OPERATIONS[int(position)]
+            f"operation_{layer}": OPERATIONS[int(position)]
             for layer, position in enumerate(operations, start=1)
         }
         if scales:
             options |= {
-                f"scale_{layer}": round(0.2 * (int(position) + 1), 1)
+                f"scale_{layer}": SCALES[int(position)]
                 for layer, position in enumerate(scales, start=1)
             }
         subnets.append(
@@ -253,3 +254,47 @@ def _single_path() -> list[PublishedSubnet]:
             )
         )
     return subnets
+
+
+# Tan, Le 2019 and Han et al. 2020: family, name, width, depth, resolution; parameters and MACs,
+# which independent definitions of the same networks count to the integer.
+_SCALED = (
+    ("efficientnet", "B0", 1.0, 1.0, 224, 5_288_548, 385_814_752),
+    ("efficientnet", "B1", 1.0, 1.1, 240, 7_794_184, 686_802_832),
+    ("efficientnet", "B2", 1.1, 1.2, 260, 9_109_994, 993_561_872),
+    ("efficientnet", "B3", 1.2, 1.4, 300, 12_233_232, 1_827_141_392),
+    ("efficientnet", "B4", 1.4, 1.8, 380, 19_341_616, 4_393_771_024),
+    ("efficientnet", "B5", 1.6, 2.2, 456, 30_389_784, 10_266_384_752),
+    ("efficientnet", "B6", 1.8, 2.6, 528, 43_040_704, 19_067_593_536),
+    ("efficientnet", "B7", 2.0, 3.1, 600, 66_347_960, 37_745_884_192),
+    ("tinynet", "A", 1.0, 1.2, 192, 6_187_972, 336_867_712),
+    ("tinynet", "B", 0.75, 1.1, 188, 3_730_562, 200_709_360),
+    ("tinynet", "C", 0.54, 0.85, 184, 2_457_234, 99_536_432),
+    ("tinynet", "D", 0.54, 0.695, 152, 2_338_446, 51_580_656),
+    ("tinynet", "E", 0.51, 0.6, 106, 2_042_972, 24_356_848),
+)
+_SCALED_NAMES = {"efficientnet": "EfficientNet", "tinynet": "TinyNet"}
+_SCALED_SOURCES = {
+    "efficientnet": "torchvision's and timm's definitions, recounted (arXiv:1905.11946)",
+    "tinynet": "timm's definitions, recounted (arXiv:2010.14819)",
+}
+
+
+def _efficientnet() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"{_SCALED_NAMES[family]}-{name}",
+            "efficientnet",
+            Architecture({"resolution": resolution, "depth": depth, "width": width}),
+            float(macs),
+            float(params),
+            _SCALED_SOURCES[family],
+            options={
+                "family": family,
+                "resolutions": [resolution],
+                "depths": [depth],
+                "widths": [width],
+            },
+        )
+        for family, name, width, depth, resolution, params, macs in _SCALED
+    ]

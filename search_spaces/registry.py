@@ -26,6 +26,7 @@ _BUILT_IN = (
     "attentive_nas",
     "bignas",
     "compofa",
+    "efficientnet",
     "mobile_small",
     "ofa_mobilenet_v3",
     "ofa_proxyless",

@@ -10,6 +10,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "attentive_nas": {"resolutions": (32, 64), "classes": 10},
     "bignas": {"resolutions": (32, 64), "classes": 10},
     "compofa": {"resolutions": (32, 64), "classes": 10, "elastic_kernel": True},
+    "efficientnet": {
+        "resolutions": (32, 64),
+        "classes": 10,
+        "depths": (0.6, 1.0, 1.2),
+        "widths": (0.25, 0.5),
+    },
     "mobile_small": {"resolutions": (24, 32)},
     "ofa_mobilenet_v3": {"resolutions": (32, 64), "classes": 10},
     "ofa_proxyless": {"resolutions": (32, 64), "classes": 10, "width": 0.5},

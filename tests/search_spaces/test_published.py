@@ -125,3 +125,13 @@ def test_single_path_architectures_are_the_file_s(shared_data: Path) -> None:
             scale = arch["scale_list"][position]
             assert subnet.architecture[f"scale_{layer}"] == scale
         assert subnet.macs == entry["published"]["flops_M"] * 1e6
+
+
+def test_scaled_networks_are_the_file_s(shared_data: Path) -> None:
+    """Those of the list that an independent counter recounted; B2 is listed at two sizes."""
+    entries = json.loads((shared_data / "published_architectures.json").read_text())["entries"]
+    recounted = {(e.get("macs"), e.get("params")) for e in entries}
+    subnets = by_name("efficientnet")
+    assert len(subnets) == 13
+    found = [s for s in subnets.values() if (s.macs, s.params) in recounted]
+    assert len(found) >= 8
