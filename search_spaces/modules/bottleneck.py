@@ -11,7 +11,7 @@ from torch.nn import functional
 from search_spaces.blocks import Bottleneck, MaxPool
 from search_spaces.modules.activations import activate
 from search_spaces.modules.block import ElasticBlock, register_modules
-from search_spaces.modules.conv import ElasticConvBN, ElasticSquareConvBN, conv_bn
+from search_spaces.modules.conv import ElasticConvBN, conv_bn
 from search_spaces.modules.elastic import Part
 from search_spaces.modules.pool import avg_pool
 
@@ -47,7 +47,7 @@ class ElasticBottleneck(ElasticBlock):
         cin, cout = max(b.cin for b in blocks), max(b.cout for b in blocks)
         mid, kernel = max(b.mid for b in blocks), max(b.kernel for b in blocks)
         self.reduce = ElasticConvBN(cin, mid, generator=generator)
-        self.square = ElasticSquareConvBN(mid, mid, kernel=kernel, generator=generator)
+        self.square = ElasticConvBN(mid, mid, kernel=kernel, generator=generator)
         self.expand = ElasticConvBN(mid, cout, generator=generator)
         self.skip: ElasticConvBN | None = None
         if any(block.project for block in blocks):

@@ -24,7 +24,6 @@ __all__ = [
     "ElasticConv",
     "ElasticConvBN",
     "ElasticDepthwiseBN",
-    "ElasticSquareConvBN",
     "conv_bn",
     "depthwise_bn",
     "static_conv",
@@ -64,37 +63,22 @@ def depthwise_bn(
 
 
 class ElasticConvBN(Elastic):
-    """Elastic twin of `conv_bn` with kernel 1."""
-
-    def __init__(self, cin: int, cout: int, *, generator: torch.Generator) -> None:
-        super().__init__()
-        self.conv = ElasticConv2d(cin, cout, generator=generator)
-        self.bn = ElasticBatchNorm(cout)
-
-    def forward(self, x: Tensor, cout: int, act: str | None = None) -> Tensor:
-        """Map [n, cin, h, w] to [n, cout, h, w]."""
-        return activate(self.bn(self.conv(x, cout)), act)
-
-    def parts(self, cin: int, cout: int) -> Sequence[Part]:
-        """Return convolution and batch norm with their sizes."""
-        return [("conv", self.conv, (cin, cout)), ("bn", self.bn, (cout,))]
-
-
-class ElasticSquareConvBN(Elastic):
     """Elastic twin of `conv_bn`; a smaller kernel is the centre of the largest."""
 
-    def __init__(self, cin: int, cout: int, *, kernel: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, cin: int, cout: int, *, generator: torch.Generator, kernel: int = 1
+    ) -> None:
         super().__init__()
         self.conv = ElasticConv2d(cin, cout, kernel=kernel, generator=generator)
         self.bn = ElasticBatchNorm(cout)
 
     def forward(
-        self, x: Tensor, cout: int, act: str | None = None, *, kernel: int, stride: int = 1
+        self, x: Tensor, cout: int, act: str | None = None, *, kernel: int = 1, stride: int = 1
     ) -> Tensor:
         """Map [n, cin, h, w] to [n, cout, h', w']."""
         return activate(self.bn(self.conv(x, cout, kernel, stride)), act)
 
-    def parts(self, cin: int, cout: int, kernel: int) -> Sequence[Part]:
+    def parts(self, cin: int, cout: int, kernel: int = 1) -> Sequence[Part]:
         """Return convolution and batch norm with their sizes."""
         return [("conv", self.conv, (cin, cout, kernel)), ("bn", self.bn, (cout,))]
 
