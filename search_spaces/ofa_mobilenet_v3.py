@@ -6,80 +6,105 @@ and expansion {3, 4, 6}, at resolutions from 128 to 224.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
 
 from search_spaces.arguments import require_positive, require_probability
-from search_spaces.blocks import Conv, Head, MBConv, conv_hw
+from search_spaces.blocks import Conv, Head, MBConv
 from search_spaces.builder import SpaceBuilder
 from search_spaces.registry import register_space
 from search_spaces.rounding import make_divisible
 from search_spaces.space import SearchSpace
+from search_spaces.stages import Stage, StageRow, make_stages, map_hw, stage_block
 
-__all__ = ["ofa_mobilenet_v3"]
+__all__ = ["elastic_blocks", "mobilenet_v3", "ofa_mobilenet_v3"]
 
 DEPTHS = (2, 3, 4)
 KERNELS = (3, 5, 7)
 EXPANSIONS = (3, 4, 6)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A stage of the network; ``reduction`` is the input resolution over the stage's."""
-
-    cin: int
-    cout: int
-    stride: int
-    act: str
-    se: bool
-    reduction: int
+STAGES: tuple[StageRow, ...] = (
+    (24, 2, "relu", False),
+    (40, 2, "relu", True),
+    (80, 2, "h_swish", False),
+    (112, 1, "h_swish", True),
+    (160, 2, "h_swish", True),
+)
 
 
-def _stages(width: float) -> list[Stage]:
-    base = (
-        (24, 2, "relu", False),
-        (40, 2, "relu", True),
-        (80, 2, "h_swish", False),
-        (112, 1, "h_swish", True),
-        (160, 2, "h_swish", True),
+def elastic_blocks(
+    builder: SpaceBuilder, resolution: str, name: str, stage: Stage, depth: str | None = None
+) -> None:
+    """Declare the blocks of a stage with a choice of kernel and expansion for each.
+
+    Args:
+        builder: Takes choices and slots.
+        resolution: The choice of the input resolution.
+        name: Of the stage, a number.
+        stage: Its widths.
+        depth: The choice of the number of blocks; without one there is a single block.
+    """
+    for b in range(max(DEPTHS) if depth else 1):
+        k = builder.choice(f"kernel_{name}_{b}", KERNELS)
+        e = builder.choice(f"expand_{name}_{b}", EXPANSIONS)
+
+        def block(r: int, k: int, e: int, d: int = 1, b: int = b) -> MBConv | None:
+            return stage_block(stage, b, r, k, e) if b < d else None
+
+        reads = (resolution, k, e, depth) if depth else (resolution, k, e)
+        builder.slot(f"stage{name}.{b}", reads=reads, block=block)
+
+
+def mobilenet_v3(
+    builder: SpaceBuilder,
+    add_stage: Callable[[str, str, Stage], None],
+    *,
+    width: float,
+    classes: int,
+    resolutions: Sequence[int],
+    dropout: float,
+) -> SearchSpace:
+    """Return a space on once-for-all's MobileNetV3 with stages of one's own.
+
+    Args:
+        builder: Of the space, still empty.
+        add_stage: Called with the choice of the resolution, the number of a stage and the
+            stage; declares its choices and slots.
+        width: Multiplies all channels.
+        classes: Outputs.
+        resolutions: Input heights = widths.
+        dropout: Before the classifier.
+    """
+    require_positive(width=width, classes=classes, resolutions=resolutions)
+    require_probability(dropout=dropout)
+    r = builder.choice("resolution", resolutions)
+    stem, last = make_divisible(16 * width), make_divisible(960 * width)
+    hidden = make_divisible(1280 * width)
+    stages = make_stages(stem, STAGES, width=width)
+    builder.slot(
+        "stem",
+        reads=(r,),
+        block=lambda r: Conv(3, stem, r, kernel=3, stride=2, act="h_swish"),
     )
-    stages = []
-    cin, reduction = make_divisible(16 * width), 2
-    for channels, stride, act, se in base:
-        cout = make_divisible(channels * width)
-        stages.append(Stage(cin, cout, stride, act, se, reduction))
-        cin, reduction = cout, reduction * stride
-    return stages
-
-
-def _hw(resolution: int, reduction: int) -> int:
-    while reduction > 1:
-        resolution, reduction = conv_hw(resolution, 2), reduction // 2
-    return resolution
-
-
-def _block(
-    stage: Stage, index: int, resolution: int, depth: int, kernel: int, expand: int
-) -> MBConv | None:
-    """Return block ``index`` of a stage; None when the stage is shallower."""
-    if index >= depth:
-        return None
-    first = index == 0
-    cin = stage.cin if first else stage.cout
-    mid = make_divisible(round(cin * expand))
-    hw = _hw(resolution, stage.reduction)
-    return MBConv(
-        cin,
-        stage.cout,
-        mid,
-        hw if first else conv_hw(hw, stage.stride),
-        kernel=kernel,
-        stride=stage.stride if first else 1,
-        act=stage.act,
-        se=make_divisible(mid / 4) if stage.se else 0,
-        shortcut=not first,
+    builder.slot(
+        "first",
+        reads=(r,),
+        block=lambda r: MBConv(
+            stem, stem, stem, map_hw(r, 2), act="relu", shortcut=True, expand_conv=False
+        ),
     )
+    for s, stage in enumerate(stages, start=1):
+        add_stage(r, str(s), stage)
+    cout = stages[-1].cout
+    builder.slot(
+        "final", reads=(r,), block=lambda r: Conv(cout, last, map_hw(r, 32), act="h_swish")
+    )
+    builder.slot(
+        "head",
+        reads=(r,),
+        block=lambda r: Head(last, classes, map_hw(r, 32), hidden=hidden, dropout=dropout),
+    )
+    return builder.build()
 
 
 @register_space("ofa_mobilenet_v3")
@@ -98,36 +123,16 @@ def ofa_mobilenet_v3(
             subnets go up to 260.
         dropout: Before the classifier.
     """
-    require_positive(width=width, classes=classes, resolutions=resolutions)
-    require_probability(dropout=dropout)
     builder = SpaceBuilder("ofa_mobilenet_v3")
-    r = builder.choice("resolution", resolutions)
-    stem, last = make_divisible(16 * width), make_divisible(960 * width)
-    hidden = make_divisible(1280 * width)
-    stages = _stages(width)
-    builder.slot(
-        "stem",
-        reads=(r,),
-        block=lambda r: Conv(3, stem, r, kernel=3, stride=2, act="h_swish"),
+
+    def add_stage(r: str, name: str, stage: Stage) -> None:
+        elastic_blocks(builder, r, name, stage, builder.choice(f"depth_{name}", DEPTHS))
+
+    return mobilenet_v3(
+        builder,
+        add_stage,
+        width=width,
+        classes=classes,
+        resolutions=resolutions,
+        dropout=dropout,
     )
-    builder.slot(
-        "first",
-        reads=(r,),
-        block=lambda r: MBConv(
-            stem, stem, stem, _hw(r, 2), act="relu", shortcut=True, expand_conv=False
-        ),
-    )
-    for s, stage in enumerate(stages, start=1):
-        d = builder.choice(f"depth_{s}", DEPTHS)
-        for b in range(max(DEPTHS)):
-            k = builder.choice(f"kernel_{s}_{b}", KERNELS)
-            e = builder.choice(f"expand_{s}_{b}", EXPANSIONS)
-            builder.slot(f"stage{s}.{b}", reads=(r, d, k, e), block=partial(_block, stage, b))
-    cout = stages[-1].cout
-    builder.slot("final", reads=(r,), block=lambda r: Conv(cout, last, _hw(r, 32), act="h_swish"))
-    builder.slot(
-        "head",
-        reads=(r,),
-        block=lambda r: Head(last, classes, _hw(r, 32), hidden=hidden, dropout=dropout),
-    )
-    return builder.build()

@@ -22,7 +22,18 @@ __all__ = ["get_space", "list_spaces", "register_space", "space_factory"]
 SpaceFactory: TypeAlias = Callable[..., SearchSpace]
 
 _ENTRY_POINTS = "nas.search_spaces"
-_BUILT_IN = ("mobile_small", "ofa_mobilenet_v3", "spos_shufflenet_v2")
+_BUILT_IN = (
+    "attentive_nas",
+    "bignas",
+    "compofa",
+    "efficientnet",
+    "mobile_small",
+    "ofa_mobilenet_v3",
+    "ofa_proxyless",
+    "ofa_resnet50",
+    "proxyless",
+    "spos_shufflenet_v2",
+)
 _factories: dict[str, SpaceFactory] = {}
 
 

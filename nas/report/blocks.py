@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from search_spaces.blocks import BlockSpec, Conv, Head, MBConv, ShuffleV2, ShuffleXception
+from search_spaces.blocks import (
+    BlockSpec,
+    Bottleneck,
+    Conv,
+    Head,
+    MaxPool,
+    MBConv,
+    ShuffleV2,
+    ShuffleXception,
+)
 
 __all__ = ["describe"]
 
@@ -15,11 +24,24 @@ def describe(block: BlockSpec) -> str:
                 f"{block.mid} inside",
                 _stride(block.stride),
                 "squeeze-excite" if block.se else "",
-                "shortcut" if block.shortcut else "",
+                _shortcut(block),
             ]
             return _line(f"inverted residual {_square(block.kernel)}", block, *extras)
         case Conv():
-            return _line(f"convolution {_square(block.kernel)}", block, _stride(block.stride))
+            extras = [_stride(block.stride), "shortcut" if block.shortcut else ""]
+            return _line(f"convolution {_square(block.kernel)}", block, *extras)
+        case Bottleneck():
+            extras = [
+                f"{block.mid} inside",
+                _stride(block.stride),
+                "projected shortcut" if block.project else "shortcut",
+            ]
+            return _line(f"bottleneck {_square(block.kernel)}", block, *extras)
+        case MaxPool():
+            return (
+                f"max pool {_square(block.kernel)}, {block.cin} channels, "
+                f"{_stride(block.stride) or 'stride 1'}, {_square(block.hw)} px"
+            )
         case ShuffleV2():
             name = f"shuffle unit {_square(block.kernel)}"
             return _line(name, block, f"{block.mid} inside", _stride(block.stride))
@@ -35,9 +57,17 @@ def describe(block: BlockSpec) -> str:
     return str(block)
 
 
-def _line(what: str, block: Conv | MBConv | ShuffleV2 | ShuffleXception, *extras: str) -> str:
+def _line(
+    what: str, block: Bottleneck | Conv | MBConv | ShuffleV2 | ShuffleXception, *extras: str
+) -> str:
     parts = [what, f"{block.cin} → {block.cout} channels", *extras, f"{_square(block.hw)} px"]
     return ", ".join(part for part in parts if part)
+
+
+def _shortcut(block: MBConv) -> str:
+    if not block.shortcut:
+        return ""
+    return "shortcut" if block.shortcut_kind == "identity" else "pooled and projected shortcut"
 
 
 def _square(side: int) -> str:

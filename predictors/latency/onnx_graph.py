@@ -175,6 +175,16 @@ def _pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer
     return graph.node("ReduceMean", [x[0], axes], keepdims=1)
 
 
+def _avg_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    window = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
+    return graph.node("AveragePool", x, ceil_mode=1, **window)
+
+
+def _max_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    window = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
+    return graph.node("MaxPool", x, pads=[layer.kernel // 2] * 4, **window)
+
+
 def _split(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     step = layer.in_shape[0] // layer.out_shape[0]
     bounds = [np.array([value], dtype=np.int64) for value in (0, _TO_THE_END, 1, step)]
@@ -201,6 +211,7 @@ def _plain(op: str, **attributes: Any) -> _Lowering:
 
 _LOWERINGS: dict[str, _Lowering] = {
     "add": _plain("Add"),
+    "avg_pool": _avg_pool,
     "batch_norm": _batch_norm,
     "channel_split": _split,
     "concat": _plain("Concat", axis=1),
@@ -209,6 +220,7 @@ _LOWERINGS: dict[str, _Lowering] = {
     "h_sigmoid": _plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     "h_swish": _plain("HardSwish"),
     "linear": _linear,
+    "max_pool": _max_pool,
     "mul": _plain("Mul"),
     "relu": _plain("Relu"),
     "relu6": _relu6,

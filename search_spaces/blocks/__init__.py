@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
 from search_spaces.blocks.conv import Conv
 from search_spaces.blocks.head import Head
 from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape, conv_hw, inputs_read
@@ -12,10 +13,12 @@ from search_spaces.blocks.spec import BlockSpec, block_family, block_from_json, 
 __all__ = [
     "INPUT",
     "BlockSpec",
+    "Bottleneck",
     "Conv",
     "Head",
     "Layer",
     "MBConv",
+    "MaxPool",
     "Shape",
     "ShuffleV2",
     "ShuffleXception",

@@ -19,6 +19,7 @@ class Conv(BlockSpec):
         kernel: Side of the kernel; padding is kernel // 2.
         stride: Spatial stride.
         act: Activation, or None.
+        shortcut: Whether the input is added to the output (stride 1 and cin == cout only).
     """
 
     cin: int
@@ -27,6 +28,7 @@ class Conv(BlockSpec):
     kernel: int = 1
     stride: int = 1
     act: str | None = "relu"
+    shortcut: bool = False
 
     @property
     def in_shape(self) -> Shape:
@@ -34,7 +36,15 @@ class Conv(BlockSpec):
         return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
-        """List convolution, batch norm, activation."""
+        """List convolution, batch norm, activation.
+
+        Raises:
+            SpaceError: The shortcut does not fit.
+        """
         tape = Tape(self.in_shape)
-        tape.conv_bn_act(INPUT, self.cout, kernel=self.kernel, stride=self.stride, act=self.act)
+        x = tape.conv_bn_act(
+            INPUT, self.cout, kernel=self.kernel, stride=self.stride, act=self.act
+        )
+        if self.shortcut:
+            tape.add(x, INPUT)
         return tape.layers

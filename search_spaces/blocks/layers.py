@@ -39,16 +39,16 @@ class Layer:
     """One primitive operation inside a block.
 
     Attributes:
-        op: conv2d, linear, batch_norm, an activation, global_avg_pool, add, mul,
-            channel_split, channel_shuffle or concat.
+        op: conv2d, linear, batch_norm, an activation, global_avg_pool, avg_pool, max_pool, add,
+            mul, channel_split, channel_shuffle or concat.
         inputs: Positions of the layers it reads; `INPUT` is the block's input, and
             ``INPUT - i`` input i of a block that has several.
         in_shape: (C, H, W) or (features,) of the first input.
         out_shape: Of the output.
         macs: Multiply-accumulates for one image.
         params: Trainable parameters.
-        kernel: Side of a convolution's kernel.
-        stride: Of a convolution.
+        kernel: Side of the kernel of a convolution or pool.
+        stride: Of a convolution or pool.
         groups: Of a convolution; the number of channels for a depthwise one.
         bias: Whether a convolution or linear layer has one.
         in_place: Whether the output takes the memory of the first input: an element-wise
@@ -164,6 +164,19 @@ class Tape:
         shape = self.shape(x)
         return self._record(Layer("global_avg_pool", (x,), shape, (shape[0], 1, 1)))
 
+    def avg_pool(self, x: int, stride: int) -> int:
+        """Record an average pool over windows of stride x stride, cut off at the border."""
+        return self._pool("avg_pool", x, stride, stride)
+
+    def max_pool(self, x: int, *, kernel: int, stride: int) -> int:
+        """Record a max pool of an odd kernel with padding kernel // 2."""
+        return self._pool("max_pool", x, kernel, stride)
+
+    def _pool(self, op: str, x: int, kernel: int, stride: int) -> int:
+        in_shape = self.shape(x)
+        out_shape = (in_shape[0], *(conv_hw(side, stride) for side in in_shape[1:]))
+        return self._record(Layer(op, (x,), in_shape, out_shape, kernel=kernel, stride=stride))
+
     def add(self, x: int, other: int) -> int:
         """Record an element-wise sum."""
         if self.shape(x) != self.shape(other):
@@ -207,12 +220,14 @@ class Tape:
             act,
         )
 
-    def squeeze_excite(self, x: int, squeeze: int) -> int:
-        """Record squeeze-and-excitation (Hu et al. 2018) with a hard sigmoid gate."""
+    def squeeze_excite(
+        self, x: int, squeeze: int, *, act: str = "relu", gate: str = "h_sigmoid"
+    ) -> int:
+        """Record squeeze-and-excitation (Hu et al. 2018)."""
         channels = self.shape(x)[0]
-        gate = self.act(self.conv(self.global_pool(x), squeeze, bias=True), "relu")
-        gate = self.act(self.conv(gate, channels, bias=True), "h_sigmoid")
-        return self.mul(x, gate)
+        y = self.act(self.conv(self.global_pool(x), squeeze, bias=True), act)
+        y = self.act(self.conv(y, channels, bias=True), gate)
+        return self.mul(x, y)
 
 
 def _check_shape(what: str, shape: Shape) -> None:

@@ -63,30 +63,41 @@ def depthwise_bn(
 
 
 class ElasticConvBN(Elastic):
-    """Elastic twin of `conv_bn` with kernel 1."""
+    """Elastic twin of `conv_bn`; a smaller kernel is the centre of the largest."""
 
-    def __init__(self, cin: int, cout: int, *, generator: torch.Generator) -> None:
+    def __init__(
+        self, cin: int, cout: int, *, generator: torch.Generator, kernel: int = 1
+    ) -> None:
         super().__init__()
-        self.conv = ElasticConv2d(cin, cout, generator=generator)
+        self.conv = ElasticConv2d(cin, cout, kernel=kernel, generator=generator)
         self.bn = ElasticBatchNorm(cout)
 
-    def forward(self, x: Tensor, cout: int, act: str | None = None) -> Tensor:
-        """Map [n, cin, h, w] to [n, cout, h, w]."""
-        return activate(self.bn(self.conv(x, cout)), act)
+    def forward(
+        self, x: Tensor, cout: int, act: str | None = None, *, kernel: int = 1, stride: int = 1
+    ) -> Tensor:
+        """Map [n, cin, h, w] to [n, cout, h', w']."""
+        return activate(self.bn(self.conv(x, cout, kernel, stride)), act)
 
-    def parts(self, cin: int, cout: int) -> Sequence[Part]:
+    def parts(self, cin: int, cout: int, kernel: int = 1) -> Sequence[Part]:
         """Return convolution and batch norm with their sizes."""
-        return [("conv", self.conv, (cin, cout)), ("bn", self.bn, (cout,))]
+        return [("conv", self.conv, (cin, cout, kernel)), ("bn", self.bn, (cout,))]
 
 
 class ElasticDepthwiseBN(Elastic):
     """Elastic twin of `depthwise_bn`."""
 
     def __init__(
-        self, channels: int, *, kernels: Sequence[int], generator: torch.Generator
+        self,
+        channels: int,
+        *,
+        kernels: Sequence[int],
+        generator: torch.Generator,
+        transform: bool = True,
     ) -> None:
         super().__init__()
-        self.conv = ElasticDepthwise(channels, kernels=kernels, generator=generator)
+        self.conv = ElasticDepthwise(
+            channels, kernels=kernels, generator=generator, transform=transform
+        )
         self.bn = ElasticBatchNorm(channels)
 
     def forward(
@@ -100,15 +111,27 @@ class ElasticDepthwiseBN(Elastic):
         return [("conv", self.conv, (channels, kernel)), ("bn", self.bn, (channels,))]
 
 
+class _Residual(nn.Sequential):
+    """Layers whose input is added to their output."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [n, c, h, w] to the same shape."""
+        y = x
+        for layer in self:
+            y = layer(y)
+        return y + x
+
+
 def static_conv(spec: Conv) -> nn.Sequential:
     """Return the plain module of a `Conv`."""
-    return conv_bn(
+    module = conv_bn(
         spec.cin,
         spec.cout,
         kernel=spec.kernel,
         stride=spec.stride,
         act=spec.act,
     )
+    return _Residual(OrderedDict(module.named_children())) if spec.shortcut else module
 
 
 class ElasticConv(ElasticBlock):
@@ -127,8 +150,9 @@ class ElasticConv(ElasticBlock):
 
     def forward(self, x: Tensor, spec: Conv) -> Tensor:
         """Run one block on [n, cin, h, w]."""
-        x = self.conv(x, spec.cout, spec.kernel, spec.stride)
-        return activate(self.bn(x), spec.act)
+        y = self.conv(x, spec.cout, spec.kernel, spec.stride)
+        y = activate(self.bn(y), spec.act)
+        return y + x if spec.shortcut else y
 
     def parts(self, spec: Conv) -> Sequence[Part]:
         """Return convolution and batch norm with their sizes."""

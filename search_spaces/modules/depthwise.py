@@ -1,4 +1,4 @@
-"""Elastic depthwise convolution: kernels of several sizes in one weight, by transforms."""
+"""Elastic depthwise convolution: kernels of several sizes in one weight."""
 
 from __future__ import annotations
 
@@ -16,29 +16,37 @@ __all__ = ["ElasticDepthwise"]
 
 
 class ElasticDepthwise(Elastic):
-    """A depthwise convolution with elastic channels and, by transforms, elastic kernel.
+    """A depthwise convolution with elastic channels and elastic kernel.
 
     Once-for-all's kernel transforms (Cai et al. 2020, section 3.3): the weight is that of
     the largest kernel. The next smaller one is its centre crop, mapped by a learned square
     matrix which all channels share; so on down the chain. Matrices start as the identity. A
     k*k x k*k matrix is kept as [k, k, k, k] (output row and column, input row and column),
-    so that what a still smaller kernel crops from its output is a plain region.
+    so that what a still smaller kernel crops from its output is a plain region. Without
+    transforms a smaller kernel is the plain centre crop of the largest (BigNAS, Yu et al. 2020).
 
     Args:
         channels: Largest number of channels.
         kernels: Sides of the kernels that are asked for, odd.
         generator: Draws the initial weights.
+        transform: Whether smaller kernels pass the transforms.
     """
 
     def __init__(
-        self, channels: int, *, kernels: Sequence[int], generator: torch.Generator
+        self,
+        channels: int,
+        *,
+        kernels: Sequence[int],
+        generator: torch.Generator,
+        transform: bool = True,
     ) -> None:
         super().__init__()
+        self.transform = transform
         self.kernels = tuple(sorted(set(kernels), reverse=True))
         largest = self.kernels[0]
         self.weight = nn.Parameter(torch.empty(channels, 1, largest, largest))
         normal_fan_out_(self.weight, generator)
-        for larger, k in pairwise(self.kernels):
+        for larger, k in pairwise(self.kernels if transform else ()):
             matrix = torch.eye(k * k).view(k, k, k, k)
             self.register_parameter(_transform(larger, k), nn.Parameter(matrix))
         self._chains = {kernel: _chain(self.kernels, kernel) for kernel in self.kernels}
@@ -48,6 +56,9 @@ class ElasticDepthwise(Elastic):
         weight = leading(self.weight, channels)
         if kernel == self.kernels[0]:
             return weight
+        if not self.transform:
+            crop = centre(self.kernels[0], kernel)
+            return weight[:, :, crop, crop]
         matrix = self._matrix(kernel)
         mapped = functional.linear(weight.flatten(1), matrix).view(channels, 1, kernel, kernel)
         if self.weight.stride(1) == 1:
@@ -73,8 +84,11 @@ class ElasticDepthwise(Elastic):
 
     def active(self, channels: int, kernel: int) -> dict[str, Region]:
         """Return the crop of the weight, and the matrices, that a kernel is made of."""
-        steps = self._chains[kernel]
         largest = self.kernels[0]
+        if not self.transform:
+            crop = centre(largest, kernel)
+            return {"weight": (slice(0, channels), slice(0, 1), crop, crop)}
+        steps = self._chains[kernel]
         crop = steps[0][1] if steps else slice(0, largest)
         regions: dict[str, Region] = {"weight": (slice(0, channels), slice(0, 1), crop, crop)}
         for name, _, outputs in steps:

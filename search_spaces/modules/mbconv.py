@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from search_spaces.blocks import MBConv
 from search_spaces.modules.block import ElasticBlock, register_modules
 from search_spaces.modules.conv import ElasticConvBN, ElasticDepthwiseBN, conv_bn, depthwise_bn
-from search_spaces.modules.elastic import Part
+from search_spaces.modules.elastic import ElasticConv2d, Part
+from search_spaces.modules.layers import Conv2d
+from search_spaces.modules.pool import avg_pool
 from search_spaces.modules.squeeze_excite import ElasticSqueezeExcite, SqueezeExcite
 
 __all__ = ["ElasticMBConv", "StaticMBConv"]
@@ -26,9 +28,15 @@ class StaticMBConv(nn.Module):
         if spec.expand_conv:
             self.expand = conv_bn(spec.cin, mid, act=spec.act)
         self.depthwise = depthwise_bn(mid, kernel=spec.kernel, stride=spec.stride, act=spec.act)
-        self.se = SqueezeExcite(mid, spec.se) if spec.se else None
+        self.se: nn.Module | None = None
+        if spec.se:
+            self.se = SqueezeExcite(mid, spec.se, act=spec.se_act, gate=spec.se_gate)
         self.project = conv_bn(mid, spec.cout)
         self.shortcut = spec.shortcut
+        self.pool = spec.stride if spec.shortcut_kind == "pool_conv" else 1
+        self.skip: nn.Module | None = None
+        if _has_skip_conv(spec):
+            self.skip = Conv2d(spec.cin, spec.cout, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [n, cin, h, w] to [n, cout, h', w']."""
@@ -37,11 +45,19 @@ class StaticMBConv(nn.Module):
         if self.se is not None:
             y = self.se(y)
         y = self.project(y)
-        return y + x if self.shortcut else y
+        if not self.shortcut:
+            return y
+        x = avg_pool(x, self.pool)
+        return y + (x if self.skip is None else self.skip(x))
+
+
+def _has_skip_conv(spec: MBConv) -> bool:
+    """Return whether the shortcut has a convolution."""
+    return spec.shortcut_kind == "pool_conv" and spec.cin != spec.cout
 
 
 class ElasticMBConv(ElasticBlock):
-    """Elastic twin of `StaticMBConv` with once-for-all's kernel transforms."""
+    """Elastic twin of `StaticMBConv`; kernels by once-for-all's transforms or by crops."""
 
     def __init__(self, blocks: Sequence[MBConv], generator: torch.Generator) -> None:
         super().__init__()
@@ -51,11 +67,17 @@ class ElasticMBConv(ElasticBlock):
         if any(block.expand_conv for block in blocks):
             self.expand = ElasticConvBN(cin, mid, generator=generator)
         kernels = [block.kernel for block in blocks]
-        self.depthwise = ElasticDepthwiseBN(mid, kernels=kernels, generator=generator)
+        transform = any(block.kernel_transform for block in blocks)
+        self.depthwise = ElasticDepthwiseBN(
+            mid, kernels=kernels, generator=generator, transform=transform
+        )
         self.se: ElasticSqueezeExcite | None = None
         if squeeze:
             self.se = ElasticSqueezeExcite(mid, squeeze, generator=generator)
         self.project = ElasticConvBN(mid, cout, generator=generator)
+        self.skip: ElasticConv2d | None = None
+        if any(_has_skip_conv(block) for block in blocks):
+            self.skip = ElasticConv2d(cin, cout, generator=generator)
 
     def forward(self, x: Tensor, spec: MBConv) -> Tensor:
         """Run one block on [n, cin, h, w]."""
@@ -64,9 +86,15 @@ class ElasticMBConv(ElasticBlock):
             y = self.expand(y, spec.mid, spec.act)
         y = self.depthwise(y, spec.kernel, stride=spec.stride, act=spec.act)
         if self.se is not None and spec.se:
-            y = self.se(y, spec.se)
+            y = self.se(y, spec.se, act=spec.se_act, gate=spec.se_gate)
         y = self.project(y, spec.cout)
-        return y + x if spec.shortcut else y
+        if not spec.shortcut:
+            return y
+        if spec.shortcut_kind == "pool_conv":
+            x = avg_pool(x, spec.stride)
+        if self.skip is not None and _has_skip_conv(spec):
+            x = self.skip(x, spec.cout)
+        return y + x
 
     def parts(self, spec: MBConv) -> Sequence[Part]:
         """Return the layers of one block with their sizes."""
@@ -77,6 +105,8 @@ class ElasticMBConv(ElasticBlock):
         if self.se is not None and spec.se:
             parts.append(("se", self.se, (spec.mid, spec.se)))
         parts.append(("project", self.project, (spec.mid, spec.cout)))
+        if self.skip is not None and _has_skip_conv(spec):
+            parts.append(("skip", self.skip, (spec.cin, spec.cout)))
         return parts
 
 

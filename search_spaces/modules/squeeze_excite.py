@@ -1,4 +1,4 @@
-"""Squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507) with a hard sigmoid gate."""
+"""Squeeze-and-excitation (Hu et al. 2018, arXiv:1709.01507)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,22 @@ class SqueezeExcite(nn.Module):
     Args:
         channels: Of the input.
         squeeze: Channels between the two 1x1 convolutions.
+        act: Activation between them.
+        gate: Activation after them.
     """
 
-    def __init__(self, channels: int, squeeze: int) -> None:
+    def __init__(
+        self, channels: int, squeeze: int, *, act: str = "relu", gate: str = "h_sigmoid"
+    ) -> None:
         super().__init__()
+        self.act, self.gate = act, gate
         self.reduce = Conv2d(channels, squeeze, 1)
         self.expand = Conv2d(squeeze, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [n, c, h, w] to [n, c, h, w]."""
-        gate = activate(self.reduce(x.mean((2, 3), keepdim=True)), "relu")
-        return x * activate(self.expand(gate), "h_sigmoid")
+        y = activate(self.reduce(x.mean((2, 3), keepdim=True)), self.act)
+        return x * activate(self.expand(y), self.gate)
 
 
 class ElasticSqueezeExcite(Elastic):
@@ -41,10 +46,12 @@ class ElasticSqueezeExcite(Elastic):
         self.reduce = ElasticConv2d(channels, squeeze, bias=True, generator=generator)
         self.expand = ElasticConv2d(squeeze, channels, bias=True, generator=generator)
 
-    def forward(self, x: Tensor, squeeze: int) -> Tensor:
+    def forward(
+        self, x: Tensor, squeeze: int, *, act: str = "relu", gate: str = "h_sigmoid"
+    ) -> Tensor:
         """Map [n, c, h, w] to [n, c, h, w]."""
-        gate = activate(self.reduce(x.mean((2, 3), keepdim=True), squeeze), "relu")
-        return x * activate(self.expand(gate, x.shape[1]), "h_sigmoid")
+        y = activate(self.reduce(x.mean((2, 3), keepdim=True), squeeze), act)
+        return x * activate(self.expand(y, x.shape[1]), gate)
 
     def parts(self, channels: int, squeeze: int) -> Sequence[Part]:
         """Return the two convolutions with their sizes."""

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import pytest
 
 from predictors.testing import CostSuite
 from search_spaces import SearchSpace, get_space, list_spaces
 from search_spaces.testing import SpaceSuite
-
-# Options that make the torch checks fast; a space without an entry is checked as it is.
-SMALL: dict[str, dict[str, Any]] = {
-    "mobile_small": {"resolutions": [16, 24]},
-    "ofa_mobilenet_v3": {"resolutions": [32, 64], "classes": 10},
-    "spos_shufflenet_v2": {"resolution": 64, "classes": 10},
-}
+from tests.small_spaces import SMALL
 
 
 @cache
@@ -36,3 +29,17 @@ class TestRegisteredSpaces(SpaceSuite, CostSuite):
 
     def counted_space(self, space: SearchSpace) -> SearchSpace:
         return self.supernet_space(space)
+
+
+class TestVariants(TestRegisteredSpaces):
+    """Options that add choices."""
+
+    @pytest.fixture(
+        params=[("spos_shufflenet_v2", "channel_scales"), ("compofa", "elastic_kernel")]
+    )
+    def space(self, request: pytest.FixtureRequest) -> SearchSpace:
+        name, option = request.param
+        return get_space(name, **{option: True})
+
+    def supernet_space(self, space: SearchSpace) -> SearchSpace:
+        return get_space(space.name, **{**space.options, **SMALL[space.name]})

@@ -19,8 +19,15 @@ from tests.random_spaces import every_row, networks, random_spaces
 # Id of all first options, of all last options, and the fingerprint. They are keys of archives,
 # tables and exports: a change of one of these breaks every stored run.
 GOLDEN = {
+    "attentive_nas": ("e31ea972584bab3f", "4a16cc9021de7318", "523d5eacd6fe4b5a"),
+    "bignas": ("d57ec380d302cee4", "252c513c7ae2f862", "1f17a36fc48de431"),
+    "compofa": ("273556be22b8d8c4", "0904287d0d078c44", "25c9bde342b8b8a3"),
+    "efficientnet": ("2619672d3af871b3", "2029cc4b7f6e8c29", "fdb81aee34feac86"),
     "mobile_small": ("945039178ac4305a", "1e43197be58cc659", "36e6aeb8b3c8b9cb"),
     "ofa_mobilenet_v3": ("685f2841e1e997be", "206a8a3ce4f575ec", "ede340b7daf92745"),
+    "ofa_proxyless": ("84331db369aed1ee", "2dce80e587a767e9", "dee0d6bfbf9ccdd4"),
+    "ofa_resnet50": ("068772d2945476a1", "8ce785d739ac1de0", "4c3eefbb8febf3b5"),
+    "proxyless": ("9b21ea663aa27264", "16b7a62fd5605621", "b2be5346f79d65a7"),
     "spos_shufflenet_v2": ("a6baea91f3ab35ef", "128eea8612025f63", "def2d61bda776762"),
 }
 

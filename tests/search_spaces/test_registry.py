@@ -26,7 +26,7 @@ from search_spaces.blocks.spec import block_family
 
 
 @block_family
-class Bottleneck(BlockSpec):
+class MyBottleneck(BlockSpec):
     """1x1, 3x3, 1x1 convolutions and a shortcut (He et al. 2016)."""
 
     channels: int
@@ -56,7 +56,7 @@ def my_space(classes: int = 10, hw: int = 16) -> SearchSpace:
         builder.slot(
             f"block{b}",
             reads=(depth, mid),
-            block=lambda d, m, b=b: Bottleneck(16, m, hw) if b < d else None,
+            block=lambda d, m, b=b: MyBottleneck(16, m, hw) if b < d else None,
         )
     builder.slot("head", block=lambda: Head(16, classes, hw))
     return builder.build()
@@ -168,6 +168,9 @@ def test_options_are_kept_for_json() -> None:
         ("ofa_mobilenet_v3", {"width": "wide"}, "must be a number, got 'wide'"),
         ("ofa_mobilenet_v3", {"width": 0}, "width must be above zero"),
         ("spos_shufflenet_v2", {"resolution": [224]}, "must be a whole number"),
+        ("compofa", {"elastic_kernel": 1}, "must be bool, got 1"),
+        ("efficientnet", {"widths": [1.0, -1.0]}, "widths must be above zero, got -1.0"),
+        ("proxyless", {"widths": [16.5] * 9}, "every item must be a whole number, got 16.5"),
     ],
 )
 def test_mistakes_are_named(name: str, options: dict, message: str) -> None:

@@ -42,3 +42,28 @@ def test_the_published_distribution_of_uniform_samples() -> None:
     assert macs.mean() == pytest.approx(327.1, abs=0.3)
     assert macs.std() == pytest.approx(11.75, abs=0.2)
     assert (macs <= 330).mean() == pytest.approx(0.587, abs=0.01)
+
+
+def test_channel_search() -> None:
+    """Ten scales for each layer; the scale 1 of all layers is the space without them."""
+    scaled, plain = (
+        get_space("spos_shufflenet_v2", channel_scales=True),
+        get_space("spos_shufflenet_v2"),
+    )
+    assert scaled.size == 40**20
+    for row in plain.decode_all(plain.sample(5, np.random.default_rng(0))):
+        whole = {**row, **{f"scale_{layer}": 1.0 for layer in range(1, 21)}}
+        assert scaled.id_of(whole) == plain.id_of(row)
+
+
+def test_scales_share_weights() -> None:
+    pytest.importorskip("torch")
+    from search_spaces import Supernet
+
+    space = get_space("spos_shufflenet_v2", channel_scales=True, resolution=32, classes=4)
+    net = Supernet(space)
+    smallest, largest = (space.decode(row) for row in ([0] * 40, [0, 9] * 20))
+    small, large = net.active_parameters(smallest), net.active_parameters(largest)
+    assert set(small) == set(large)
+    name = next(n for n in small if "layer3" in n and "expand" in n and n.endswith("conv.weight"))
+    assert (small[name][0], large[name][0]) == (slice(0, 6), slice(0, 64))

@@ -20,24 +20,30 @@ from search_spaces.modules import activations
 from search_spaces.modules.depthwise import ElasticDepthwise
 from search_spaces.registry import list_spaces
 from search_spaces.supernet import Supernet, build_network
+from tests.small_spaces import SMALL
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "mobile_small": {"resolutions": (24, 32)},
-    "ofa_mobilenet_v3": {"resolutions": (32, 64), "classes": 10},
-    "spos_shufflenet_v2": {"resolution": 64, "classes": 10},
-}
 # Large enough that every tap of every kernel meets a pixel in the last stage.
 FULL_KERNELS: dict[str, dict[str, Any]] = {
     "mobile_small": {"resolutions": (32,)},
-    "ofa_mobilenet_v3": {"resolutions": (128,), "classes": 10},
-    "spos_shufflenet_v2": {"resolution": 128, "classes": 10},
 }
+
+
+def full_kernels(name: str) -> dict[str, Any]:
+    """Return options under which the last stage's maps are 4 x 4."""
+    options = dict(SMALL.get(name, {}))
+    if "resolution" in options:
+        options["resolution"] = 128
+    elif options:
+        options["resolutions"] = (128,)
+    return options | FULL_KERNELS.get(name, {})
+
+
 every_space = pytest.mark.parametrize("name", list_spaces())
 
 
 @cache
 def space_of(name: str) -> SearchSpace:
-    return get_space(name, **OPTIONS.get(name, {}))
+    return get_space(name, **SMALL.get(name, {}))
 
 
 @cache
@@ -141,7 +147,7 @@ def test_gradients_reach_the_active_region_and_nothing_else(
     """
     for activation in activations._STATELESS:
         monkeypatch.setitem(activations._STATELESS, activation, nn.LeakyReLU(0.5))
-    space = get_space(name, **FULL_KERNELS.get(name, {}))
+    space = get_space(name, **full_kernels(name))
     net = randomised(space)
     for architecture in architectures(space, 2, seed=5):
         net.zero_grad(set_to_none=True)

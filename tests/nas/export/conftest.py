@@ -20,8 +20,10 @@ from nas.export import ExportedFiles, Manifest, export_subnet
 from predictors import Provenance
 from search_spaces import get_space
 from search_spaces.supernet import build_network
+from tests.small_spaces import SMALL
 
 SPACES: dict[str, dict[str, Any]] = {
+    **SMALL,
     "mobile_small": {"classes": 10, "channels": 1, "resolutions": [16, 20]},
     "ofa_mobilenet_v3": {"classes": 5, "resolutions": [32, 48]},
     "spos_shufflenet_v2": {"classes": 5, "resolution": 64},

@@ -15,19 +15,23 @@ from search_spaces import get_space, list_spaces
 from search_spaces.blocks import (
     INPUT,
     BlockSpec,
+    Bottleneck,
     Conv,
     Head,
+    MaxPool,
     MBConv,
     ShuffleV2,
     ShuffleXception,
     Tape,
     block_family,
 )
+from tests.small_spaces import SMALL as OPTIONS
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 SMALL = {
+    **OPTIONS,
     "mobile_small": {"resolutions": (24,)},
     "ofa_mobilenet_v3": {"resolutions": (64,), "classes": 20},
     "spos_shufflenet_v2": {"resolution": 64, "classes": 20},
@@ -38,9 +42,15 @@ BLOCKS = [
     Conv(8, 4, 5, act="relu6"),
     Conv(8, 4, 5, act="swish"),
     Conv(8, 4, 5, act="sigmoid"),
+    Conv(6, 6, 8, kernel=3, shortcut=True),
+    Bottleneck(16, 16, 4, 8),
+    Bottleneck(8, 16, 4, 7, stride=2, project=True),
+    MaxPool(8, 7),
     MBConv(8, 8, 16, 6, kernel=5, shortcut=True),
     MBConv(8, 8, 8, 6, expand_conv=False, shortcut=True),
     MBConv(8, 12, 24, 6, stride=2, se=8, act="h_swish"),
+    MBConv(8, 12, 24, 7, stride=2, act="swish", shortcut=True, shortcut_kind="pool_conv"),
+    MBConv(8, 8, 24, 6, se=4, se_act="swish", se_gate="sigmoid", shortcut=True),
     ShuffleV2(8, 8, 4, 6, kernel=5),
     ShuffleV2(8, 16, 8, 6, stride=2),
     ShuffleXception(8, 8, 4, 6),

@@ -8,13 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictors import Macs, Params, PeakMemory
-from search_spaces.blocks import BlockSpec, Conv, Head, MBConv, ShuffleV2, ShuffleXception
+from search_spaces.blocks import (
+    BlockSpec,
+    Bottleneck,
+    Conv,
+    Head,
+    MBConv,
+    ShuffleV2,
+    ShuffleXception,
+)
 
 SIZES = st.integers(2, 40)
 KERNELS = st.sampled_from([1, 3, 5])
 BLOCKS = st.one_of(
     st.builds(Conv, SIZES, SIZES, SIZES, kernel=KERNELS),
     st.builds(MBConv, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS, se=st.integers(1, 8)),
+    st.builds(Bottleneck, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS, project=st.just(True)),
     st.builds(Head, SIZES, SIZES, SIZES, hidden=st.integers(1, 40)),
     st.builds(ShuffleXception, SIZES, st.integers(41, 80), SIZES, SIZES, stride=st.just(2)),
     st.builds(

@@ -8,17 +8,33 @@ from torch import nn
 
 from predictors import Params
 from search_spaces import SpaceError
-from search_spaces.blocks import BlockSpec, Conv, Head, MBConv, ShuffleV2, ShuffleXception
+from search_spaces.blocks import (
+    BlockSpec,
+    Bottleneck,
+    Conv,
+    Head,
+    MaxPool,
+    MBConv,
+    ShuffleV2,
+    ShuffleXception,
+)
 from search_spaces.blocks.spec import block_family
 from search_spaces.modules import build_block, build_elastic
 from search_spaces.modules.block import ElasticChoice
 
+MBCONV = MBConv(8, 8, 24, 8, kernel=5, act="relu6", se=8, shortcut=True)
 BLOCKS: list[BlockSpec] = [
     Conv(3, 8, 9, kernel=3, stride=2, act="h_swish"),
     Conv(4, 6, 8, act=None),
-    MBConv(8, 8, 24, 8, kernel=5, act="relu6", se=8, shortcut=True),
+    Conv(6, 6, 8, kernel=3, shortcut=True),
+    Bottleneck(16, 16, 4, 8),
+    Bottleneck(8, 16, 4, 7, kernel=5, stride=2, act="swish", project=True),
+    MaxPool(8, 7),
+    MBCONV,
     MBConv(8, 12, 16, 7, kernel=7, stride=2, act="swish"),
     MBConv(8, 8, 8, 8, expand_conv=False, shortcut=True),
+    MBConv(8, 12, 16, 7, stride=2, shortcut=True, shortcut_kind="pool_conv"),
+    MBConv(8, 8, 16, 7, se=8, se_act="swish", se_gate="sigmoid", shortcut=True),
     ShuffleV2(8, 16, 8, 8, kernel=5, stride=2),
     ShuffleV2(16, 16, 10, 8, kernel=3),
     ShuffleXception(8, 16, 8, 9, stride=2),
@@ -47,9 +63,9 @@ def test_plain_block_has_the_names_of_the_extracted_one(spec: BlockSpec) -> None
 
 def test_initial_weights_come_from_the_generator_and_nothing_global() -> None:
     state = torch.get_rng_state()
-    first = build_block(BLOCKS[2], generator=torch.Generator().manual_seed(3))
-    second = build_block(BLOCKS[2], generator=torch.Generator().manual_seed(3))
-    other = build_block(BLOCKS[2], generator=torch.Generator().manual_seed(4))
+    first = build_block(MBCONV, generator=torch.Generator().manual_seed(3))
+    second = build_block(MBCONV, generator=torch.Generator().manual_seed(3))
+    other = build_block(MBCONV, generator=torch.Generator().manual_seed(4))
     assert torch.equal(torch.get_rng_state(), state)
     weights = [dict(m.named_parameters())["project.conv.weight"] for m in (first, second, other)]
     assert torch.equal(weights[0], weights[1])
@@ -66,9 +82,9 @@ def test_elastic_block_shares_a_kernel_crop_and_leading_channels() -> None:
 
 
 def test_extracted_weights_are_copies() -> None:
-    elastic = build_elastic(BLOCKS[2:3])
+    elastic = build_elastic([MBCONV])
     before = {name: tensor.clone() for name, tensor in elastic.state_dict().items()}
-    for tensor in elastic.static(BLOCKS[2]).parameters():
+    for tensor in elastic.static(MBCONV).parameters():
         nn.init.constant_(tensor, 7.0)
     for name, tensor in elastic.state_dict().items():
         assert torch.equal(tensor, before[name])
@@ -132,3 +148,16 @@ def test_separate_weights_must_be_a_field() -> None:
 def test_no_blocks_is_refused() -> None:
     with pytest.raises(SpaceError, match="at least one block"):
         build_elastic([])
+
+
+def test_kernels_without_transforms_are_centre_crops() -> None:
+    large = MBConv(8, 8, 16, 8, kernel=7, kernel_transform=False)
+    small = MBConv(8, 8, 16, 8, kernel=3, kernel_transform=False)
+    elastic = build_elastic([large, small])
+    assert not any("transform" in name for name, _ in elastic.named_parameters())
+    weight = dict(elastic.named_parameters())["depthwise.conv.weight"]
+    extracted = dict(elastic.static(small).named_parameters())["depthwise.conv.weight"]
+    assert torch.equal(extracted, weight[:, :, 2:5, 2:5])
+    assert elastic.active(small)["depthwise.conv.weight"][2:] == (slice(2, 5), slice(2, 5))
+    transformed = build_elastic([MBConv(8, 8, 16, 8, kernel=k) for k in (3, 7)])
+    assert any("transform" in name for name, _ in transformed.named_parameters())

@@ -1,0 +1,300 @@
+"""Published subnets: configurations and counts that a space here must reproduce.
+
+Only facts: what a paper or its repository prints, and the architecture it prints it for, in
+the choices of the space of this package. Computing the counts is left to the reader:
+`predictors.compile_cost`, or a table made of this list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from search_spaces.architecture import Architecture
+from search_spaces.choices import Option
+from search_spaces.spos_shufflenet_v2 import OPERATIONS, SCALES
+
+__all__ = ["PublishedSubnet", "published_subnets"]
+
+
+@dataclass(frozen=True)
+class PublishedSubnet:
+    """One architecture with the counts its authors print.
+
+    Attributes:
+        name: By which it was published.
+        space: Registered name.
+        options: Of the space's factory.
+        architecture: One option for each choice.
+        macs: Multiply-accumulates as published.
+        params: Parameters as published; None where nothing is printed.
+        source: Where it is printed.
+        macs_within: How far a right count may be from the printed number.
+        params_within: The same for parameters.
+    """
+
+    name: str
+    space: str
+    architecture: Architecture
+    macs: float
+    params: float | None
+    source: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    macs_within: float = 0.0
+    params_within: float = 0.0
+
+
+def published_subnets() -> list[PublishedSubnet]:
+    """Return all of them, by space."""
+    return [
+        *_once_for_all(),
+        *_ofa_resnet50(),
+        *_attentive_nas(),
+        *_proxyless(),
+        *_single_path(),
+        *_efficientnet(),
+    ]
+
+
+# Cai et al. 2020: name, space, width, resolution, and for each stage the kernels and the
+# expansions of its blocks; MACs and parameters in millions as the README prints them.
+_OFA_SOURCE = "README.md of mit-han-lab/once-for-all (arXiv:1908.09791)"
+_OFA = (
+    ("ofa-595M", 1.2, 236, "353 5535 7535 3573 3353", "343 4463 6634 6664 6663", 595, 9.1),
+    ("ofa-482M", 1.2, 224, "533 5353 5533 5735 7333", "333 4443 4633 6664 6663", 482, 9.1),
+    ("ofa-389M", 1.2, 224, "33 553 553 5533 3373", "33 363 443 6444 6663", 389, 8.4),
+    ("ofa-pixel1-143", 1.2, 240, "533 5535 7533 5353 3353", "363 6663 6664 6664 6663", 642, 9.2),
+    ("ofa-pixel1-132", 1.2, 228, "53 5535 7535 5555 3353", "36 4663 6664 6664 6663", 593, 9.2),
+    ("ofa-pixel1-79", 1.2, 224, "33 53 753 5333 3333", "33 34 443 6443 6663", 356, 8.2),
+    ("ofa-pixel1-58", 1.0, 220, "33 753 555 375 5733", "33 433 643 443 6664", 230, 5.8),
+    ("ofa-pixel1-40", 1.0, 172, "53 537 773 333 3535", "34 444 434 464 6664", 162, 6.0),
+    ("ofa-pixel1-28", 1.0, 160, "33 733 73 35 3333", "34 364 36 64 6436", 109, 5.2),
+    ("ofa-pixel1-20", 1.0, 152, "33 55 73 53 37", "33 33 43 34 66", 77, 4.3),
+    ("ofa-v100-11", 1.3, 192, "33 55 737 7537 3553 3", "33 63 334 4434 6646 4", 352, 6.2),
+    ("ofa-v100-09", 1.3, 188, "33 53 353 337 355 3", "33 36 446 464 644 4", 313, 5.2),
+    ("ofa-v100-06", 1.3, 144, "33 53 373 553 353 3", "34 34 633 346 643 4", 179, 4.9),
+    ("ofa-v100-05", 1.3, 128, "33 53 353 337 355 3", "33 36 446 464 644 4", 141, 5.2),
+    ("ofa-cpu-17", 1.3, 208, "33 53 373 553 353 3", "34 34 633 346 643 4", 365, 4.9),
+    ("ofa-cpu-15", 1.3, 188, "33 33 73 533 53 7", "33 46 64 466 63 6", 301, 4.9),
+    ("ofa-cpu-11", 1.3, 144, "55 37 537 57 33 5", "43 33 443 44 64 4", 160, 4.4),
+    ("ofa-cpu-10", 1.3, 144, "53 33 737 55 53 3", "43 33 333 34 34 4", 143, 4.2),
+)
+
+
+def _once_for_all() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            name,
+            "ofa_proxyless" if width == 1.3 else "ofa_mobilenet_v3",
+            _stages(resolution, kernels.split(), expansions.split()),
+            macs * 1e6,
+            params * 1e6,
+            _OFA_SOURCE,
+            options={"width": width, "resolutions": list(range(128, 261, 4))},
+            macs_within=1e6,
+            params_within=0.06e6,
+        )
+        for name, width, resolution, kernels, expansions, macs, params in _OFA
+    ]
+
+
+def _stages(resolution: int, kernels: list[str], expansions: list[str]) -> Architecture:
+    """Return an architecture of once-for-all; blocks beyond a stage's depth get any option."""
+    options: dict[str, Option] = {"resolution": resolution}
+    for s, (ks, es) in enumerate(zip(kernels, expansions, strict=True), start=1):
+        blocks = 1 if s == 6 else 4
+        if blocks > 1:
+            options[f"depth_{s}"] = len(ks)
+        for b, (k, e) in enumerate(zip(ks.ljust(blocks, "3"), es.ljust(blocks, "3"), strict=True)):
+            options[f"kernel_{s}_{b}"], options[f"expand_{s}_{b}"] = int(k), int(e)
+    return Architecture(options)
+
+
+def _ofa_resnet50() -> list[PublishedSubnet]:
+    """Return ResNet-50-D, which lies in once-for-all's space."""
+    options: dict[str, Option] = {"resolution": 224, "stem_residual": "yes"}
+    options |= dict.fromkeys(("width_stem_inner", "width_stem"), 1.0)
+    for s, (depth, blocks) in enumerate(((3, 4), (4, 4), (6, 6), (3, 4)), start=1):
+        options |= {f"width_{s}": 1.0, f"depth_{s}": depth}
+        options |= {f"expand_{s}_{b}": 0.25 for b in range(blocks)}
+    return [
+        PublishedSubnet(
+            "ResNet-50-D",
+            "ofa_resnet50",
+            Architecture(options),
+            4328.8e6,
+            25.576e6,
+            "resnet50d as commonly defined (arXiv:1812.01187), an independent count",
+            macs_within=0.05e6,
+            params_within=0.0005e6,
+        )
+    ]
+
+
+# Wang et al. 2021: name, resolution, widths (stem, seven stages, last), then kernel, expansion
+# and depth of the stages; MACs in millions.
+_ATTENTIVE_SOURCE = "README.md of facebookresearch/AttentiveNAS (arXiv:2011.09011)"
+_ATTENTIVE_NAS = (
+    ("A0", 192, (16, 16, 24, 32, 64, 112, 192, 216, 1792), "3333333", "1444466", "1333331", 203),
+    ("A2", 224, (16, 16, 24, 32, 64, 112, 200, 224, 1984), "3333353", "1454466", "1333341", 317),
+    ("A5", 256, (16, 16, 24, 32, 72, 112, 192, 216, 1792), "3335333", "1454466", "1333461", 491),
+)
+
+
+def _attentive_nas() -> list[PublishedSubnet]:
+    subnets = []
+    for name, resolution, widths, kernels, expansions, depths, macs in _ATTENTIVE_NAS:
+        options: dict[str, Option] = {"resolution": resolution, "width_stem": widths[0]}
+        stages = zip(widths[1:-1], kernels, expansions, depths, strict=True)
+        for s, (width, kernel, expand, depth) in enumerate(stages, start=1):
+            options |= {f"width_{s}": width, f"kernel_{s}": int(kernel)}
+            options |= {f"expand_{s}": int(expand), f"depth_{s}": int(depth)}
+        architecture = Architecture({**options, "width_last": widths[-1]})
+        subnets.append(
+            PublishedSubnet(
+                f"AttentiveNAS-{name}",
+                "attentive_nas",
+                architecture,
+                macs * 1e6,
+                None,
+                _ATTENTIVE_SOURCE,
+                macs_within=0.5e6,
+            )
+        )
+    return subnets
+
+
+# Cai, Zhu, Han 2019: name, widths of the layers, kernel and expansion of each operation (or
+# skip), MACs and parameters in millions. The GPU network's configuration is not at hand.
+_PROXYLESS_SOURCE = "logs of mit-han-lab/proxylessnas (arXiv:1812.00332)"
+_PROXYLESS = (
+    (
+        "proxyless_cpu",
+        (40, 24, 32, 48, 88, 104, 216, 360, 1432),
+        "36 33 33 33 36 33 33 53 36 skip skip 33 56 33 33 33 56 53 53 33 56",
+        439.24,
+        4.36,
+    ),
+    (
+        "proxyless_mobile",
+        (32, 16, 32, 40, 80, 96, 192, 320, 1280),
+        "53 33 skip skip 73 33 53 53 76 53 53 53 56 53 53 53 76 76 73 73 76",
+        320.43,
+        4.08,
+    ),
+)
+
+
+def _proxyless() -> list[PublishedSubnet]:
+    subnets = []
+    for name, widths, operations, macs, params in _PROXYLESS:
+        options: dict[str, Option] = {"resolution": 224}
+        for layer, operation in enumerate(operations.split(), start=1):
+            chosen = operation if operation == "skip" else f"k{operation[0]}_e{operation[1]}"
+            options[f"operation_{layer}"] = chosen
+        subnets.append(
+            PublishedSubnet(
+                name,
+                "proxyless",
+                Architecture(options),
+                macs * 1e6,
+                params * 1e6,
+                _PROXYLESS_SOURCE,
+                options={"widths": list(widths)},
+                macs_within=0.005e6,
+                params_within=0.005e6,
+            )
+        )
+    return subnets
+
+
+# Guo et al. 2020: positions among the operations, and among the ten channel scales.
+_SPOS = (
+    (
+        "SPOS block search",
+        "21012020202300003233",
+        None,
+        (323e6, 3.5e6),
+        "README.md of megvii-model/SinglePathOneShot (arXiv:1904.00420)",
+    ),
+    (
+        "SPOS block and channel search",
+        "00311100202110202132",
+        "65352634257546744543",
+        (328e6, 3.4e6),
+        "OneShot/README.md of megvii-model/ShuffleNet-Series (arXiv:1904.00420)",
+    ),
+)
+
+
+def _single_path() -> list[PublishedSubnet]:
+    subnets = []
+    for name, operations, scales, (macs, params), source in _SPOS:
+        options: dict[str, Option] = {
+            f"operation_{layer}": OPERATIONS[int(position)]
+            for layer, position in enumerate(operations, start=1)
+        }
+        if scales:
+            options |= {
+                f"scale_{layer}": SCALES[int(position)]
+                for layer, position in enumerate(scales, start=1)
+            }
+        subnets.append(
+            PublishedSubnet(
+                name,
+                "spos_shufflenet_v2",
+                Architecture(options),
+                macs,
+                params,
+                source,
+                options={"channel_scales": scales is not None},
+                macs_within=0.5e6,
+                params_within=0.06e6,
+            )
+        )
+    return subnets
+
+
+# Tan, Le 2019 and Han et al. 2020: family, name, width, depth, resolution; parameters and MACs,
+# which independent definitions of the same networks count to the integer.
+_SCALED = (
+    ("efficientnet", "B0", 1.0, 1.0, 224, 5_288_548, 385_814_752),
+    ("efficientnet", "B1", 1.0, 1.1, 240, 7_794_184, 686_802_832),
+    ("efficientnet", "B2", 1.1, 1.2, 260, 9_109_994, 993_561_872),
+    ("efficientnet", "B3", 1.2, 1.4, 300, 12_233_232, 1_827_141_392),
+    ("efficientnet", "B4", 1.4, 1.8, 380, 19_341_616, 4_393_771_024),
+    ("efficientnet", "B5", 1.6, 2.2, 456, 30_389_784, 10_266_384_752),
+    ("efficientnet", "B6", 1.8, 2.6, 528, 43_040_704, 19_067_593_536),
+    ("efficientnet", "B7", 2.0, 3.1, 600, 66_347_960, 37_745_884_192),
+    ("tinynet", "A", 1.0, 1.2, 192, 6_187_972, 336_867_712),
+    ("tinynet", "B", 0.75, 1.1, 188, 3_730_562, 200_709_360),
+    ("tinynet", "C", 0.54, 0.85, 184, 2_457_234, 99_536_432),
+    ("tinynet", "D", 0.54, 0.695, 152, 2_338_446, 51_580_656),
+    ("tinynet", "E", 0.51, 0.6, 106, 2_042_972, 24_356_848),
+)
+_SCALED_NAMES = {"efficientnet": "EfficientNet", "tinynet": "TinyNet"}
+_SCALED_SOURCES = {
+    "efficientnet": "torchvision's and timm's definitions, recounted (arXiv:1905.11946)",
+    "tinynet": "timm's definitions, recounted (arXiv:2010.14819)",
+}
+
+
+def _efficientnet() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"{_SCALED_NAMES[family]}-{name}",
+            "efficientnet",
+            Architecture({"resolution": resolution, "depth": depth, "width": width}),
+            float(macs),
+            float(params),
+            _SCALED_SOURCES[family],
+            options={
+                "family": family,
+                "resolutions": [resolution],
+                "depths": [depth],
+                "widths": [width],
+            },
+        )
+        for family, name, width, depth, resolution, params, macs in _SCALED
+    ]

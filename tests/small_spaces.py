@@ -1,0 +1,29 @@
+"""Options that make a published space small enough to be built and run many times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["SMALL"]
+
+SMALL: dict[str, dict[str, Any]] = {
+    "attentive_nas": {"resolutions": (32, 64), "classes": 10},
+    "bignas": {"resolutions": (32, 64), "classes": 10},
+    "compofa": {"resolutions": (32, 64), "classes": 10, "elastic_kernel": True},
+    "efficientnet": {
+        "resolutions": (32, 64),
+        "classes": 10,
+        "depths": (0.6, 1.0, 1.2),
+        "widths": (0.25, 0.5),
+    },
+    "mobile_small": {"resolutions": (24, 32)},
+    "ofa_mobilenet_v3": {"resolutions": (32, 64), "classes": 10},
+    "ofa_proxyless": {"resolutions": (32, 64), "classes": 10, "width": 0.5},
+    "ofa_resnet50": {"resolutions": (32, 64), "classes": 10},
+    "proxyless": {
+        "resolutions": (32, 64),
+        "classes": 10,
+        "widths": (16, 8, 16, 24, 40, 48, 64, 80, 128),
+    },
+    "spos_shufflenet_v2": {"resolution": 64, "classes": 10},
+}
