@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from typing import Any
 
 from nas.cli.arguments import add_json, add_space, chosen_space
+from nas.cli.describe import describe
 from nas.cli.output import print_json
+from nas.cli.space_table import space_table
 from nas.text import columns, quantity
-from predictors import CostTable, Macs, Params, compile_cost
-from search_spaces import Architecture, SearchSpace, get_space, list_spaces
+from search_spaces import SearchSpace, get_space, list_spaces
 from search_spaces.registry import space_factory
 
 __all__ = ["configure", "run"]
@@ -18,7 +18,11 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
-    parser.add_argument("action", choices=("list", "show"), help="list all, or show one")
+    parser.add_argument(
+        "action",
+        choices=("list", "show", "table"),
+        help="list all, show one, or print the page of all spaces and published subnets",
+    )
     add_space(parser, positional=True)
     add_json(parser)
 
@@ -27,6 +31,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     if arguments.action == "list":
         _list(as_json=arguments.json)
+    elif arguments.action == "table":
+        print(space_table(), end="")
     else:
         _show(chosen_space(arguments), as_json=arguments.json)
 
@@ -43,35 +49,6 @@ def _list(*, as_json: bool) -> None:
     width = max(len(name) for name, _, _ in rows)
     for name, size, text in rows:
         print(f"{name:{width}}  {size:>9}  {text}")
-
-
-def describe(space: SearchSpace) -> dict[str, Any]:
-    """Return the JSON description of a space: size, choices, smallest and largest subnet."""
-    macs, params = compile_cost(space, Macs()), compile_cost(space, Params())
-    resolutions = len({s for c in space.choices if c.name == "resolution" for s in c.options})
-    return {
-        "name": space.name,
-        "options": dict(space.options),
-        "size": space.size,
-        "size_per_resolution": space.size // max(1, resolutions),
-        "choices": {choice.name: list(choice.options) for choice in space.choices},
-        "slots": [slot.name for slot in space.slots],
-        "distinct_blocks": len(space.distinct_blocks()),
-        "smallest": _subnet(space, macs.minimum().architecture, macs, params),
-        "largest": _subnet(space, macs.maximum().architecture, macs, params),
-    }
-
-
-def _subnet(
-    space: SearchSpace, architecture: Architecture, macs: CostTable, params: CostTable
-) -> dict[str, Any]:
-    return {
-        "id": space.id_of(architecture),
-        "architecture": architecture.to_json(),
-        "macs": int(macs.of(architecture)),
-        "params": int(params.of(architecture)),
-        "resolution": space.resolution_of(architecture),
-    }
 
 
 def _show(space: SearchSpace, *, as_json: bool) -> None:
