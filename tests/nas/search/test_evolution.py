@@ -44,8 +44,10 @@ def reached(name: str, values: list[float]) -> list[float]:
     return [(value - mean) / (score_of(name).maximum().value - mean) for value in values]
 
 
+# The budget of mobile_small, of 9e8 networks, is what the hardest of five objectives drawn like
+# this one took in the slowest of 20 seeds; the easiest took 2,000.
 @pytest.mark.parametrize(
-    ("name", "evaluations"), [("spos_shufflenet_v2", 1000), ("mobile_small", 2500)]
+    ("name", "evaluations"), [("spos_shufflenet_v2", 1000), ("mobile_small", 6000)]
 )
 def test_it_reaches_the_exact_optimum_in_nineteen_of_twenty_seeds(
     name: str, evaluations: int
