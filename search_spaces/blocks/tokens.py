@@ -90,9 +90,7 @@ class TokenTape(Tape):
     def transpose(self, x: int) -> int:
         """Record the exchange of the last two dimensions, a view."""
         *rest, rows, columns = shape = self.shape(x)
-        return self._record(
-            Layer("transpose", (x,), shape, (*rest, columns, rows), in_place=True)
-        )
+        return self._record(Layer("transpose", (x,), shape, (*rest, columns, rows), in_place=True))
 
     def scale(self, x: int) -> int:
         """Record the division by the square root of the number of features."""
@@ -122,9 +120,9 @@ class TokenTape(Tape):
         2 * distance + 2 rows. The table spread out to every pair of tokens is a weight and no
         activation.
         """
-        heads, tokens, features = shape = self.shape(queries)
+        heads, tokens, features = self.shape(queries)
         return self._relative(
-            "relative_scores", queries, (heads, tokens, tokens), shape[-1], distance
+            "relative_scores", queries, (heads, tokens, tokens), features, distance
         )
 
     def relative_values(self, weights: int, features: int, distance: int) -> int:
@@ -143,5 +141,5 @@ class TokenTape(Tape):
 
     def token_pool(self, x: int) -> int:
         """Record the mean over all tokens but the class token."""
-        tokens, features = shape = self.shape(x)
-        return self._record(Layer("token_pool", (x,), shape, (features,)))
+        shape = self.shape(x)
+        return self._record(Layer("token_pool", (x,), shape, shape[1:]))
