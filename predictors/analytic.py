@@ -52,8 +52,9 @@ class PeakMemory:
     Batch norm and activations work in place on their input, an addition in place on the
     main branch, unless a later layer reads what they would overwrite; a channel split and
     the split into heads are views. Every other layer needs its inputs and its output at once,
-    besides what a later layer of the block still reads. Weights are not counted. Tensors held across blocks that
-    are not the block's own inputs are not counted either: exact for chains of blocks.
+    besides what a later layer of the block still reads. Weights are not counted. Tensors held
+    across blocks that are not the block's own inputs are not counted either: exact for chains
+    of blocks.
     """
 
     bytes_per_element: int = 4

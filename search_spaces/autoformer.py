@@ -69,8 +69,13 @@ def autoformer(
     """
     if size not in SIZES:
         raise SpaceError(f"There is no AutoFormer of size {size!r}. {nearest(size, SIZES)}")
-    given = _Size(embed_dims, mlp_ratios, heads, depths)
-    options = _Size(*(own or published for own, published in zip(given, SIZES[size], strict=True)))
+    published = SIZES[size]
+    options = _Size(
+        embed_dims or published.embed_dims,
+        mlp_ratios or published.mlp_ratios,
+        heads or published.heads,
+        depths or published.depths,
+    )
     require_positive(classes=classes, resolution=resolution, patch=patch, channels=channels)
     require_positive(**options._asdict())
     require_probability(dropout=dropout)
