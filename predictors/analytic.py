@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from predictors.provenance import ANALYTIC, Provenance
-from search_spaces.blocks import INPUT, BlockSpec, Layer, layers_of
+from search_spaces.blocks import INPUT, VIEWS, BlockSpec, Layer, layers_of
 
 __all__ = ["Macs", "Params", "PeakMemory"]
 
@@ -50,10 +50,11 @@ class PeakMemory:
     """Peak activation memory of an inference that runs layer by layer, batch 1.
 
     Batch norm and activations work in place on their input, an addition in place on the
-    main branch, unless a later layer reads what they would overwrite; a channel split is a
-    view. Every other layer needs its inputs and its output at once, besides what a later
-    layer of the block still reads. Weights are not counted. Tensors held across blocks that
-    are not the block's own inputs are not counted either: exact for chains of blocks.
+    main branch, unless a later layer reads what they would overwrite; a channel split and
+    the split into heads are views. Every other layer needs its inputs and its output at once,
+    besides what a later layer of the block still reads. Weights are not counted. Tensors held
+    across blocks that are not the block's own inputs are not counted either: exact for chains
+    of blocks.
     """
 
     bytes_per_element: int = 4
@@ -97,7 +98,7 @@ def _overwrites_what_is_read(
     layers: Sequence[Layer], position: int, buffer: Mapping[int, int]
 ) -> bool:
     """Return whether a later layer still reads what this one would overwrite in place."""
-    if layers[position].op == "channel_split":
+    if layers[position].op in VIEWS:
         return False
     later = (source for layer in layers[position + 1 :] for source in layer.inputs)
     return any(source < position and buffer[source] == buffer[position] for source in later)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from search_spaces.architecture import Architecture
+from search_spaces.autoformer import SIZES
 from search_spaces.choices import Option
 from search_spaces.spos_shufflenet_v2 import OPERATIONS, SCALES
 
@@ -27,7 +28,7 @@ class PublishedSubnet:
         space: Registered name.
         options: Of the space's factory.
         architecture: One option for each choice.
-        macs: Multiply-accumulates as published.
+        macs: Multiply-accumulates as published; None where nothing is printed.
         params: Parameters as published; None where nothing is printed.
         source: Where it is printed.
         macs_within: How far a right count may be from the printed number.
@@ -37,7 +38,7 @@ class PublishedSubnet:
     name: str
     space: str
     architecture: Architecture
-    macs: float
+    macs: float | None
     params: float | None
     source: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -54,6 +55,8 @@ def published_subnets() -> list[PublishedSubnet]:
         *_proxyless(),
         *_single_path(),
         *_efficientnet(),
+        *_autoformer(),
+        *_prenas(),
     ]
 
 
@@ -297,4 +300,92 @@ def _efficientnet() -> list[PublishedSubnet]:
             },
         )
         for family, name, width, depth, resolution, params, macs in _SCALED
+    ]
+
+
+# Chen et al. 2021: name, size, token width, heads of the layers, perceptron ratios times two;
+# parameters in closed form, and MACs that torch's counter finds in an independent definition
+# (nni's), relative positions included. The authors print 5.7, 22.9 and 53.7 M parameters and
+# 1.3, 5.1 and 11 G.
+_AUTOFORMER_SOURCE = (
+    "experiments/subnet of microsoft/Cream's AutoFormer (arXiv:2107.00651), recounted by torch"
+)
+_AUTOFORMER = (
+    ("T", "tiny", 192, "3333333333433", "7767668878787", 5_867_944, 1480e6, 5e6),
+    ("S", "small", 384, "6657555667767", "6767888888878", 22_891_432, 5161.4e6, 0.05e6),
+    (
+        "B",
+        "base",
+        576,
+        "9 9 9 9 9 10 9 9 10 9 10 9 9 10",
+        "77878776886867",
+        53_691_688,
+        11691.2e6,
+        0.05e6,
+    ),
+)
+_TINY_RATIOS = [3.0, 3.5, 4.0]
+"""AutoFormer-T has a ratio of 3.0 in three layers, which the tiny space it is published with
+lacks; it lies in the space with this option only."""
+
+
+def _autoformer() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"AutoFormer-{name}",
+            "autoformer",
+            _transformer(size, width, heads, ratios),
+            macs,
+            float(params),
+            _AUTOFORMER_SOURCE,
+            options={"size": size, **({"mlp_ratios": _TINY_RATIOS} if size == "tiny" else {})},
+            macs_within=within,
+        )
+        for name, size, width, heads, ratios, params, macs, within in _AUTOFORMER
+    ]
+
+
+def _transformer(size: str, width: int, heads: str, ratios: str) -> Architecture:
+    """Return an architecture of AutoFormer; layers beyond its depth get any option."""
+    space = SIZES[size]
+    counts = [int(h) for h in (heads.split() if " " in heads else heads)]
+    options: dict[str, Option] = {"embed_dim": width, "depth": len(counts)}
+    for i in range(max(space.depths)):
+        present = i < len(counts)
+        options[f"mlp_ratio_{i + 1}"] = int(ratios[i]) / 2 if present else space.mlp_ratios[-1]
+        options[f"heads_{i + 1}"] = counts[i] if present else space.heads[-1]
+    return Architecture(options)
+
+
+# Wang et al. 2023: millions of parameters by which a candidate is named, then as above.
+_PRENAS_SOURCE = "interval_cands of tinyvision/PreNAS (arXiv:2304.14636)"
+_PRENAS = (
+    ("tiny", 6, 192, "444433333434", "888887788788", 5_994_760),
+    ("tiny", 7, 216, "444443334434", "878777777777", 6_997_192),
+    ("tiny", 8, 240, "333333333333", "878877788787", 7_996_552),
+    ("tiny", 9, 240, "444444444444", "888887888788", 8_967_016),
+    ("tiny", 10, 240, "44444333443434", "88888778878788", 9_978_232),
+    ("tiny", 11, 240, "44444444444444", "88888888888888", 10_517_272),
+    ("small", 18, 320, "7777777767565", "8878788788788", 17_991_400),
+    ("small", 23, 384, "7777577565565", "8878787788687", 22_989_928),
+    ("small", 28, 448, "7777577565565", "8868676686686", 27_976_008),
+    ("small", 33, 448, "77777777575657", "88787887887887", 32_981_640),
+    ("base", 42, 528, "9 9 9 9 9 9 9 9 9 9 9 9 9 9", "66666666666676", 41_966_944),
+    ("base", 54, 576, "9 9 10 9 9 10 9 9 9 9 9 9 10 9", "78777877778678", 53_876_104),
+    ("base", 66, 624, "9 10 10 9 9 10 10 9 10 9 9 9 10 10", "88788888888888", 65_916_448),
+)
+
+
+def _prenas() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"PreNAS-{size}-{millions}M",
+            "autoformer",
+            _transformer(size, width, heads, ratios),
+            None,
+            float(params),
+            _PRENAS_SOURCE,
+            options={"size": size},
+        )
+        for size, millions, width, heads, ratios, params in _PRENAS
     ]

@@ -24,6 +24,7 @@ SpaceFactory: TypeAlias = Callable[..., SearchSpace]
 _ENTRY_POINTS = "nas.search_spaces"
 _BUILT_IN = (
     "attentive_nas",
+    "autoformer",
     "bignas",
     "compofa",
     "efficientnet",

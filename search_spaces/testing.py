@@ -219,6 +219,8 @@ class SpaceSuite:
         net = Supernet(space, seed=self.seed).double().eval()
         generator = torch.Generator().manual_seed(self.seed)
         for tensor in itertools.chain(net.parameters(), net.buffers()):
+            if not tensor.is_floating_point():
+                continue
             scale = 0.1 + torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
             tensor.data = tensor.data * scale + (0.1 * scale if tensor.dim() == 1 else 0.0)
         with torch.no_grad():

@@ -8,6 +8,13 @@ __all__ = ["SMALL"]
 
 SMALL: dict[str, dict[str, Any]] = {
     "attentive_nas": {"resolutions": (32, 64), "classes": 10},
+    "autoformer": {
+        "resolution": 32,
+        "patch": 8,
+        "classes": 10,
+        "embed_dims": (16, 24),
+        "depths": (2, 3),
+    },
     "bignas": {"resolutions": (32, 64), "classes": 10},
     "compofa": {"resolutions": (32, 64), "classes": 10, "elastic_kernel": True},
     "efficientnet": {

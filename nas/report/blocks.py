@@ -9,8 +9,11 @@ from search_spaces.blocks import (
     Head,
     MaxPool,
     MBConv,
+    PatchEmbed,
     ShuffleV2,
     ShuffleXception,
+    TokenHead,
+    TransformerLayer,
 )
 
 __all__ = ["describe"]
@@ -53,6 +56,19 @@ def describe(block: BlockSpec) -> str:
             return (
                 f"pooling and classifier, {hidden}{block.cin} → {block.classes}, "
                 f"{_square(block.hw)} px"
+            )
+        case PatchEmbed():
+            patches = f"patches of {_square(block.patch)}, {block.cin} channels"
+            return f"{patches} → {block.tokens} tokens of {block.cout}, {_square(block.hw)} px"
+        case TransformerLayer():
+            heads = f"{block.heads} head{'' if block.heads == 1 else 's'} of {block.head_dim}"
+            return (
+                f"transformer layer, {block.tokens} tokens of {block.cin}, {heads}, "
+                f"{block.mid} inside"
+            )
+        case TokenHead():
+            return (
+                f"pooling and classifier, {block.tokens} tokens of {block.cin} → {block.classes}"
             )
     return str(block)
 

@@ -26,7 +26,8 @@ from search_spaces.optional import import_optional
 
 __all__ = ["empty_onnx", "to_onnx"]
 
-_OPSET, _IR_VERSION = 18, 8
+# Operator set and version of the file format; GELU became an operator in set 20.
+_OPSET, _GELU_OPSET = (18, 8), (20, 9)
 _POOL = np.random.default_rng(0).standard_normal(1 << 16, dtype=np.float32)
 _TO_THE_END = np.iinfo(np.int64).max
 
@@ -68,14 +69,14 @@ class _Graph:
             "onnx", extra="latency", purpose="Writing networks for a latency table"
         )
         import_optional("onnx.helper", extra="latency", purpose="Writing networks")
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._nodes: list[Any] = []
         self._weights: list[Any] = []
         self._inputs: dict[str, Any] = {}
 
     def _value(self, name: str, shape: Shape) -> Any:
         helper = self._onnx.helper
-        sizes = (self._batch_size, *shape)
+        sizes = (self.batch_size, *shape)
         return helper.make_tensor_value_info(name, self._onnx.TensorProto.FLOAT, sizes)
 
     def input(self, source: int, shape: Shape) -> str:
@@ -96,10 +97,11 @@ class _Graph:
         self._weights.append(self._onnx.numpy_helper.from_array(values, name))
         return name
 
-    def weight(self, *shape: int) -> str:
+    def weight(self, *shape: int, transposed: bool = False) -> str:
         """Add random weights that keep the size of activations, and return their name."""
         values = np.resize(_POOL, shape) / np.float32(math.sqrt(max(1, math.prod(shape[1:]))))
-        return self.constant(values.astype(np.float32))
+        values = values.astype(np.float32)
+        return self.constant(np.ascontiguousarray(values.T) if transposed else values)
 
     def block(self, layers: Sequence[Layer], inputs: Sequence[str]) -> str:
         """Add the layers of a block and return the name of its output."""
@@ -107,7 +109,8 @@ class _Graph:
         for position, layer in enumerate(layers):
             sources = [names[source] for source in layer.inputs]
             readers = [other for other in layers if position in other.inputs]
-            if layer.op == "batch_norm" and layers[layer.inputs[0]].op == "conv2d":
+            before = layers[layer.inputs[0]].op if layer.inputs[0] >= 0 else None
+            if (before, layer.op) in _FOLDED:
                 names[position] = sources[0]
             else:
                 names[position] = _lowering(layer.op)(self, layer, sources, readers)
@@ -123,11 +126,16 @@ class _Graph:
             [self._value(output, shape)],
             self._weights,
         )
-        opset = helper.make_opsetid("", _OPSET)
-        model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
+        newer = any(node.op_type == "Gelu" for node in self._nodes)
+        version, ir_version = _GELU_OPSET if newer else _OPSET
+        opset = helper.make_opsetid("", version)
+        model = helper.make_model(graph, opset_imports=[opset], ir_version=ir_version)
         data: bytes = model.SerializeToString()
         return data
 
+
+_FOLDED = {("conv2d", "batch_norm"), ("split_heads", "transpose")}
+"""Layers that the lowering of the layer before them does as well."""
 
 _Lowering: TypeAlias = Callable[[_Graph, Layer, Sequence[str], Sequence[Layer]], str]
 """Called with the graph, a layer, the names of its inputs and the layers that read it."""
@@ -200,6 +208,81 @@ def _relu6(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Laye
     return graph.node("Clip", [x[0], *bounds])
 
 
+def _reshape(graph: _Graph, x: str, *sizes: int) -> str:
+    return graph.node("Reshape", [x, graph.constant(np.array(sizes, dtype=np.int64))])
+
+
+def _matmul_add(graph: _Graph, x: str, cin: int, features: int) -> str:
+    product = graph.node("MatMul", [x, graph.weight(features, cin, transposed=True)])
+    return graph.node("Add", [product, graph.weight(features)])
+
+
+def _patches(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    (cin, height, width), side, (tokens, features) = layer.in_shape, layer.kernel, layer.out_shape
+    tiles = (graph.batch_size, cin, height // side, side, width // side, side)
+    tiled = graph.node("Transpose", [_reshape(graph, x[0], *tiles)], perm=[0, 2, 4, 1, 3, 5])
+    flat = cin * side * side
+    tiled = _reshape(graph, tiled, graph.batch_size, tokens, flat)
+    return _matmul_add(graph, tiled, flat, features)
+
+
+def _class_token(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    token = graph.weight(graph.batch_size, 1, layer.out_shape[1])
+    return graph.node("Concat", [token, x[0]], axis=1)
+
+
+def _position(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return graph.node("Add", [x[0], graph.weight(*layer.out_shape)])
+
+
+def _layer_norm(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    ones = np.ones(layer.in_shape[-1], dtype=np.float32)
+    scale, shift = graph.constant(ones), graph.constant(0 * ones)
+    return graph.node("LayerNormalization", [x[0], scale, shift], axis=-1, epsilon=1e-5)
+
+
+def _token_linear(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _matmul_add(graph, x[0], layer.in_shape[-1], layer.out_shape[-1])
+
+
+def _split_heads(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    heads, tokens, features = layer.out_shape
+    split = _reshape(graph, x[0], graph.batch_size, tokens, heads, features)
+    transposed = any(reader.op == "transpose" for reader in readers)
+    return graph.node("Transpose", [split], perm=[0, 2, 3, 1] if transposed else [0, 2, 1, 3])
+
+
+def _transpose(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return graph.node("Transpose", x, perm=[0, 1, 3, 2])
+
+
+def _merge_heads(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    merged = graph.node("Transpose", x, perm=[0, 2, 1, 3])
+    return _reshape(graph, merged, graph.batch_size, *layer.out_shape)
+
+
+def _relative(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    """Multiply every token by positions of its own, spread out from their tables once."""
+    heads, tokens, inner = layer.in_shape
+    by_token = graph.node("Transpose", x, perm=[2, 0, 1, 3])
+    by_token = _reshape(graph, by_token, tokens, graph.batch_size * heads, inner)
+    product = graph.node("MatMul", [by_token, graph.weight(tokens, inner, layer.out_shape[-1])])
+    product = graph.node("Transpose", [product], perm=[1, 0, 2])
+    return _reshape(graph, product, graph.batch_size, *layer.out_shape)
+
+
+def _scale(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    factor = np.array(layer.in_shape[-1] ** -0.5, dtype=np.float32)
+    return graph.node("Mul", [x[0], graph.constant(factor)])
+
+
+def _token_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    bounds = [np.array([value], dtype=np.int64) for value in (1, _TO_THE_END, 1)]
+    patches = graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+    axes = graph.constant(np.array([1], dtype=np.int64))
+    return graph.node("ReduceMean", [patches, axes], keepdims=0)
+
+
 def _plain(op: str, **attributes: Any) -> _Lowering:
     """Return the lowering of a layer that is one node of the same inputs."""
 
@@ -214,16 +297,31 @@ _LOWERINGS: dict[str, _Lowering] = {
     "avg_pool": _avg_pool,
     "batch_norm": _batch_norm,
     "channel_split": _split,
+    "class_token": _class_token,
     "concat": _plain("Concat", axis=1),
     "conv2d": _conv,
+    "gelu": _plain("Gelu"),
     "global_avg_pool": _pool,
     "h_sigmoid": _plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     "h_swish": _plain("HardSwish"),
+    "layer_norm": _layer_norm,
     "linear": _linear,
+    "matmul": _plain("MatMul"),
     "max_pool": _max_pool,
+    "merge_heads": _merge_heads,
     "mul": _plain("Mul"),
+    "patches": _patches,
+    "position_embedding": _position,
+    "relative_scores": _relative,
+    "relative_values": _relative,
     "relu": _plain("Relu"),
     "relu6": _relu6,
+    "scale": _scale,
     "sigmoid": _plain("Sigmoid"),
+    "softmax": _plain("Softmax", axis=-1),
+    "split_heads": _split_heads,
     "swish": _swish,
+    "token_linear": _token_linear,
+    "token_pool": _token_pool,
+    "transpose": _transpose,
 }

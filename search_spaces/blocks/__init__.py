@@ -5,13 +5,16 @@ from __future__ import annotations
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
 from search_spaces.blocks.conv import Conv
 from search_spaces.blocks.head import Head
-from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape, conv_hw, inputs_read
+from search_spaces.blocks.layers import INPUT, VIEWS, Layer, Shape, Tape, conv_hw, inputs_read
 from search_spaces.blocks.mbconv import MBConv
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
 from search_spaces.blocks.spec import BlockSpec, block_family, block_from_json, layers_of
+from search_spaces.blocks.tokens import TokenTape
+from search_spaces.blocks.transformer import PatchEmbed, TokenHead, TransformerLayer
 
 __all__ = [
     "INPUT",
+    "VIEWS",
     "BlockSpec",
     "Bottleneck",
     "Conv",
@@ -19,10 +22,14 @@ __all__ = [
     "Layer",
     "MBConv",
     "MaxPool",
+    "PatchEmbed",
     "Shape",
     "ShuffleV2",
     "ShuffleXception",
     "Tape",
+    "TokenHead",
+    "TokenTape",
+    "TransformerLayer",
     "block_family",
     "block_from_json",
     "conv_hw",

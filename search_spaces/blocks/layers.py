@@ -16,12 +16,15 @@ from typing import TypeAlias
 
 from search_spaces.errors import SpaceError
 
-__all__ = ["INPUT", "Layer", "Shape", "Tape", "conv_hw", "inputs_read"]
+__all__ = ["INPUT", "VIEWS", "Layer", "Shape", "Tape", "conv_hw", "inputs_read"]
 
 Shape: TypeAlias = tuple[int, ...]
 
 INPUT = -1
 """Position that stands for the block's input; ``INPUT - i`` is input i of a block of several."""
+
+VIEWS = frozenset({"channel_split", "split_heads", "transpose"})
+"""In-place layers that read the memory of their input and overwrite nothing."""
 
 
 def conv_hw(hw: int, stride: int) -> int:
@@ -40,10 +43,10 @@ class Layer:
 
     Attributes:
         op: conv2d, linear, batch_norm, an activation, global_avg_pool, avg_pool, max_pool, add,
-            mul, channel_split, channel_shuffle or concat.
+            mul, channel_split, channel_shuffle or concat; on tokens, see `tokens.TokenTape`.
         inputs: Positions of the layers it reads; `INPUT` is the block's input, and
             ``INPUT - i`` input i of a block that has several.
-        in_shape: (C, H, W) or (features,) of the first input.
+        in_shape: (C, H, W), (features,) or (tokens, features) of the first input.
         out_shape: Of the output.
         macs: Multiply-accumulates for one image.
         params: Trainable parameters.

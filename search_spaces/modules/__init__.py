@@ -5,7 +5,7 @@ One file for each family, as in `search_spaces.blocks`. Importing this package i
 
 from __future__ import annotations
 
-from search_spaces.modules import bottleneck, conv, head, mbconv, shuffle
+from search_spaces.modules import bottleneck, conv, head, mbconv, shuffle, transformer
 from search_spaces.modules.block import ElasticBlock, build_block, build_elastic, register_modules
 from search_spaces.modules.elastic import Elastic, Region
 from search_spaces.modules.network import Subnet
@@ -23,4 +23,5 @@ __all__ = [
     "mbconv",
     "register_modules",
     "shuffle",
+    "transformer",
 ]

@@ -16,6 +16,7 @@ _FACTORIES: dict[str, Callable[[], nn.Module]] = {
     "h_swish": nn.Hardswish,
     "swish": nn.SiLU,
     "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
     "h_sigmoid": nn.Hardsigmoid,
 }
 _STATELESS = {name: make() for name, make in _FACTORIES.items()}

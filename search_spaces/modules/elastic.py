@@ -127,17 +127,28 @@ class ElasticConv2d(Elastic):
 
 
 class ElasticLinear(Elastic):
-    """A linear layer that uses leading output and input features; see `ElasticConv2d`."""
+    """A linear layer that uses leading output and input features; see `ElasticConv2d`.
 
-    def __init__(self, cin: int, cout: int, *, generator: torch.Generator, bias: bool) -> None:
+    Its initial weights have the standard deviation ``std``.
+    """
+
+    def __init__(
+        self,
+        cin: int,
+        cout: int,
+        *,
+        generator: torch.Generator,
+        bias: bool,
+        std: float = LINEAR_STD,
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(cout, cin))
         self.bias = nn.Parameter(torch.zeros(cout)) if bias else None
-        nn.init.normal_(self.weight, 0.0, LINEAR_STD, generator=generator)
+        nn.init.normal_(self.weight, 0.0, std, generator=generator)
 
     def forward(self, x: Tensor, cout: int, bias: bool = True) -> Tensor:
-        """Map ``x`` [n, cin] to [n, cout]."""
-        weight = leading(self.weight, cout, x.shape[1])
+        """Map ``x`` [..., cin] to [..., cout]."""
+        weight = leading(self.weight, cout, x.shape[-1])
         used = None if self.bias is None or not bias else leading(self.bias, cout)
         return functional.linear(x, weight, used)
 

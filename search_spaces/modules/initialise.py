@@ -8,9 +8,13 @@ import zlib
 import torch
 from torch import nn
 
-__all__ = ["generator_for", "initialise", "normal_fan_out_"]
+from search_spaces.modules.layers import TokenLinear, TokenTable
+
+__all__ = ["LINEAR_STD", "TABLE_STD", "generator_for", "initialise", "normal_fan_out_"]
 
 LINEAR_STD = 0.01
+TABLE_STD = 0.02
+"""Of everything learned in a vision transformer (Dosovitskiy et al. 2021, in DeiT's code)."""
 
 
 def generator_for(seed: int, name: str) -> torch.Generator:
@@ -36,14 +40,19 @@ def normal_fan_out_(weight: torch.Tensor, generator: torch.Generator) -> None:
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
     """Fill all parameters and buffers of the plain torch layers inside a module.
 
-    Convolutions as `normal_fan_out_`, linear layers from N(0, 0.01^2), biases zero, batch
-    norm scale 1, shift 0 and fresh running statistics.
+    Convolutions as `normal_fan_out_`, linear layers from N(0, 0.01^2), those on tokens and
+    tables from N(0, 0.02^2), biases zero, norms scale 1, shift 0 and fresh running statistics.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             normal_fan_out_(layer.weight, generator)
         elif isinstance(layer, nn.Linear):
-            nn.init.normal_(layer.weight, 0.0, LINEAR_STD, generator=generator)
+            std = TABLE_STD if isinstance(layer, TokenLinear) else LINEAR_STD
+            nn.init.normal_(layer.weight, 0.0, std, generator=generator)
+        elif isinstance(layer, TokenTable):
+            nn.init.normal_(layer.weight, 0.0, TABLE_STD, generator=generator)
+        elif isinstance(layer, nn.LayerNorm):
+            nn.init.ones_(layer.weight)
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.ones_(layer.weight)
             layer.reset_running_stats()

@@ -7,9 +7,10 @@ out: half of the time it takes to build a network, and no global state is touche
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
-__all__ = ["BatchNorm2d", "Conv2d", "Linear"]
+__all__ = ["BatchNorm2d", "Conv2d", "LayerNorm", "Linear", "TokenLinear", "TokenTable"]
 
 
 class Conv2d(nn.Conv2d):
@@ -31,3 +32,27 @@ class Linear(nn.Linear):
 
     def reset_parameters(self) -> None:
         """Leave the weights as they are."""
+
+
+class TokenLinear(Linear):
+    """A linear layer on tokens, which is initialised as in vision transformers."""
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norm whose scale and shift are not initialised yet."""
+
+    def reset_parameters(self) -> None:
+        """Leave scale and shift as they are."""
+
+
+class TokenTable(nn.Module):
+    """A learned vector for every row, not initialised yet.
+
+    Args:
+        rows: Number of vectors.
+        features: Of each.
+    """
+
+    def __init__(self, rows: int, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(rows, features))

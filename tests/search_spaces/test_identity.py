@@ -20,6 +20,7 @@ from tests.random_spaces import every_row, networks, random_spaces
 # tables and exports: a change of one of these breaks every stored run.
 GOLDEN = {
     "attentive_nas": ("e31ea972584bab3f", "4a16cc9021de7318", "523d5eacd6fe4b5a"),
+    "autoformer": ("7958bca982d5a2c8", "a30c5c4f3f67c2c4", "d55635563eb84212"),
     "bignas": ("d57ec380d302cee4", "252c513c7ae2f862", "1f17a36fc48de431"),
     "compofa": ("273556be22b8d8c4", "0904287d0d078c44", "25c9bde342b8b8a3"),
     "efficientnet": ("2619672d3af871b3", "2029cc4b7f6e8c29", "fdb81aee34feac86"),

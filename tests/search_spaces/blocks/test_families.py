@@ -16,6 +16,8 @@ from search_spaces.blocks import (
     MBConv,
     ShuffleV2,
     ShuffleXception,
+    TokenHead,
+    TransformerLayer,
 )
 
 SIZES = st.integers(2, 40)
@@ -25,6 +27,8 @@ BLOCKS = st.one_of(
     st.builds(MBConv, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS, se=st.integers(1, 8)),
     st.builds(Bottleneck, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS, project=st.just(True)),
     st.builds(Head, SIZES, SIZES, SIZES, hidden=st.integers(1, 40)),
+    st.builds(TransformerLayer, SIZES, SIZES, SIZES, SIZES, head_dim=SIZES),
+    st.builds(TokenHead, SIZES, SIZES, SIZES),
     st.builds(ShuffleXception, SIZES, st.integers(41, 80), SIZES, SIZES, stride=st.just(2)),
     st.builds(
         ShuffleV2, SIZES, st.integers(41, 80), SIZES, SIZES, kernel=KERNELS, stride=st.just(2)
@@ -35,7 +39,19 @@ BLOCKS = st.one_of(
 @given(BLOCKS, st.data())
 def test_costs_grow_with_every_size(block: BlockSpec, data: st.DataObject) -> None:
     """Widths, kernel and resolution: never cheaper, and dearer where something is computed."""
-    sizes = ("cin", "cout", "mid", "hw", "kernel", "hidden", "classes", "se")
+    sizes = (
+        "cin",
+        "cout",
+        "mid",
+        "hw",
+        "kernel",
+        "hidden",
+        "classes",
+        "se",
+        "heads",
+        "tokens",
+        "head_dim",
+    )
     fields = [field.name for field in dataclasses.fields(block) if field.name in sizes]
     name = data.draw(st.sampled_from(fields))
     step = 2 if name == "kernel" else data.draw(st.integers(1, 8))
@@ -45,6 +61,6 @@ def test_costs_grow_with_every_size(block: BlockSpec, data: st.DataObject) -> No
     larger = dataclasses.replace(block, **changes)
     for cost in (Macs(), Params(), PeakMemory()):
         assert cost(larger) >= cost(block)
-    if name != "hw":
+    if name not in ("hw", "tokens"):
         assert Params()(larger) > Params()(block)
         assert Macs()(larger) > Macs()(block)
