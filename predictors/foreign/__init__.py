@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from predictors.foreign.lookup import LookupTable, load_lookup_table
+from predictors.foreign.ofa_accuracy import OfaAccuracyPredictor, load_ofa_accuracy
 
-__all__ = ["LookupTable", "load_lookup_table"]
+__all__ = ["LookupTable", "OfaAccuracyPredictor", "load_lookup_table", "load_ofa_accuracy"]
