@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_space(parser)
     parser.add_argument(
         "--config",
+        dest="config_file",
         metavar="CONFIG",
         type=Path,
         help="a TOML file that names space, data and search; --out is then a run folder",
@@ -77,8 +78,8 @@ def _config(arguments: argparse.Namespace) -> Config | None:
     Raises:
         ConfigError: A space is named as well, or the configuration is wrong.
     """
-    if arguments.config is None:
+    if arguments.config_file is None:
         return None
     if arguments.space or arguments.option:
         raise ConfigError("--config names the space; leave out --space and --option.")
-    return load_config(arguments.config)
+    return load_config(arguments.config_file)
