@@ -19,6 +19,7 @@ BLOCKED = (
     "pandas",
     "scipy",
     "sklearn",
+    "yaml",
 )
 PROGRAM = f"""
 import importlib.abc, sys

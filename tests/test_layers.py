@@ -32,6 +32,7 @@ OPTIONAL = {
     "ray",
     "scipy",
     "sklearn",
+    "yaml",
 }
 # Conformance suites run under pytest and skip through it.
 SEVERAL_IMPORTERS = {"pytest"}

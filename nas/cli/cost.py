@@ -27,7 +27,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a JSON object choice -> option, or an exported architecture.json",
     )
     parser.add_argument(
-        "--lut", metavar="TABLE", action="append", default=[], type=Path, help="a latency table"
+        "--lut",
+        metavar="TABLE",
+        action="append",
+        default=[],
+        type=Path,
+        help="a latency table; YAML: one of once-for-all or ProxylessNAS",
+    )
+    parser.add_argument(
+        "--lut-device", metavar="NAME", default="", help="what a YAML table was measured on"
     )
     parser.add_argument("--blocks", action="store_true", help="print the price of every block")
     add_json(parser)
@@ -39,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     space = _space(arguments)
     space.encode(architecture)
     costs = [compile_cost(space, model) for model in (Macs(), Params(), PeakMemory())]
-    costs += [_table_cost(space, path) for path in arguments.lut]
+    costs += [_table_cost(space, path, arguments.lut_device) for path in arguments.lut]
     if arguments.json:
         _print_json(space, costs, architecture, blocks=arguments.blocks)
         return
@@ -66,12 +74,18 @@ def _space(arguments: argparse.Namespace) -> SearchSpace:
     return chosen_space(arguments)
 
 
-def _table_cost(space: SearchSpace, path: Path) -> CostTable:
-    """Return a latency table compiled for a space.
+def _table_cost(space: SearchSpace, path: Path, device: str) -> CostTable:
+    """Return a latency table, ours or a published one, compiled for a space.
 
     Raises:
         TableError: It is damaged or was built for other blocks.
     """
+    if path.suffix in (".yaml", ".yml"):
+        from predictors.foreign import load_lookup_table
+
+        published = load_lookup_table(path, device=device)
+        published.check(space)
+        return compile_cost(space, published)
     from predictors.latency import load_table
 
     table = load_table(path)

@@ -27,6 +27,7 @@ _COMMANDS = {
     "search": "search a trained supernet under limits",
     "export": "write the best subnets of a run as safetensors, ONNX and torch.export files",
     "report": "write the HTML report of a run and print its table",
+    "import-checkpoint": "turn weights that others published into a supernet of this engine",
     "cost": "price one architecture",
     "doctor": "say what is installed here and how well this machine measures",
 }
@@ -81,7 +82,7 @@ def parse(arguments: Sequence[str]) -> tuple[ModuleType, argparse.Namespace]:
     name = _top_parser().parse_args(arguments[:1]).command
     if name not in _COMMANDS:
         raise NasError(f"There is no command {name!r}. {nearest(name, _COMMANDS)}")
-    module = importlib.import_module(f"nas.cli.{name}")
+    module = importlib.import_module(f"nas.cli.{name.replace('-', '_')}")
     parser = _Parser(prog=f"nas {name}", description=_COMMANDS[name])
     module.configure(parser)
     return module, parser.parse_args(arguments[1:])

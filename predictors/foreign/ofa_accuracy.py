@@ -1,0 +1,176 @@
+"""Once-for-all's accuracy predictor: a multilayer perceptron 128-400-400-400-1.
+
+Cai et al. 2020 (arXiv:1908.09791, section 3.4), in the form that the authors' tutorial ships:
+60 inputs one-hot for the kernels of twenty blocks, 60 for their expansions, all zero for a
+skipped block, and 8 one-hot for the resolution, from 112 px in steps of 16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictors.errors import TableError
+from predictors.provenance import Provenance
+from search_spaces import Population, SearchSpace
+
+__all__ = ["OfaAccuracyPredictor", "load_ofa_accuracy"]
+
+Weights = tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
+
+_STAGES, _BLOCKS = 5, 4
+_KERNELS, _EXPANSIONS = (3, 5, 7), (3, 4, 6)
+_FIRST_PX, _STEP_PX, _RESOLUTIONS = 112, 16, 8
+_INPUTS = 128
+_CHUNK = 4096
+
+
+class OfaAccuracyPredictor:
+    """Predicted ImageNet accuracy of populations of ``ofa_mobilenet_v3``.
+
+    Args:
+        space: ``ofa_mobilenet_v3``, any options of which the encoding knows.
+        layers: Weight [out, in] and bias [out] of every linear layer; ReLU between them.
+        source: Where the weights come from.
+
+    Raises:
+        TableError: The space is another, or has resolutions outside [112, 240).
+    """
+
+    metric = "accuracy"
+
+    def __init__(self, space: SearchSpace, layers: Weights, *, source: str) -> None:
+        if space.name != "ofa_mobilenet_v3":
+            raise TableError(
+                "Once-for-all's accuracy predictor knows the space 'ofa_mobilenet_v3', not "
+                f"{space.name!r}."
+            )
+        self.space = space
+        self.layers = layers
+        self.provenance = Provenance("predicted", source)
+        self._choices = {choice.name: i for i, choice in enumerate(space.choices)}
+        self._check_resolutions()
+
+    def __call__(self, population: Population) -> NDArray[np.float64]:
+        """Return the accuracy in [0, 1] of every row, float64 [n], for a population [n, d]."""
+        chunks = [
+            self._forward(self.encode(population[i : i + _CHUNK]))
+            for i in range(0, len(population), _CHUNK)
+        ]
+        return np.concatenate(chunks) if chunks else np.zeros(0)
+
+    def encode(self, population: Population) -> NDArray[np.float32]:
+        """Return the predictor's input, float32 [n, 128], for a population [n, d]."""
+        self.space.variables(population)  # refuses another number of columns
+        features = np.zeros((len(population), _INPUTS), dtype=np.float32)
+        start = 0
+        for kind, known in (("kernel", _KERNELS), ("expand", _EXPANSIONS)):
+            for s in range(1, _STAGES + 1):
+                depth = self._values(f"depth_{s}")[population[:, self._choices[f"depth_{s}"]]]
+                for b in range(_BLOCKS):
+                    name = f"{kind}_{s}_{b}"
+                    value = self._values(name)[population[:, self._choices[name]]]
+                    hot = (value[:, None] == known) & (b < depth)[:, None]
+                    features[:, start : start + len(known)] = hot
+                    start += len(known)
+        features[:, start:] = self._resolution_slots[population[:, self._choices["resolution"]]]
+        return features
+
+    def _values(self, name: str) -> NDArray[np.int64]:
+        """Return the options of a choice."""
+        return np.array(self.space.choices[self._choices[name]].options, dtype=np.int64)
+
+    @cached_property
+    def _resolution_slots(self) -> NDArray[np.float32]:
+        """One row of the one-hot resolution for each option; in between counts as the lower."""
+        slots = (self._values("resolution") - _FIRST_PX) // _STEP_PX
+        return np.eye(_RESOLUTIONS, dtype=np.float32)[slots]
+
+    def _check_resolutions(self) -> None:
+        end = _FIRST_PX + _STEP_PX * _RESOLUTIONS
+        wrong = [int(r) for r in self._values("resolution") if not _FIRST_PX <= r < end]
+        if wrong:
+            raise TableError(
+                f"The accuracy predictor knows resolutions from {_FIRST_PX} to {end - 1} px, the "
+                f"space has {wrong}. Leave them out: --option resolutions=[160,192,224]."
+            )
+
+    def _forward(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        for i, (weight, bias) in enumerate(self.layers):
+            x = x @ weight.T + bias
+            if i < len(self.layers) - 1:
+                x = np.maximum(x, 0)
+        return x[:, 0].astype(np.float64)
+
+
+def load_ofa_accuracy(path: Path | str, space: SearchSpace) -> OfaAccuracyPredictor:
+    """Read the predictor's state dict, a file of torch.
+
+    Nothing in the file can execute code.
+
+    Args:
+        path: Of ``acc_predictor.pth``: weight and bias of the layers 0, 2, 4 and 6.
+        space: ``ofa_mobilenet_v3``.
+
+    Raises:
+        TableError: The file is missing, damaged or holds another network; or see
+            `OfaAccuracyPredictor`.
+    """
+    import torch
+
+    path = Path(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise TableError(f"Cannot read {path}: {error.strerror}.") from error
+    except Exception as error:  # torch raises many kinds for a damaged or unsafe file
+        reason = " ".join(str(error).split())
+        raise TableError(
+            f"{path} is damaged or no file of plain tensors ({reason:.160}). Download it again."
+        ) from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    return OfaAccuracyPredictor(space, _layers(state, path), source=f"OFA predictor {path.name}")
+
+
+_SHAPES = {
+    "0.weight": (400, 128),
+    "0.bias": (400,),
+    "2.weight": (400, 400),
+    "2.bias": (400,),
+    "4.weight": (400, 400),
+    "4.bias": (400,),
+    "6.weight": (1, 400),
+    "6.bias": (1,),
+}
+
+
+def _layers(state: Any, path: Path) -> Weights:
+    """Return the layers of a state dict.
+
+    Raises:
+        TableError: Names or shapes are others, or a value is not finite.
+    """
+    found = state if isinstance(state, Mapping) else {}
+    given = {str(name): tuple(getattr(t, "shape", ())) for name, t in found.items()}
+    wrong = [
+        f"{name} is {list(given[name]) if name in given else 'missing'}, needed is "
+        f"{list(_SHAPES[name]) if name in _SHAPES else 'no such tensor'}"
+        for name in {**_SHAPES, **given}
+        if given.get(name) != _SHAPES.get(name)
+    ]
+    if wrong:
+        raise TableError(
+            f"{path} is not once-for-all's accuracy predictor 128-400-400-400-1: "
+            f"{'; '.join(wrong[:8])}. Use the tutorial's acc_predictor.pth."
+        )
+    arrays = {name: found[name].detach().float().numpy() for name in _SHAPES}
+    infinite = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    if infinite:
+        raise TableError(f"{path} holds NaN or infinity in {', '.join(infinite)}.")
+    return tuple((arrays[f"{i}.weight"], arrays[f"{i}.bias"]) for i in (0, 2, 4, 6))

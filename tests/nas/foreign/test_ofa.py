@@ -1,0 +1,319 @@
+"""Once-for-all's weights in our supernet: equal outputs, and what is wrong with a file."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nas.cli import main
+from nas.errors import CheckpointError, ConfigError
+from nas.foreign import import_checkpoint, load_supernet_file, save_supernet_file
+from nas.runs import RunFolder
+from nas.training import load_supernet
+from search_spaces import Architecture, SearchSpace, get_space
+from search_spaces.foreign_configs import from_net_config, to_net_config
+from search_spaces.supernet import Supernet
+from tests.nas.foreign.ofa_reference import Reference, random_state, shapes
+
+CLASSES = 10
+Logits = Callable[[Tensor, list[int], list[int], list[int]], Tensor]
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Tensor]:
+    return random_state(shapes(1.0, CLASSES), torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def space() -> SearchSpace:
+    return _space(1.0)
+
+
+@pytest.fixture
+def checkpoint(state: dict[str, Tensor], tmp_path: Path) -> Path:
+    return _saved(tmp_path, {"state_dict": state})
+
+
+def _space(width: float) -> SearchSpace:
+    return get_space("ofa_mobilenet_v3", width=width, classes=CLASSES, resolutions=[32, 48])
+
+
+def _saved(folder: Path, value: Any) -> Path:
+    path = folder / "ofa.pth"
+    torch.save(value, path)
+    return path
+
+
+def _settings(architecture: Architecture) -> tuple[list[int], list[int], list[int]]:
+    blocks = [(s, b) for s in range(1, 6) for b in range(4)]
+    kernels = [int(architecture[f"kernel_{s}_{b}"]) for s, b in blocks]
+    ratios = [int(architecture[f"expand_{s}_{b}"]) for s, b in blocks]
+    return kernels, ratios, [int(architecture[f"depth_{s}"]) for s in range(1, 6)]
+
+
+@torch.no_grad()
+def _assert_equal(supernet: Supernet, theirs: Logits, subnets: int) -> None:
+    space = supernet.space
+    for row in space.sample(subnets, np.random.default_rng(3)):
+        architecture = space.decode(row)
+        x = torch.randn(2, *space.input_shape_of(architecture))
+        expected = theirs(x, *_settings(architecture))
+        assert expected.std() > 0.01
+        for ours in (supernet(x, architecture), supernet.subnet(architecture)(x)):
+            scale = max(1.0, float(expected.abs().max()))
+            assert float((ours - expected).abs().max()) < 1e-5 * scale
+
+
+def test_random_subnets_compute_what_the_published_network_computes(
+    state: dict[str, Tensor], space: SearchSpace, checkpoint: Path
+) -> None:
+    torch.manual_seed(0)
+    supernet = import_checkpoint(checkpoint, space, format="ofa")
+    assert not supernet.training
+    _assert_equal(supernet, Reference(state), 12)
+
+
+def test_the_spelling_of_the_published_files(
+    state: dict[str, Tensor], space: SearchSpace, tmp_path: Path
+) -> None:
+    """Blocks under mobile_inverted_conv, a data-parallel prefix, plain names for batch norm."""
+    older = {
+        "module." + n.replace(".conv.", ".mobile_inverted_conv.", 1)
+        if n.startswith("blocks.")
+        else "module." + n: t
+        for n, t in state.items()
+    }
+    older = {n.replace(".bn.bn.", ".bn."): t for n, t in older.items()}
+    supernet = import_checkpoint(_saved(tmp_path, older), space, format="ofa")
+    expected = import_checkpoint(_saved(tmp_path, state), space, format="ofa").state_dict()
+    assert all(torch.equal(t, expected[n]) for n, t in supernet.state_dict().items())
+
+
+def test_every_tensor_is_taken_over_once(state: dict[str, Tensor], space: SearchSpace) -> None:
+    counters = [name for name in state if name.endswith("num_batches_tracked")]
+    assert len(Supernet(space).state_dict()) == len(state) - len(counters)
+    sizes = sum(tensor.numel() for tensor in Supernet(space).state_dict().values())
+    assert sizes == sum(t.numel() for n, t in state.items() if n not in counters)
+
+
+def test_missing_extra_and_misshaped_tensors_are_listed(
+    state: dict[str, Tensor], space: SearchSpace, tmp_path: Path
+) -> None:
+    wrong = dict(state)
+    del wrong["blocks.5.conv.depth_conv.conv.7to5_matrix"]
+    wrong["blocks.99.conv.weight"] = torch.zeros(3)
+    wrong["classifier.linear.bias"] = torch.zeros(1000)
+    wrong["first_conv.bn.bias"] = torch.full((16,), float("nan"))
+    with pytest.raises(CheckpointError) as refused:
+        import_checkpoint(_saved(tmp_path, wrong), space, format="ofa")
+    for part in (
+        "1 missing: blocks.5.conv.depth_conv.conv.7to5_matrix",
+        "1 unknown: blocks.99.conv.weight",
+        "classifier.linear.bias is [1000], needed is [10]",
+        "1 with NaN or infinity: first_conv.bn.bias",
+    ):
+        assert part in str(refused.value)
+    with pytest.raises(CheckpointError, match=r"of another shape.*width=1\.2"):
+        import_checkpoint(_saved(tmp_path, state), _space(1.2), format="ofa")
+    twice = {**state, "first_conv.conv.conv.weight": state["first_conv.conv.weight"]}
+    with pytest.raises(CheckpointError, match="twice"):
+        import_checkpoint(_saved(tmp_path, twice), space, format="ofa")
+
+
+class _Unsafe:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (print, ("this must not run",))
+
+
+def test_files_that_are_no_checkpoint(
+    space: SearchSpace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for value, match in (
+        ([1], "not a state dict"),
+        ({}, "not a state dict"),
+        ({"a": 1}, "no tensors"),
+        (_Unsafe(), "plain tensors"),
+    ):
+        with pytest.raises(CheckpointError, match=match):
+            import_checkpoint(_saved(tmp_path, value), space, format="ofa")
+    assert "this must not run" not in capsys.readouterr().out
+    (tmp_path / "cut.pth").write_bytes(b"PK\x03\x04half")
+    with pytest.raises(CheckpointError, match="damaged"):
+        import_checkpoint(tmp_path / "cut.pth", space, format="ofa")
+    with pytest.raises(CheckpointError, match="Cannot read"):
+        import_checkpoint(tmp_path / "none.pth", space, format="ofa")
+    with pytest.raises(ConfigError, match="Did you mean 'ofa'"):
+        import_checkpoint(tmp_path / "none.pth", space, format="off")
+    with pytest.raises(ConfigError, match="not of 'mobile_small'"):
+        import_checkpoint(tmp_path / "none.pth", get_space("mobile_small"), format="ofa")
+
+
+def test_the_command_writes_a_file_that_loads_back(
+    space: SearchSpace, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "supernet.safetensors"
+    command = ["import-checkpoint", "--format", "ofa", str(checkpoint)]
+    named = ["--space", "ofa_mobilenet_v3", "--option", f"classes={CLASSES}"]
+    sized = [*named, "--option", "resolutions=[32, 48]"]
+    assert main([*command, *sized, "--out", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["source"] == "ofa checkpoint ofa.pth"
+    loaded = load_supernet_file(out)
+    assert loaded.space.fingerprint == space.fingerprint
+    expected = import_checkpoint(checkpoint, space, format="ofa").state_dict()
+    assert all(torch.equal(t, expected[n]) for n, t in loaded.state_dict().items())
+    assert main([*command, *named, "--out", str(tmp_path / "run")]) == 2
+    assert ".safetensors" in capsys.readouterr().err
+
+
+def test_a_run_folder_holds_the_imported_supernet(
+    space: SearchSpace, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "search.toml"
+    config.write_text(
+        f'[space]\nname = "ofa_mobilenet_v3"\n'
+        f"options = {{ classes = {CLASSES}, resolutions = [32, 48] }}\n"
+        '[data]\nformat = "digits"\nvalidation = 200\n'
+        "[train]\nepochs = 1\nbatch_size = 64\nlearning_rate = 0.05\n"
+        '[search.limits]\nmacs = "50%"\n',
+        encoding="utf-8",
+    )
+    command = ["import-checkpoint", "--format", "ofa", str(checkpoint), "--config", str(config)]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 0
+    assert "nas search --resume" in capsys.readouterr().out
+    run = RunFolder.open(tmp_path / "run")
+    assert run.stages()["train"] == "done"
+    expected = import_checkpoint(checkpoint, space, format="ofa").state_dict()
+    loaded = load_supernet(run, space).state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in loaded.items())
+    assert main([*command, "--out", str(tmp_path / "run")]) == 2
+    assert main([*command, "--space", "ofa_mobilenet_v3", "--out", str(tmp_path / "new")]) == 2
+
+
+@pytest.mark.slow
+def test_the_imported_supernet_is_searched_and_exported(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    arrays: dict[str, Any] = {}
+    for split, count in (("train", 120), ("test", 40)):
+        arrays[f"x_{split}"] = rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+        arrays[f"y_{split}"] = np.arange(count) % CLASSES
+    np.savez(tmp_path / "images.npz", **arrays)
+    config = tmp_path / "search.toml"
+    config.write_text(
+        f'[space]\nname = "ofa_mobilenet_v3"\n'
+        f"options = {{ classes = {CLASSES}, resolutions = [32] }}\n"
+        '[data]\nformat = "npz"\npath = "images.npz"\nvalidation = 40\n'
+        "[train]\nepochs = 1\nbatch_size = 64\nlearning_rate = 0.05\nthreads = 1\n"
+        "[evaluate]\ncalibration_images = 40\n"
+        "[search]\npopulation = 4\nparents = 2\nevaluations = 5\n"
+        '[search.limits]\nmacs = "60%"\n[export]\ntop = 1\nformats = ["safetensors"]\n',
+        encoding="utf-8",
+    )
+    run = str(tmp_path / "run")
+    command = ["import-checkpoint", "--format", "ofa", str(checkpoint)]
+    assert main([*command, "--config", str(config), "--out", run]) == 0
+    assert main(["search", "--resume", run]) == 0
+    assert main(["export", run]) == 0
+    assert list(Path(run).glob("exports/*/model.safetensors"))
+
+
+def test_supernet_files_that_are_damaged_or_foreign(space: SearchSpace, tmp_path: Path) -> None:
+    path = tmp_path / "supernet.safetensors"
+    save_supernet_file(Supernet(space), path, source="test")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_supernet_file(path)
+    path.write_bytes(data.replace(b"nas supernet", b"another kind"))
+    with pytest.raises(CheckpointError, match="no supernet file"):
+        load_supernet_file(path)
+    fingerprint = space.fingerprint.encode()
+    path.write_bytes(data.replace(fingerprint, b"0" * len(fingerprint)))
+    with pytest.raises(CheckpointError, match="another version"):
+        load_supernet_file(path)
+
+
+class _Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Empty classes for torchvision, which the reference's data loaders import."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name.split(".")[0] == "torchvision":
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+        return None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        module = types.ModuleType(spec.name)
+
+        def missing(name: str) -> type:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return type(name, (), {})
+
+        module.__getattr__ = missing  # type: ignore[method-assign]
+        return module
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        pass
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> Iterator[type]:
+    if importlib.util.find_spec("ofa") is None:
+        pytest.skip("the reference package `ofa` is not installed (pip install --no-deps ofa)")
+    before = set(sys.modules)
+    stubs = _Stubs()
+    sys.meta_path.append(stubs)
+    try:
+        networks = importlib.import_module("ofa.imagenet_classification.elastic_nn.networks")
+        yield networks.OFAMobileNetV3
+    finally:
+        sys.meta_path.remove(stubs)
+        for name in set(sys.modules) - before:
+            if name.split(".")[0] in ("torchvision", "ofa"):
+                del sys.modules[name]
+
+
+@pytest.mark.parametrize("width", [1.0, 1.2])
+def test_the_published_package_computes_the_same(
+    published: Any, width: float, tmp_path: Path
+) -> None:
+    space = _space(width)
+    options = {"ks_list": [3, 5, 7], "expand_ratio_list": [3, 4, 6], "depth_list": [2, 3, 4]}
+    network = published(n_classes=CLASSES, width_mult=width, **options).eval()
+    names = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    assert names == shapes(width, CLASSES)
+    random = random_state(names, torch.Generator().manual_seed(1))
+    network.load_state_dict(random)
+
+    def theirs(x: Tensor, kernels: list[int], ratios: list[int], depths: list[int]) -> Tensor:
+        network.set_active_subnet(ks=kernels, e=ratios, d=depths)
+        logits: Tensor = network(x)
+        return logits
+
+    torch.manual_seed(1)
+    _assert_equal(import_checkpoint(_saved(tmp_path, random), space, format="ofa"), theirs, 6)
+    for row in space.sample(6, np.random.default_rng(4)):
+        architecture = space.decode(row)
+        kernels, ratios, depths = _settings(architecture)
+        network.set_active_subnet(ks=kernels, e=ratios, d=depths)
+        subnet = network.get_active_subnet()
+        resolution = space.resolution_of(architecture)
+        read = from_net_config(space, json.loads(json.dumps(subnet.config)), resolution=resolution)
+        assert space.id_of(read) == space.id_of(architecture)
+        rebuilt = type(subnet).build_from_config(to_net_config(space, architecture))
+        assert {n: t.shape for n, t in rebuilt.state_dict().items()} == {
+            n: t.shape for n, t in subnet.state_dict().items()
+        }
