@@ -107,7 +107,8 @@ class _Graph:
         for position, layer in enumerate(layers):
             sources = [names[source] for source in layer.inputs]
             readers = [other for other in layers if position in other.inputs]
-            if layer.op == "batch_norm" and layers[layer.inputs[0]].op == "conv2d":
+            after = layers[layer.inputs[0]].op if layer.inputs[0] >= 0 else "input"
+            if layer.op == "batch_norm" and after == "conv2d":
                 names[position] = sources[0]
             else:
                 names[position] = _lowering(layer.op)(self, layer, sources, readers)
@@ -180,6 +181,18 @@ def _avg_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[L
     return graph.node("AveragePool", x, ceil_mode=1, **window)
 
 
+def _padded_avg_pool(
+    graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]
+) -> str:
+    window = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
+    pads = [layer.kernel // 2] * 4
+    return graph.node("AveragePool", x, pads=pads, count_include_pad=0, **window)
+
+
+def _zero(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return graph.node("Mul", [x[0], graph.constant(np.array(0.0, dtype=np.float32))])
+
+
 def _max_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     window = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
     return graph.node("MaxPool", x, pads=[layer.kernel // 2] * 4, **window)
@@ -222,8 +235,10 @@ _LOWERINGS: dict[str, _Lowering] = {
     "linear": _linear,
     "max_pool": _max_pool,
     "mul": _plain("Mul"),
+    "padded_avg_pool": _padded_avg_pool,
     "relu": _plain("Relu"),
     "relu6": _relu6,
     "sigmoid": _plain("Sigmoid"),
     "swish": _swish,
+    "zero": _zero,
 }

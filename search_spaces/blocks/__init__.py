@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
+from search_spaces.blocks.cell import AvgPool, Sum, Zero
 from search_spaces.blocks.conv import Conv
 from search_spaces.blocks.head import Head
 from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape, conv_hw, inputs_read
 from search_spaces.blocks.mbconv import MBConv
+from search_spaces.blocks.preact import NormAct, PreActConv, PreActResidual
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
 from search_spaces.blocks.spec import BlockSpec, block_family, block_from_json, layers_of
 
 __all__ = [
     "INPUT",
+    "AvgPool",
     "BlockSpec",
     "Bottleneck",
     "Conv",
@@ -19,10 +22,15 @@ __all__ = [
     "Layer",
     "MBConv",
     "MaxPool",
+    "NormAct",
+    "PreActConv",
+    "PreActResidual",
     "Shape",
     "ShuffleV2",
     "ShuffleXception",
+    "Sum",
     "Tape",
+    "Zero",
     "block_family",
     "block_from_json",
     "conv_hw",

@@ -14,6 +14,8 @@ from search_spaces.blocks import (
     Conv,
     Head,
     MBConv,
+    PreActConv,
+    PreActResidual,
     ShuffleV2,
     ShuffleXception,
 )
@@ -24,6 +26,8 @@ BLOCKS = st.one_of(
     st.builds(Conv, SIZES, SIZES, SIZES, kernel=KERNELS),
     st.builds(MBConv, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS, se=st.integers(1, 8)),
     st.builds(Bottleneck, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS, project=st.just(True)),
+    st.builds(PreActConv, SIZES, SIZES, SIZES, kernel=KERNELS),
+    st.builds(PreActResidual, SIZES, SIZES, SIZES, kernel=KERNELS),
     st.builds(Head, SIZES, SIZES, SIZES, hidden=st.integers(1, 40)),
     st.builds(ShuffleXception, SIZES, st.integers(41, 80), SIZES, SIZES, stride=st.just(2)),
     st.builds(
