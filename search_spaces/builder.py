@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from search_spaces.blocks import BlockSpec
 from search_spaces.choices import Choice, Option
 from search_spaces.errors import SpaceError, nearest
 from search_spaces.folds import Fold
+from search_spaces.isomorphism import Isomorphism
 from search_spaces.slots import Slot
 from search_spaces.space import SearchSpace
 
@@ -16,7 +17,7 @@ __all__ = ["SpaceBuilder"]
 
 
 class SpaceBuilder:
-    """Collects choices, folds and slots in the order they are declared.
+    """Collects choices, folds, isomorphisms and slots in the order they are declared.
 
     Example:
         >>> from search_spaces.blocks import Conv, Head
@@ -35,6 +36,7 @@ class SpaceBuilder:
         self._choices: list[Choice] = []
         self._folds: list[Fold] = []
         self._slots: list[tuple[Slot, tuple[str, ...]]] = []
+        self._isomorphisms: list[Isomorphism] = []
 
     def choice(self, name: str, options: Sequence[Option]) -> str:
         """Declare a choice and return its name, by which slots read it.
@@ -126,6 +128,34 @@ class SpaceBuilder:
         self._slots.append((slot, reads))
         return name
 
+    def isomorphism(self, *, reads: Sequence[str], form: Callable[..., Hashable]) -> None:
+        """Declare that combinations of some choices with equal forms build one network.
+
+        Args:
+            reads: Choices declared before, in the order of the arguments of ``form``.
+            form: Called with one option for each; see `Isomorphism`.
+
+        Raises:
+            SpaceError: A choice is unknown or read out of order, or there are too many
+                combinations.
+        """
+        reads = _names("An isomorphism", reads)
+        positions = {choice.name: i for i, choice in enumerate(self._choices)}
+        for read in reads:
+            if read not in positions:
+                raise SpaceError(
+                    f"An isomorphism reads {read!r}, which is no choice declared before it. "
+                    f"{nearest(read, positions)}"
+                )
+        scope = tuple(positions[read] for read in reads)
+        if not scope or list(scope) != sorted(set(scope)):
+            raise SpaceError(
+                f"An isomorphism reads choices once each and in the order of their declaration, "
+                f"got {list(reads)}."
+            )
+        choices = tuple(self._choices[position] for position in scope)
+        self._isomorphisms.append(Isomorphism(scope, choices, form))
+
     def build(self) -> SearchSpace:
         """Return the space.
 
@@ -143,7 +173,13 @@ class SpaceBuilder:
                     )
             scope = tuple(positions[read] for read in reads)
             slots.append(dataclasses.replace(slot, scope=scope))
-        return SearchSpace(self._name, self._choices, folds=self._folds, slots=slots)
+        return SearchSpace(
+            self._name,
+            self._choices,
+            folds=self._folds,
+            slots=slots,
+            isomorphisms=self._isomorphisms,
+        )
 
     def _positions(self) -> dict[str, int]:
         """Return the variable of every choice and fold; the folds come after all choices."""

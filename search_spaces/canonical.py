@@ -94,6 +94,11 @@ class Canonicaliser:
             result[chunk, self._changed] = columns[self._changed].T
         return result
 
+    @property
+    def replaced(self) -> frozenset[int]:
+        """Choices of which an option is replaced by another in some architecture."""
+        return frozenset(self._changed)
+
     def _apply(self, columns: NDArray[np.intp]) -> bool:
         """Replace options in place, columns intp [v, n]; return whether any was."""
         position = np.empty(columns.shape[1], dtype=np.intp)

@@ -3,8 +3,9 @@
 The id of an architecture is the sum modulo 2^64 of one hash for each slot that holds a block,
 made of the slot's name and the block's fields. It does not depend on choices, so
 architectures that build the same network in the same slots have the same id, in every process
-and version. Fields at their default are left out: a family may gain a field with a default
-without a change of ids.
+and version. Where a space declares isomorphic combinations, the representative is hashed.
+Fields at their default are left out: a family may gain a field with a default without a change
+of ids.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from search_spaces.blocks import BlockSpec
 from search_spaces.choices import Choice
 from search_spaces.folds import Fold
+from search_spaces.isomorphism import Isomorphism
 from search_spaces.slots import BlockGrid, Slot
 from search_spaces.tables import Table
 
@@ -44,6 +46,8 @@ def fingerprint(
     folds: Sequence[Fold],
     slots: Sequence[Slot],
     tables: Sequence[Table],
+    *,
+    isomorphisms: Sequence[Isomorphism] = (),
 ) -> str:
     """Return 16 hexadecimal digits, equal for spaces that mean the same.
 
@@ -52,6 +56,7 @@ def fingerprint(
         folds: Names, states and automata count.
         slots: Names, scopes, inputs and weight sharing count.
         tables: Of `id_tables`; every block counts.
+        isomorphisms: Scopes and which combinations are one count.
     """
     digest = hashlib.blake2b(digest_size=8)
     for choice in choices:
@@ -64,6 +69,9 @@ def fingerprint(
         parts = [slot.name, table.scope, slot.inputs, slot.separate_weights]
         digest.update(json.dumps(parts).encode())
         digest.update(np.ascontiguousarray(table.values, dtype="<u8").tobytes())
+    for isomorphism in isomorphisms:
+        digest.update(json.dumps(isomorphism.scope).encode())
+        digest.update(isomorphism.first.astype("<i8").tobytes())
     return digest.hexdigest()
 
 

@@ -29,6 +29,7 @@ _BUILT_IN = (
     "compofa",
     "efficientnet",
     "mobile_small",
+    "nasbench201",
     "ofa_mobilenet_v3",
     "ofa_proxyless",
     "ofa_resnet50",

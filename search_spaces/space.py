@@ -21,6 +21,7 @@ from search_spaces.errors import SpaceError, nearest
 from search_spaces.folds import Fold, step_tables
 from search_spaces.graph import layer_graph
 from search_spaces.identity import fingerprint, id_tables
+from search_spaces.isomorphism import Isomorphism, refuse_overlap
 from search_spaces.slots import BlockGrid, Slot, tabulate
 from search_spaces.tables import Evaluator, Table, absorb, count
 
@@ -42,6 +43,7 @@ class SearchSpace:
         choices: The decisions; position is the column of a population.
         folds: Derived variables, numbered after the choices.
         slots: In an order in which every slot comes after its inputs.
+        isomorphisms: Choices whose options, moved around, build the same network.
         options: Arguments of the factory that made it, JSON-able, kept for provenance.
     """
 
@@ -52,14 +54,17 @@ class SearchSpace:
         *,
         folds: Sequence[Fold] = (),
         slots: Sequence[Slot],
+        isomorphisms: Sequence[Isomorphism] = (),
         options: Mapping[str, Any] | None = None,
     ) -> None:
         if not slots:
             raise SpaceError(f"Space {name!r} has no slots.")
+        refuse_overlap(isomorphisms)
         self.name = name
         self.choices = tuple(choices)
         self.folds = tuple(folds)
         self.slots = tuple(slots)
+        self.isomorphisms = tuple(isomorphisms)
         self.options: Mapping[str, Any] = dict(options or {})
         self._column = {choice.name: i for i, choice in enumerate(self.choices)}
         self.option_counts = np.array([len(c.options) for c in self.choices], dtype=np.int16)
@@ -142,7 +147,24 @@ class SearchSpace:
 
     @cached_property
     def _canonicaliser(self) -> Canonicaliser:
-        return Canonicaliser(self.grid, self.variable_sizes, self.folds)
+        canonicaliser = Canonicaliser(self.grid, self.variable_sizes, self.folds)
+        for choice in (c for iso in self.isomorphisms for c in iso.scope):
+            if choice in canonicaliser.replaced:
+                raise SpaceError(
+                    f"An isomorphism of space {self.name!r} reads the choice "
+                    f"{self.choices[choice].name!r}, of which some options build the same "
+                    "blocks. Let every option of it build a block of its own."
+                )
+        return canonicaliser
+
+    def representative(self, population: Population) -> Population:
+        """Return rows that stand for isomorphic ones, int16 [n, d]; see `isomorphism`.
+
+        Without declared isomorphisms every row stands for itself.
+        """
+        for isomorphism in self.isomorphisms:
+            population = isomorphism(population)
+        return population
 
     @cached_property
     def size(self) -> int:
@@ -154,13 +176,17 @@ class SearchSpace:
         return count(canonical, self.variable_sizes[: len(self.choices)])
 
     def canonical(self, population: Population) -> Population:
-        """Return the canonical form of every row, int16 [n, d]; see `canonical`."""
-        return self._canonicaliser(self.variables(population))
+        """Return the canonical form of every row, int16 [n, d]; see `canonical`.
+
+        Of isomorphic networks it builds the representative.
+        """
+        return self._canonicaliser(self.variables(self.representative(population)))
 
     @cached_property
     def canonical_tables(self) -> tuple[Table, ...]:
         """Tables of bool over the variables, all true exactly on canonical architectures."""
-        return tuple(self._canonicaliser.canonical_tables())
+        first = [isomorphism.table() for isomorphism in self.isomorphisms]
+        return (*self._canonicaliser.canonical_tables(), *first)
 
     def inactive(self, population: Population) -> NDArray[np.bool_]:
         """Return bool [n, d]: choices without influence on the network."""
@@ -179,7 +205,7 @@ class SearchSpace:
 
         Among a million architectures two collide with a probability of 3e-8.
         """
-        return self._id_evaluator(self.variables(population))
+        return self._id_evaluator(self.variables(self.representative(population)))
 
     def ids(self, population: Population) -> list[str]:
         """Return the id of every row: 16 hexadecimal digits."""
@@ -192,7 +218,13 @@ class SearchSpace:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of choices, folds and all blocks: equal for spaces that mean the same."""
-        return fingerprint(self.choices, self.folds, self.slots, self._id_tables)
+        return fingerprint(
+            self.choices,
+            self.folds,
+            self.slots,
+            self._id_tables,
+            isomorphisms=self.isomorphisms,
+        )
 
     def unique(self, population: Population) -> Population:
         """Return canonical rows without repetition, in order of first occurrence."""

@@ -30,8 +30,12 @@ __all__ = ["SpaceSuite"]
 
 
 def network_key(space: SearchSpace, architecture: Architecture) -> Hashable:
-    """Return what an architecture builds, the slow way: the block of every slot."""
-    return tuple(space.blocks(architecture).items())
+    """Return what an architecture builds, the slow way: the block of every slot.
+
+    Of isomorphic architectures it is what their representative builds.
+    """
+    row = space.representative(space.encode(architecture)[None])[0]
+    return tuple(space.blocks(space.decode(row)).items())
 
 
 class SpaceSuite:

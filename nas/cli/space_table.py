@@ -60,18 +60,22 @@ def _subnets(subnets: list[PublishedSubnet]) -> str:
         space = get_space(subnet.space, **subnet.options)
         macs = compile_cost(space, Macs()).of(subnet.architecture)
         params = compile_cost(space, Params()).of(subnet.architecture)
-        equal = abs(macs - subnet.macs) <= subnet.macs_within
-        printed = "not printed"
-        if subnet.params is not None:
-            equal = equal and abs(params - subnet.params) <= subnet.params_within
-            printed = f"{subnet.params:,.0f}"
-        verdict = f"yes, within {subnet.macs_within:,.0f}" if equal else "NO"
-        if equal and not subnet.macs_within:
-            verdict = "yes, exactly"
-        row = (subnet.name, f"{subnet.macs:,.0f}", f"{macs:,.0f}", printed, f"{params:,.0f}")
-        rows.append((*row, verdict))
+        pairs = (
+            (subnet.macs, macs, subnet.macs_within),
+            (subnet.params, params, subnet.params_within),
+        )
+        printed = [(given, found, within) for given, found, within in pairs if given is not None]
+        equal = all(abs(given - found) <= within for given, found, within in printed)
+        exact = not any(within for _, _, within in printed)
+        verdict = ("exactly" if exact else "to the printed digits") if equal else "NO"
+        cells = [text for given, found, _ in pairs for text in (_printed(given), f"{found:,.0f}")]
+        rows.append((subnet.name, *cells, verdict))
     source = f"\nSource: {subnets[0].source}"
     return _markdown(header, rows) + source
+
+
+def _printed(count: float | None) -> str:
+    return "not printed" if count is None else f"{count:,.0f}"
 
 
 def _markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -188,6 +188,18 @@ def _avg_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[L
     return graph.node("AveragePool", x, ceil_mode=1, **window)
 
 
+def _padded_avg_pool(
+    graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]
+) -> str:
+    window = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
+    pads = [layer.kernel // 2] * 4
+    return graph.node("AveragePool", x, pads=pads, count_include_pad=0, **window)
+
+
+def _zero(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return graph.node("Mul", [x[0], graph.constant(np.array(0.0, dtype=np.float32))])
+
+
 def _max_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     window = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
     return graph.node("MaxPool", x, pads=[layer.kernel // 2] * 4, **window)
@@ -314,6 +326,7 @@ _LOWERINGS: dict[str, _Lowering] = {
     "position_embedding": _position,
     "relative_scores": _relative,
     "relative_values": _relative,
+    "padded_avg_pool": _padded_avg_pool,
     "relu": _plain("Relu"),
     "relu6": _relu6,
     "scale": _scale,
@@ -324,4 +337,5 @@ _LOWERINGS: dict[str, _Lowering] = {
     "token_linear": _token_linear,
     "token_pool": _token_pool,
     "transpose": _transpose,
+    "zero": _zero,
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
+from search_spaces.blocks.cell import AvgPool, Sum, Zero
 from search_spaces.blocks.conv import Conv
 from search_spaces.blocks.head import Head
 from search_spaces.blocks.layers import INPUT, VIEWS, Layer, Shape, Tape, conv_hw, inputs_read
 from search_spaces.blocks.mbconv import MBConv
+from search_spaces.blocks.preact import NormAct, PreActConv, PreActResidual
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
 from search_spaces.blocks.spec import BlockSpec, block_family, block_from_json, layers_of
 from search_spaces.blocks.tokens import TokenTape
@@ -15,6 +17,7 @@ from search_spaces.blocks.transformer import PatchEmbed, TokenHead, TransformerL
 __all__ = [
     "INPUT",
     "VIEWS",
+    "AvgPool",
     "BlockSpec",
     "Bottleneck",
     "Conv",
@@ -22,14 +25,19 @@ __all__ = [
     "Layer",
     "MBConv",
     "MaxPool",
+    "NormAct",
     "PatchEmbed",
+    "PreActConv",
+    "PreActResidual",
     "Shape",
     "ShuffleV2",
     "ShuffleXception",
+    "Sum",
     "Tape",
     "TokenHead",
     "TokenTape",
     "TransformerLayer",
+    "Zero",
     "block_family",
     "block_from_json",
     "conv_hw",

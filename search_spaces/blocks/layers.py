@@ -42,8 +42,9 @@ class Layer:
     """One primitive operation inside a block.
 
     Attributes:
-        op: conv2d, linear, batch_norm, an activation, global_avg_pool, avg_pool, max_pool, add,
-            mul, channel_split, channel_shuffle or concat; on tokens, see `tokens.TokenTape`.
+        op: conv2d, linear, batch_norm, an activation, global_avg_pool, avg_pool,
+            padded_avg_pool, max_pool, add, mul, zero, channel_split, channel_shuffle or concat;
+            on tokens, see `tokens.TokenTape`.
         inputs: Positions of the layers it reads; `INPUT` is the block's input, and
             ``INPUT - i`` input i of a block that has several.
         in_shape: (C, H, W), (features,) or (tokens, features) of the first input.
@@ -171,6 +172,10 @@ class Tape:
         """Record an average pool over windows of stride x stride, cut off at the border."""
         return self._pool("avg_pool", x, stride, stride)
 
+    def padded_avg_pool(self, x: int, *, kernel: int, stride: int = 1) -> int:
+        """Record an average pool of an odd kernel; its padding kernel // 2 does not count."""
+        return self._pool("padded_avg_pool", x, kernel, stride)
+
     def max_pool(self, x: int, *, kernel: int, stride: int) -> int:
         """Record a max pool of an odd kernel with padding kernel // 2."""
         return self._pool("max_pool", x, kernel, stride)
@@ -188,6 +193,10 @@ class Tape:
                 "needs stride 1 and as many channels in as out."
             )
         return self._same_shape("add", x, other)
+
+    def zero(self, x: int) -> int:
+        """Record a product with the number zero."""
+        return self._same_shape("zero", x)
 
     def mul(self, x: int, gate: int) -> int:
         """Record an element-wise product; the gate broadcasts."""

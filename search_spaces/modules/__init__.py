@@ -5,7 +5,16 @@ One file for each family, as in `search_spaces.blocks`. Importing this package i
 
 from __future__ import annotations
 
-from search_spaces.modules import bottleneck, conv, head, mbconv, shuffle, transformer
+from search_spaces.modules import (
+    bottleneck,
+    cell,
+    conv,
+    head,
+    mbconv,
+    preact,
+    shuffle,
+    transformer,
+)
 from search_spaces.modules.block import ElasticBlock, build_block, build_elastic, register_modules
 from search_spaces.modules.elastic import Elastic, Region
 from search_spaces.modules.network import Subnet
@@ -18,9 +27,11 @@ __all__ = [
     "bottleneck",
     "build_block",
     "build_elastic",
+    "cell",
     "conv",
     "head",
     "mbconv",
+    "preact",
     "register_modules",
     "shuffle",
     "transformer",

@@ -14,18 +14,24 @@ from predictors.latency.onnx_graph import to_onnx
 from search_spaces import get_space, list_spaces
 from search_spaces.blocks import (
     INPUT,
+    AvgPool,
     BlockSpec,
     Bottleneck,
     Conv,
     Head,
     MaxPool,
     MBConv,
+    NormAct,
     PatchEmbed,
+    PreActConv,
+    PreActResidual,
     ShuffleV2,
     ShuffleXception,
+    Sum,
     Tape,
     TokenHead,
     TransformerLayer,
+    Zero,
     block_family,
 )
 from tests.small_spaces import SMALL as OPTIONS
@@ -49,6 +55,10 @@ BLOCKS = [
     Bottleneck(16, 16, 4, 8),
     Bottleneck(8, 16, 4, 7, stride=2, project=True),
     MaxPool(8, 7),
+    AvgPool(8, 7),
+    NormAct(8, 5),
+    PreActConv(6, 8, 7, kernel=3),
+    PreActResidual(6, 8, 7),
     MBConv(8, 8, 16, 6, kernel=5, shortcut=True),
     MBConv(8, 8, 8, 6, expand_conv=False, shortcut=True),
     MBConv(8, 12, 24, 6, stride=2, se=8, act="h_swish"),
@@ -64,6 +74,9 @@ BLOCKS = [
     TransformerLayer(12, 1, 20, 5, head_dim=5),
     TokenHead(8, 5, 10),
 ]
+
+
+SUMS_AND_ZEROS = [Zero(8, 5), Sum(8, 5), Sum(8, 5, inputs=3)]
 
 
 def _run(data: bytes, *shapes: tuple[int, ...]) -> np.ndarray:
@@ -88,6 +101,17 @@ def test_blocks_give_their_output_shape(block, batch):
     assert output.shape == (batch, *block.out_shape)
     assert np.isfinite(output).all()
     assert output.std() > 1e-3
+
+
+@pytest.mark.parametrize("block", SUMS_AND_ZEROS, ids=str)
+def test_sums_and_zeros_are_exact(block):
+    data = BlockModel(block).onnx()
+    onnx.checker.check_model(data, full_check=True)
+    shapes = [(1, *shape) for shape in block.in_shapes]
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+    expected = sum(inputs) if isinstance(block, Sum) else np.zeros(shapes[0])
+    np.testing.assert_allclose(_run(data, *shapes), expected, rtol=1e-5, atol=1e-6)
 
 
 def _counted_macs(data: bytes) -> int:
