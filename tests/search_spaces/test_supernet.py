@@ -75,7 +75,7 @@ def randomised(space: SearchSpace) -> Supernet:
         for name, tensor in module.named_buffers(recurse=False):
             if name == "running_mean":
                 normal(tensor, 0.0, 0.2)
-            else:
+            elif tensor.is_floating_point():
                 tensor.data.uniform_(0.5, 2.0, generator=generator)
     return net
 
