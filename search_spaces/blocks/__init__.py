@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
-from search_spaces.blocks.cell import AvgPool, Sum, Zero
+from search_spaces.blocks.cell import AvgPool, NodeSum, Zero
 from search_spaces.blocks.conv import Conv
 from search_spaces.blocks.head import Head
 from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape, conv_hw, inputs_read
@@ -22,13 +22,13 @@ __all__ = [
     "Layer",
     "MBConv",
     "MaxPool",
+    "NodeSum",
     "NormAct",
     "PreActConv",
     "PreActResidual",
     "Shape",
     "ShuffleV2",
     "ShuffleXception",
-    "Sum",
     "Tape",
     "Zero",
     "block_family",
