@@ -21,10 +21,10 @@ from search_spaces.blocks import (
     BlockSpec,
     Conv,
     Head,
+    NodeSum,
     NormAct,
     PreActConv,
     PreActResidual,
-    Sum,
     Zero,
     conv_hw,
 )
@@ -100,7 +100,7 @@ def _cell(builder: SpaceBuilder, name: str, source: str, width: int, hw: int) ->
             )
         )
         if len(arriving) == end:
-            total = partial(Sum, width, hw, inputs=end)
+            total = partial(NodeSum, width, hw, inputs=end)
             node = arriving[0]
             if end > 1:
                 node = builder.slot(f"{name}.node{end}", inputs=arriving, block=total)

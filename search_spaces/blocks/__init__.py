@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
-from search_spaces.blocks.cell import AvgPool, Sum, Zero
+from search_spaces.blocks.cell import AvgPool, NodeSum, Zero
 from search_spaces.blocks.conv import Conv
 from search_spaces.blocks.head import Head
 from search_spaces.blocks.layers import INPUT, VIEWS, Layer, Shape, Tape, conv_hw, inputs_read
@@ -25,6 +25,7 @@ __all__ = [
     "Layer",
     "MBConv",
     "MaxPool",
+    "NodeSum",
     "NormAct",
     "PatchEmbed",
     "PreActConv",
@@ -32,7 +33,6 @@ __all__ = [
     "Shape",
     "ShuffleV2",
     "ShuffleXception",
-    "Sum",
     "Tape",
     "TokenHead",
     "TokenTape",

@@ -9,7 +9,7 @@ from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 from search_spaces.errors import SpaceError
 
-__all__ = ["AvgPool", "Sum", "Zero"]
+__all__ = ["AvgPool", "NodeSum", "Zero"]
 
 
 @block_family
@@ -65,7 +65,7 @@ class Zero(BlockSpec):
 
 
 @block_family
-class Sum(BlockSpec):
+class NodeSum(BlockSpec):
     """The element-wise sum of several inputs of one shape.
 
     Attributes:
@@ -95,7 +95,7 @@ class Sum(BlockSpec):
             SpaceError: There are fewer than two inputs.
         """
         if self.inputs < 2:
-            raise SpaceError(f"A Sum needs at least two inputs, got {self.inputs}.")
+            raise SpaceError(f"A NodeSum needs at least two inputs, got {self.inputs}.")
         tape = Tape(*self.in_shapes)
         x = INPUT
         for position in range(1, self.inputs):

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from search_spaces.blocks import AvgPool, BlockSpec, Sum, Zero
+from search_spaces.blocks import AvgPool, BlockSpec, NodeSum, Zero
 from search_spaces.modules.block import ElasticBlock, register_modules
 
 __all__ = ["ElasticParameterFree", "StaticParameterFree"]
 
 
 def _run(inputs: Sequence[Tensor], spec: BlockSpec) -> Tensor:
-    """Run an `AvgPool`, `Zero` or `Sum`.
+    """Run an `AvgPool`, `Zero` or `NodeSum`.
 
     Zero multiplies, as the published one does, so that gradients stay defined.
     """
@@ -32,7 +32,7 @@ def _run(inputs: Sequence[Tensor], spec: BlockSpec) -> Tensor:
 
 
 class StaticParameterFree(nn.Module):
-    """The plain module of an `AvgPool`, `Zero` or `Sum`."""
+    """The plain module of an `AvgPool`, `Zero` or `NodeSum`."""
 
     def __init__(self, spec: BlockSpec) -> None:
         super().__init__()
@@ -54,5 +54,5 @@ class ElasticParameterFree(ElasticBlock):
         return _run(inputs[:-1], inputs[-1])
 
 
-for _family in (AvgPool, Sum, Zero):
+for _family in (AvgPool, NodeSum, Zero):
     register_modules(_family, plain=StaticParameterFree, elastic=ElasticParameterFree)

@@ -29,7 +29,7 @@ __all__ = [
 def static_preact_conv(spec: PreActConv) -> nn.Sequential:
     """Return the plain module of a `PreActConv`."""
     layers = conv_bn(spec.cin, spec.cout, kernel=spec.kernel, stride=spec.stride)
-    act = make_activation(spec.act)
+    act = make_activation(spec.act, inplace=False)  # the other edges of a cell read the input
     return nn.Sequential(OrderedDict([("act", act), *layers.named_children()]))
 
 
@@ -46,7 +46,7 @@ class ElasticPreActConv(ElasticBlock):
 
     def forward(self, x: Tensor, spec: PreActConv) -> Tensor:
         """Run one block on [n, cin, h, w]."""
-        y = self.conv(activate(x, spec.act), spec.cout, spec.kernel, spec.stride)
+        y = self.conv(activate(x, spec.act, inplace=False), spec.cout, spec.kernel, spec.stride)
         normalised: Tensor = self.bn(y)
         return normalised
 
@@ -70,7 +70,7 @@ class StaticPreActResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [n, cin, h, w] to [n, cout, h', w']."""
-        y = self.first(activate(x, self.spec.act))
+        y = self.first(activate(x, self.spec.act, inplace=False))
         y = self.second(activate(y, self.spec.act))
         result: Tensor = y + self.skip(avg_pool(x, self.spec.stride))
         return result
@@ -89,7 +89,7 @@ class ElasticPreActResidual(ElasticBlock):
 
     def forward(self, x: Tensor, spec: PreActResidual) -> Tensor:
         """Run one block on [n, cin, h, w]."""
-        y = activate(x, spec.act)
+        y = activate(x, spec.act, inplace=False)
         y = self.first(y, spec.cout, kernel=spec.kernel, stride=spec.stride)
         y = self.second(activate(y, spec.act), spec.cout, kernel=spec.kernel)
         result: Tensor = y + self.skip(avg_pool(x, spec.stride), spec.cout)

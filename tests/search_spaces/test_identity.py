@@ -25,7 +25,7 @@ GOLDEN = {
     "compofa": ("273556be22b8d8c4", "0904287d0d078c44", "25c9bde342b8b8a3"),
     "efficientnet": ("2619672d3af871b3", "2029cc4b7f6e8c29", "fdb81aee34feac86"),
     "mobile_small": ("945039178ac4305a", "1e43197be58cc659", "36e6aeb8b3c8b9cb"),
-    "nasbench201": ("e592e78963c4d636", "f4de220bb94a7bc0", "7f15645c7039bfa3"),
+    "nasbench201": ("a8b25713b5427b40", "b7fd91960ac820ca", "3695ed161609c91c"),
     "ofa_mobilenet_v3": ("685f2841e1e997be", "206a8a3ce4f575ec", "ede340b7daf92745"),
     "ofa_proxyless": ("84331db369aed1ee", "2dce80e587a767e9", "dee0d6bfbf9ccdd4"),
     "ofa_resnet50": ("068772d2945476a1", "8ce785d739ac1de0", "4c3eefbb8febf3b5"),

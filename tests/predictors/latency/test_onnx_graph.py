@@ -21,13 +21,13 @@ from search_spaces.blocks import (
     Head,
     MaxPool,
     MBConv,
+    NodeSum,
     NormAct,
     PatchEmbed,
     PreActConv,
     PreActResidual,
     ShuffleV2,
     ShuffleXception,
-    Sum,
     Tape,
     TokenHead,
     TransformerLayer,
@@ -76,7 +76,7 @@ BLOCKS = [
 ]
 
 
-SUMS_AND_ZEROS = [Zero(8, 5), Sum(8, 5), Sum(8, 5, inputs=3)]
+SUMS_AND_ZEROS = [Zero(8, 5), NodeSum(8, 5), NodeSum(8, 5, inputs=3)]
 
 
 def _run(data: bytes, *shapes: tuple[int, ...]) -> np.ndarray:
@@ -110,7 +110,7 @@ def test_sums_and_zeros_are_exact(block):
     shapes = [(1, *shape) for shape in block.in_shapes]
     rng = np.random.default_rng(0)
     inputs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
-    expected = sum(inputs) if isinstance(block, Sum) else np.zeros(shapes[0])
+    expected = sum(inputs) if isinstance(block, NodeSum) else np.zeros(shapes[0])
     np.testing.assert_allclose(_run(data, *shapes), expected, rtol=1e-5, atol=1e-6)
 
 
