@@ -24,7 +24,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "widths": (0.25, 0.5),
     },
     "mobile_small": {"resolutions": (24, 32)},
-    "nasbench201": {"resolution": 8, "width": 4, "cells": 2},
+    "nasbench201": {"resolution": 8, "width": 4, "cells": 2, "classes": 10},
     "ofa_mobilenet_v3": {"resolutions": (32, 64), "classes": 10},
     "ofa_proxyless": {"resolutions": (32, 64), "classes": 10, "width": 0.5},
     "ofa_resnet50": {"resolutions": (32, 64), "classes": 10},

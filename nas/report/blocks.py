@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from search_spaces.blocks import (
+    AvgPool,
     BlockSpec,
     Bottleneck,
     Conv,
     Head,
     MaxPool,
     MBConv,
+    NodeSum,
+    NormAct,
     PatchEmbed,
+    PreActConv,
+    PreActResidual,
     ShuffleV2,
     ShuffleXception,
     TokenHead,
     TransformerLayer,
+    Zero,
 )
 
 __all__ = ["describe"]
@@ -40,11 +46,24 @@ def describe(block: BlockSpec) -> str:
                 "projected shortcut" if block.project else "shortcut",
             ]
             return _line(f"bottleneck {_square(block.kernel)}", block, *extras)
-        case MaxPool():
+        case MaxPool() | AvgPool():
+            kind = "max" if isinstance(block, MaxPool) else "average"
             return (
-                f"max pool {_square(block.kernel)}, {block.cin} channels, "
+                f"{kind} pool {_square(block.kernel)}, {block.cin} channels, "
                 f"{_stride(block.stride) or 'stride 1'}, {_square(block.hw)} px"
             )
+        case PreActConv():
+            name = f"activation, convolution {_square(block.kernel)}"
+            return _line(name, block, _stride(block.stride))
+        case PreActResidual():
+            name = f"residual block of two {_square(block.kernel)}"
+            return _line(name, block, _stride(block.stride))
+        case NodeSum():
+            return f"sum of {block.inputs} inputs, {block.cin} channels, {_square(block.hw)} px"
+        case Zero():
+            return f"zeros, {block.cin} channels, {_square(block.hw)} px"
+        case NormAct():
+            return f"batch norm, activation, {block.cin} channels, {_square(block.hw)} px"
         case ShuffleV2():
             name = f"shuffle unit {_square(block.kernel)}"
             return _line(name, block, f"{block.mid} inside", _stride(block.stride))
@@ -73,9 +92,10 @@ def describe(block: BlockSpec) -> str:
     return str(block)
 
 
-def _line(
-    what: str, block: Bottleneck | Conv | MBConv | ShuffleV2 | ShuffleXception, *extras: str
-) -> str:
+_Conv = Bottleneck | Conv | MBConv | PreActConv | PreActResidual | ShuffleV2 | ShuffleXception
+
+
+def _line(what: str, block: _Conv, *extras: str) -> str:
     parts = [what, f"{block.cin} → {block.cout} channels", *extras, f"{_square(block.hw)} px"]
     return ", ".join(part for part in parts if part)
 

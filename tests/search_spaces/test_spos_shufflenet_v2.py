@@ -26,7 +26,7 @@ def test_the_published_network() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "macs_m"), zip(OPERATIONS, (295.84, 313.65, 340.37, 358.83), strict=True)
+    ("operation", "macs_m"), [*zip(OPERATIONS, (295.84, 313.65, 340.37, 358.83), strict=True)]
 )
 def test_networks_of_one_operation(operation: str, macs_m: float) -> None:
     space = get_space("spos_shufflenet_v2")
