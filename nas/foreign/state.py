@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nas.errors import CheckpointError
+from predictors.foreign.torch_file import load_plain
 from search_spaces.supernet import Supernet
 
 __all__ = ["Origin", "State", "read_state", "take_over"]
@@ -40,16 +41,10 @@ def read_state(path: Path | str) -> State:
             state dict.
     """
     path = Path(path)
-    try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"Cannot read {path}: {error.strerror}.") from error
-    except Exception as error:  # torch raises many kinds for a damaged or unsafe file
-        reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"{path} is damaged or no checkpoint of plain tensors ({reason:.160}). Save only "
-            "its state dict, with torch.save(model.state_dict(), FILE), where you trust it."
-        ) from error
+    advice = (
+        "Save only its state dict, with torch.save(model.state_dict(), FILE), where you trust it."
+    )
+    value = load_plain(path, error=CheckpointError, advice=advice)
     return _state_of(value, path)
 
 

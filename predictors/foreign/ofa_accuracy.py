@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.errors import TableError
+from predictors.foreign.torch_file import load_plain
 from predictors.provenance import Provenance
 from search_spaces import Population, SearchSpace
 
@@ -121,18 +122,8 @@ def load_ofa_accuracy(path: Path | str, space: SearchSpace) -> OfaAccuracyPredic
         TableError: The file is missing, damaged or holds another network; or see
             `OfaAccuracyPredictor`.
     """
-    import torch
-
     path = Path(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise TableError(f"Cannot read {path}: {error.strerror}.") from error
-    except Exception as error:  # torch raises many kinds for a damaged or unsafe file
-        reason = " ".join(str(error).split())
-        raise TableError(
-            f"{path} is damaged or no file of plain tensors ({reason:.160}). Download it again."
-        ) from error
+    state = load_plain(path, error=TableError, advice="Download it again.")
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
     return OfaAccuracyPredictor(space, _layers(state, path), source=f"OFA predictor {path.name}")
