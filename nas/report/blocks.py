@@ -7,11 +7,16 @@ from search_spaces.blocks import (
     BlockSpec,
     Bottleneck,
     Conv,
+    FusedMBConv,
+    Ghost,
+    GhostBottleneck,
     Head,
+    LSConv,
     MaxPool,
     MBConv,
     NodeSum,
     NormAct,
+    PartialConvBlock,
     PatchEmbed,
     PreActConv,
     PreActResidual,
@@ -36,6 +41,34 @@ def describe(block: BlockSpec) -> str:
                 _shortcut(block),
             ]
             return _line(f"inverted residual {_square(block.kernel)}", block, *extras)
+        case FusedMBConv():
+            extras = [
+                f"{block.mid} inside",
+                _stride(block.stride),
+                "squeeze-excite" if block.se else "",
+                "shortcut" if block.shortcut else "",
+            ]
+            return _line(f"fused inverted residual {_square(block.kernel)}", block, *extras)
+        case Ghost():
+            return _line(f"ghost module {_square(block.kernel)}", block)
+        case GhostBottleneck():
+            extras = [
+                f"{block.mid} inside",
+                _stride(block.stride),
+                "squeeze-excite" if block.se else "",
+                "projected shortcut" if block.projects else "shortcut",
+            ]
+            return _line(f"ghost bottleneck {_square(block.kernel)}", block, *extras)
+        case PartialConvBlock():
+            return (
+                f"partial convolution {_square(block.kernel)} of {block.part} of {block.cin} "
+                f"channels, {block.mid} inside, {_square(block.hw)} px"
+            )
+        case LSConv():
+            return (
+                f"large-small convolution {_square(block.kernel)} to {_square(block.small)}, "
+                f"{block.cin} channels, {block.mid} inside, {_square(block.hw)} px"
+            )
         case Conv():
             extras = [_stride(block.stride), "shortcut" if block.shortcut else ""]
             return _line(f"convolution {_square(block.kernel)}", block, *extras)
@@ -92,7 +125,18 @@ def describe(block: BlockSpec) -> str:
     return str(block)
 
 
-_Conv = Bottleneck | Conv | MBConv | PreActConv | PreActResidual | ShuffleV2 | ShuffleXception
+_Conv = (
+    Bottleneck
+    | Conv
+    | FusedMBConv
+    | Ghost
+    | GhostBottleneck
+    | MBConv
+    | PreActConv
+    | PreActResidual
+    | ShuffleV2
+    | ShuffleXception
+)
 
 
 def _line(what: str, block: _Conv, *extras: str) -> str:

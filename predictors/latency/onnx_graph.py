@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from predictors.errors import MeasurementError
 from predictors.latency.graph import PlacedBlock
-from search_spaces.blocks import INPUT, Layer, Shape, layers_of
+from search_spaces.blocks import INPUT, Layer, Shape, conv_padding, layers_of
 from search_spaces.errors import nearest
 from search_spaces.optional import import_optional
 
@@ -160,7 +160,7 @@ def _conv(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer
         operands,
         group=layer.groups,
         kernel_shape=[kernel, kernel],
-        pads=[kernel // 2] * 4,
+        pads=[conv_padding(kernel)] * 4,
         strides=[layer.stride] * 2,
     )
 
@@ -209,6 +209,21 @@ def _split(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Laye
     step = layer.in_shape[0] // layer.out_shape[0]
     bounds = [np.array([value], dtype=np.int64) for value in (0, _TO_THE_END, 1, step)]
     return graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+
+
+def _slice(
+    graph: _Graph, x: str, axes: Sequence[int], starts: Sequence[int], stops: Sequence[int]
+) -> str:
+    bounds = [np.array(values, dtype=np.int64) for values in (starts, stops, axes)]
+    return graph.node("Slice", [x, *(graph.constant(bound) for bound in bounds)])
+
+
+def _leading(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _slice(graph, x[0], [1], [0], [layer.out_shape[0]])
+
+
+def _trailing(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _slice(graph, x[0], [1], [layer.in_shape[0] - layer.out_shape[0]], [_TO_THE_END])
 
 
 def _swish(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
@@ -295,6 +310,38 @@ def _token_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence
     return graph.node("ReduceMean", [patches, axes], keepdims=0)
 
 
+def _group_norm(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    """Normalise groups as instances, which every runtime has, then scale and shift channels."""
+    (channels, height, width), groups = layer.out_shape, layer.groups
+    grouped = _reshape(graph, x[0], graph.batch_size, groups, -1)
+    ones = np.ones(groups, dtype=np.float32)
+    inputs = [grouped, graph.constant(ones), graph.constant(0 * ones)]
+    normal = graph.node("InstanceNormalization", inputs, epsilon=1e-5)
+    normal = _reshape(graph, normal, graph.batch_size, channels, height, width)
+    scaled = graph.node("Mul", [normal, graph.weight(channels, 1, 1)])
+    return graph.node("Add", [scaled, graph.weight(channels, 1, 1)])
+
+
+def _aggregate(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    """Multiply every shifted window by the kernels' values for that shift, and add up."""
+    (channels, height, width), side = layer.out_shape, layer.kernel
+    kernels = _reshape(graph, x[1], graph.batch_size, layer.groups, side**2, height, width)
+    if (repeats := -(-channels // layer.groups)) > 1:
+        kernels = graph.node("Concat", [kernels] * repeats, axis=1)
+    if repeats * layer.groups > channels:
+        kernels = _slice(graph, kernels, [1], [0], [channels])
+    pads = np.array([0, 0, side // 2, side // 2] * 2, dtype=np.int64)
+    around = graph.node("Pad", [x[0], graph.constant(pads)])
+    total = ""
+    for i in range(side**2):
+        top, left = divmod(i, side)
+        window = _slice(graph, around, [2, 3], [top, left], [top + height, left + width])
+        values = graph.node("Gather", [kernels, graph.constant(np.array(i))], axis=2)
+        product = graph.node("Mul", [window, values])
+        total = graph.node("Add", [total, product]) if total else product
+    return total
+
+
 def _plain(op: str, **attributes: Any) -> _Lowering:
     """Return the lowering of a layer that is one node of the same inputs."""
 
@@ -306,6 +353,7 @@ def _plain(op: str, **attributes: Any) -> _Lowering:
 
 _LOWERINGS: dict[str, _Lowering] = {
     "add": _plain("Add"),
+    "aggregate": _aggregate,
     "avg_pool": _avg_pool,
     "batch_norm": _batch_norm,
     "channel_split": _split,
@@ -314,9 +362,11 @@ _LOWERINGS: dict[str, _Lowering] = {
     "conv2d": _conv,
     "gelu": _plain("Gelu"),
     "global_avg_pool": _pool,
+    "group_norm": _group_norm,
     "h_sigmoid": _plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     "h_swish": _plain("HardSwish"),
     "layer_norm": _layer_norm,
+    "leading_channels": _leading,
     "linear": _linear,
     "matmul": _plain("MatMul"),
     "max_pool": _max_pool,
@@ -336,6 +386,7 @@ _LOWERINGS: dict[str, _Lowering] = {
     "swish": _swish,
     "token_linear": _token_linear,
     "token_pool": _token_pool,
+    "trailing_channels": _trailing,
     "transpose": _transpose,
     "zero": _zero,
 }

@@ -5,9 +5,22 @@ from __future__ import annotations
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
 from search_spaces.blocks.cell import AvgPool, NodeSum, Zero
 from search_spaces.blocks.conv import Conv
+from search_spaces.blocks.fused import FusedMBConv
+from search_spaces.blocks.ghost import Ghost, GhostBottleneck
 from search_spaces.blocks.head import Head
-from search_spaces.blocks.layers import INPUT, VIEWS, Layer, Shape, Tape, conv_hw, inputs_read
+from search_spaces.blocks.layers import (
+    INPUT,
+    VIEWS,
+    Layer,
+    Shape,
+    Tape,
+    conv_hw,
+    conv_padding,
+    inputs_read,
+)
+from search_spaces.blocks.lsconv import LSConv
 from search_spaces.blocks.mbconv import MBConv
+from search_spaces.blocks.partial import PartialConvBlock
 from search_spaces.blocks.preact import NormAct, PreActConv, PreActResidual
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
 from search_spaces.blocks.spec import BlockSpec, block_family, block_from_json, layers_of
@@ -21,12 +34,17 @@ __all__ = [
     "BlockSpec",
     "Bottleneck",
     "Conv",
+    "FusedMBConv",
+    "Ghost",
+    "GhostBottleneck",
     "Head",
+    "LSConv",
     "Layer",
     "MBConv",
     "MaxPool",
     "NodeSum",
     "NormAct",
+    "PartialConvBlock",
     "PatchEmbed",
     "PreActConv",
     "PreActResidual",
@@ -41,6 +59,7 @@ __all__ = [
     "block_family",
     "block_from_json",
     "conv_hw",
+    "conv_padding",
     "inputs_read",
     "layers_of",
 ]

@@ -16,7 +16,8 @@ class Conv(BlockSpec):
         cin: Input channels.
         cout: Output channels.
         hw: Input height = width.
-        kernel: Side of the kernel; padding is kernel // 2.
+        kernel: Side of the kernel; padding is kernel // 2. An even one is also the stride and
+            has no padding.
         stride: Spatial stride.
         act: Activation, or None.
         shortcut: Whether the input is added to the output (stride 1 and cin == cout only).

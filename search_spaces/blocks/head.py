@@ -18,10 +18,11 @@ class Head(BlockSpec):
         cin: Input channels.
         classes: Outputs.
         hw: Input height = width.
-        hidden: Features of a hidden linear layer without bias; 0 for none.
+        hidden: Features of a hidden linear layer; 0 for none.
         act: Activation after the hidden layer.
         dropout: Probability of dropping a feature in training; no part of what the block is.
         bias: Whether the classifier has a bias.
+        hidden_bias: Whether the hidden layer has one.
     """
 
     cin: int
@@ -31,6 +32,7 @@ class Head(BlockSpec):
     act: str = "h_swish"
     dropout: float = field(default=0.0, compare=False)
     bias: bool = True
+    hidden_bias: bool = False
 
     @property
     def in_shape(self) -> Shape:
@@ -42,6 +44,6 @@ class Head(BlockSpec):
         tape = Tape(self.in_shape)
         x = tape.global_pool(INPUT)
         if self.hidden:
-            x = tape.act(tape.linear(x, self.hidden, bias=False), self.act)
+            x = tape.act(tape.linear(x, self.hidden, bias=self.hidden_bias), self.act)
         tape.linear(x, self.classes, bias=self.bias)
         return tape.layers

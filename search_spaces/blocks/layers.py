@@ -16,20 +16,39 @@ from typing import TypeAlias
 
 from search_spaces.errors import SpaceError
 
-__all__ = ["INPUT", "VIEWS", "Layer", "Shape", "Tape", "conv_hw", "inputs_read"]
+__all__ = [
+    "INPUT",
+    "VIEWS",
+    "Layer",
+    "Shape",
+    "Tape",
+    "conv_hw",
+    "conv_padding",
+    "inputs_read",
+]
 
 Shape: TypeAlias = tuple[int, ...]
 
 INPUT = -1
 """Position that stands for the block's input; ``INPUT - i`` is input i of a block of several."""
 
-VIEWS = frozenset({"channel_split", "split_heads", "transpose"})
+VIEWS = frozenset(
+    {"channel_split", "leading_channels", "split_heads", "trailing_channels", "transpose"}
+)
 """In-place layers that read the memory of their input and overwrite nothing."""
 
 
 def conv_hw(hw: int, stride: int) -> int:
     """Return the output height = width of an odd convolution with padding kernel // 2."""
     return (hw - 1) // stride + 1
+
+
+def conv_padding(kernel: int) -> int:
+    """Return the padding of a convolution: half an odd kernel; none of an even one.
+
+    An even kernel tiles its input: it is also the stride.
+    """
+    return kernel // 2 if kernel % 2 else 0
 
 
 def inputs_read(layers: Sequence[Layer]) -> list[int]:
@@ -43,8 +62,8 @@ class Layer:
 
     Attributes:
         op: conv2d, linear, batch_norm, an activation, global_avg_pool, avg_pool,
-            padded_avg_pool, max_pool, add, mul, zero, channel_split, channel_shuffle or concat;
-            on tokens, see `tokens.TokenTape`.
+            padded_avg_pool, max_pool, add, mul, zero, channel_split, leading_channels,
+            trailing_channels, channel_shuffle or concat; on tokens, see `tokens.TokenTape`.
         inputs: Positions of the layers it reads; `INPUT` is the block's input, and
             ``INPUT - i`` input i of a block that has several.
         in_shape: (C, H, W), (features,) or (tokens, features) of the first input.
@@ -114,17 +133,22 @@ class Tape:
         groups: int = 1,
         bias: bool = False,
     ) -> int:
-        """Record a square convolution of an odd kernel with padding kernel // 2."""
+        """Record a square convolution of an odd kernel with padding kernel // 2.
+
+        An even kernel tiles its input without padding, as a patch embedding does; its stride
+        is the kernel, and what is left of the input at the border counts for nothing.
+        """
         in_shape = self.shape(x)
         cin, height, width = in_shape
-        if kernel < 1 or kernel % 2 == 0 or stride < 1:
+        if kernel < 1 or stride < 1 or (kernel % 2 == 0 and stride != kernel):
             raise SpaceError(
-                f"A convolution needs an odd kernel and a stride of at least 1, got kernel "
-                f"{kernel} and stride {stride}."
+                f"A convolution needs an odd kernel and a stride of at least 1, or an even "
+                f"kernel equal to its stride, got kernel {kernel} and stride {stride}."
             )
         if groups < 1 or cin % groups or cout % groups:
             raise SpaceError(f"{groups} groups do not divide {cin} and {cout} channels.")
-        out_h, out_w = conv_hw(height, stride), conv_hw(width, stride)
+        margin = 2 * conv_padding(kernel) - kernel
+        out_h, out_w = ((side + margin) // stride + 1 for side in (height, width))
         weights = cout * (cin // groups) * kernel * kernel
         return self._record(
             Layer(
@@ -203,10 +227,22 @@ class Tape:
         return self._same_shape("mul", x, gate)
 
     def split(self, x: int, channels: int) -> int:
-        """Record the selection of some channels without arithmetic."""
+        """Record the selection of every other channel without arithmetic."""
+        return self._view("channel_split", x, channels)
+
+    def leading(self, x: int, channels: int) -> int:
+        """Record a view of the first channels."""
+        return self._view("leading_channels", x, channels)
+
+    def trailing(self, x: int, channels: int) -> int:
+        """Record a view of the last channels."""
+        return self._view("trailing_channels", x, channels)
+
+    def _view(self, op: str, x: int, channels: int) -> int:
         shape = self.shape(x)
-        out_shape = (channels, *shape[1:])
-        return self._record(Layer("channel_split", (x,), shape, out_shape, in_place=True))
+        if channels > shape[0]:
+            raise SpaceError(f"{shape[0]} channels do not hold {channels}.")
+        return self._record(Layer(op, (x,), shape, (channels, *shape[1:]), in_place=True))
 
     def concat(self, *inputs: int) -> int:
         """Record a concatenation along channels."""

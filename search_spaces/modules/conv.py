@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from search_spaces.blocks import Conv
+from search_spaces.blocks import Conv, conv_padding
 from search_spaces.modules.activations import activate, make_activation
 from search_spaces.modules.block import ElasticBlock, register_modules
 from search_spaces.modules.depthwise import ElasticDepthwise
@@ -39,9 +39,10 @@ def conv_bn(
     groups: int = 1,
     act: str | None = None,
 ) -> nn.Sequential:
-    """Return a plain convolution (padding kernel // 2), batch norm and activation."""
+    """Return a plain convolution (padding `conv_padding`), batch norm and activation."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    layers["conv"] = Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False)
+    padding = conv_padding(kernel)
+    layers["conv"] = Conv2d(cin, cout, kernel, stride, padding, groups=groups, bias=False)
     layers["bn"] = BatchNorm2d(cout)
     if act is not None:
         layers["act"] = make_activation(act)

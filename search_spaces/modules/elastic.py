@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from search_spaces.blocks import conv_padding
 from search_spaces.modules.initialise import LINEAR_STD, normal_fan_out_
 
 __all__ = [
     "Elastic",
+    "ElasticAffine",
     "ElasticBatchNorm",
     "ElasticConv2d",
     "ElasticLinear",
@@ -85,7 +87,7 @@ class ElasticConv2d(Elastic):
     Args:
         cin: Largest number of input channels.
         cout: Largest number of output channels.
-        kernel: Side of the largest kernel; padding is kernel // 2.
+        kernel: Side of the largest kernel; padding is `conv_padding`.
         bias: Whether it has a bias.
         generator: Draws the initial weights.
     """
@@ -111,7 +113,7 @@ class ElasticConv2d(Elastic):
             crop = centre(weight.shape[-1], kernel)
             weight = weight[:, :, crop, crop]
         bias = None if self.bias is None else leading(self.bias, cout)
-        return functional.conv2d(x, weight, bias, stride, kernel // 2)
+        return functional.conv2d(x, weight, bias, stride, conv_padding(kernel))
 
     def active(self, cin: int, cout: int, kernel: int = 1) -> dict[str, Region]:
         """Return the regions used from ``cin`` to ``cout`` channels."""
@@ -206,6 +208,23 @@ class ElasticBatchNorm(Elastic):
             "running_var": leading(self.running_var, channels),
             "num_batches_tracked": torch.zeros((), dtype=torch.int64, device=self.weight.device),
         }
+
+
+class ElasticAffine(Elastic):
+    """Scale and shift over leading features: what norms without running statistics learn."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def active(self, features: int) -> dict[str, Region]:
+        """Return the regions used by ``features`` features."""
+        return {"weight": _region(self.weight, features), "bias": _region(self.bias, features)}
+
+    def weights(self, features: int) -> dict[str, Tensor]:
+        """Return scale and shift of the plain norm."""
+        return _views(self, self.active(features))
 
 
 def _views(layer: nn.Module, regions: dict[str, Region]) -> dict[str, Tensor]:

@@ -25,7 +25,7 @@ class StaticHead(nn.Module):
         features = spec.hidden or spec.cin
         self.hidden: nn.Module | None = None
         if spec.hidden:
-            self.hidden = Linear(spec.cin, spec.hidden, bias=False)
+            self.hidden = Linear(spec.cin, spec.hidden, bias=spec.hidden_bias)
             self.act = make_activation(spec.act)
         self.dropout = nn.Dropout(spec.dropout)
         self.classifier = Linear(features, spec.classes, bias=spec.bias)
@@ -47,7 +47,8 @@ class ElasticHead(ElasticBlock):
         cin, hidden = max(b.cin for b in blocks), max(b.hidden for b in blocks)
         self.hidden: ElasticLinear | None = None
         if hidden:
-            self.hidden = ElasticLinear(cin, hidden, bias=False, generator=generator)
+            biased = any(b.hidden_bias for b in blocks)
+            self.hidden = ElasticLinear(cin, hidden, bias=biased, generator=generator)
         self.classifier = ElasticLinear(
             max(b.hidden or b.cin for b in blocks),
             max(b.classes for b in blocks),
@@ -59,7 +60,7 @@ class ElasticHead(ElasticBlock):
         """Run one block on [n, cin, h, w]."""
         x = x.mean((2, 3))
         if self.hidden is not None and spec.hidden:
-            x = activate(self.hidden(x, spec.hidden), spec.act)
+            x = activate(self.hidden(x, spec.hidden, spec.hidden_bias), spec.act)
         x = functional.dropout(x, spec.dropout, self.training)
         logits: Tensor = self.classifier(x, spec.classes, spec.bias)
         return logits
@@ -68,7 +69,7 @@ class ElasticHead(ElasticBlock):
         """Return the linear layers with their sizes."""
         parts: list[Part] = []
         if self.hidden is not None and spec.hidden:
-            parts.append(("hidden", self.hidden, (spec.cin, spec.hidden)))
+            parts.append(("hidden", self.hidden, (spec.cin, spec.hidden, spec.hidden_bias)))
         sizes = (spec.hidden or spec.cin, spec.classes, spec.bias)
         parts.append(("classifier", self.classifier, sizes))
         return parts

@@ -51,7 +51,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             nn.init.normal_(layer.weight, 0.0, std, generator=generator)
         elif isinstance(layer, TokenTable):
             nn.init.normal_(layer.weight, 0.0, TABLE_STD, generator=generator)
-        elif isinstance(layer, nn.LayerNorm):
+        elif isinstance(layer, nn.LayerNorm | nn.GroupNorm):
             nn.init.ones_(layer.weight)
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.ones_(layer.weight)

@@ -10,7 +10,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["BatchNorm2d", "Conv2d", "LayerNorm", "Linear", "TokenLinear", "TokenTable"]
+__all__ = [
+    "BatchNorm2d",
+    "Conv2d",
+    "GroupNorm",
+    "LayerNorm",
+    "Linear",
+    "TokenLinear",
+    "TokenTable",
+]
 
 
 class Conv2d(nn.Conv2d):
@@ -25,6 +33,13 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def reset_parameters(self) -> None:
         """Leave scale, shift and statistics as they are."""
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group norm whose scale and shift are not initialised yet."""
+
+    def reset_parameters(self) -> None:
+        """Leave scale and shift as they are."""
 
 
 class Linear(nn.Linear):
