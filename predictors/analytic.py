@@ -10,7 +10,7 @@ from typing import Literal
 from predictors.provenance import ANALYTIC, Provenance
 from search_spaces.blocks import INPUT, VIEWS, BlockSpec, Layer, layers_of
 
-__all__ = ["Macs", "Params", "PeakMemory"]
+__all__ = ["INT8_PEAK_MEMORY", "Macs", "Params", "PeakMemory", "is_depthwise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,12 @@ class PeakMemory:
         return float(elements * self.bytes_per_element)
 
 
+INT8_PEAK_MEMORY = PeakMemory(
+    bytes_per_element=1, depthwise_in_place=True, metric="int8_peak_memory_bytes"
+)
+"""What an int8 network needs on a microcontroller for its activations, layer by layer."""
+
+
 def _peak_elements(block: BlockSpec, *, depthwise_in_place: bool) -> int:
     """Return the largest number of live activation elements while a block runs.
 
@@ -101,14 +107,14 @@ def _peak_elements(block: BlockSpec, *, depthwise_in_place: bool) -> int:
         if position >= 0:
             live = {b for b, end in last_use.items() if b < position <= end}
             source = buffer[layers[position].inputs[0]]
-            inside = depthwise_in_place and _is_depthwise(layers[position])
+            inside = depthwise_in_place and is_depthwise(layers[position])
             if not (inside and last_use[source] == position):
                 live.add(position)
             peak = max(peak, sum(size[b] for b in live))
     return peak
 
 
-def _is_depthwise(layer: Layer) -> bool:
+def is_depthwise(layer: Layer) -> bool:
     """Return whether a layer convolves every channel by itself into one."""
     return layer.op == "conv2d" and layer.groups == layer.in_shape[0] == layer.out_shape[0]
 

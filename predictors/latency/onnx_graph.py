@@ -206,8 +206,8 @@ def _max_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[L
 
 
 def _split(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    step = layer.in_shape[0] // layer.out_shape[0]
-    bounds = [np.array([value], dtype=np.int64) for value in (0, _TO_THE_END, 1, step)]
+    first = int(2 * layer.out_shape[0] < layer.in_shape[0])
+    bounds = [np.array([value], dtype=np.int64) for value in (first, _TO_THE_END, 1, 2)]
     return graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
 
 

@@ -227,7 +227,7 @@ class Tape:
         return self._same_shape("mul", x, gate)
 
     def split(self, x: int, channels: int) -> int:
-        """Record the selection of every other channel without arithmetic."""
+        """Record a view of the even or the odd channels: of an odd number fewer are odd."""
         return self._view("channel_split", x, channels)
 
     def leading(self, x: int, channels: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -39,11 +41,11 @@ def aggregate(x: Tensor, kernels: Tensor, side: int) -> Tensor:
     kernels = kernels.view(n, -1, side**2, height, width)
     repeated = torch.cat([kernels] * -(-channels // kernels.shape[1]), dim=1)[:, :channels]
     around = functional.pad(x, [side // 2] * 4)
-    windows = [
+    windows = (
         around[:, :, row : row + height, column : column + width] * repeated[:, :, i]
-        for i, (row, column) in enumerate((r, c) for r in range(side) for c in range(side))
-    ]
-    return torch.stack(windows).sum(0)
+        for i, (row, column) in enumerate(itertools.product(range(side), repeat=2))
+    )
+    return functools.reduce(torch.add, windows)
 
 
 class StaticLSConv(nn.Module):
@@ -63,7 +65,7 @@ class StaticLSConv(nn.Module):
         """Map [n, cin, h, w] to the same shape."""
         kernels = self.norm(self.predict(self.mix(self.depthwise(self.reduce(x)))))
         y: Tensor = self.bn(aggregate(x, kernels, self.side))
-        return y + x
+        return x + y
 
 
 class _ElasticGroupNorm(ElasticAffine):
@@ -103,12 +105,12 @@ class ElasticLSConv(ElasticBlock):
 
     def forward(self, x: Tensor, spec: LSConv) -> Tensor:
         """Run one block on [n, cin, h, w]."""
-        y = self.reduce(x, spec.mid, "relu")
+        y: Tensor = self.reduce(x, spec.mid, "relu")
         y = self.depthwise(y, spec.kernel)
         y = self.mix(y, spec.mid, "relu")
         kernels = self.norm(self.predict(y, spec.small**2 * spec.kernels), spec.kernels)
         y = self.bn(aggregate(x, kernels, spec.small))
-        return y + x
+        return x + y
 
     def parts(self, spec: LSConv) -> Sequence[Part]:
         """Return the layers of one block with their sizes."""

@@ -28,9 +28,9 @@ class StaticPartialConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [n, cin, h, w] to the same shape."""
-        y = torch.cat([self.mix(x[:, : self.part]), x[:, self.part :]], dim=1)
+        y: Tensor = torch.cat([self.mix(x[:, : self.part]), x[:, self.part :]], dim=1)
         y = self.project(self.expand(y))
-        return y + x
+        return x + y
 
 
 class ElasticPartialConvBlock(ElasticBlock):
@@ -47,9 +47,9 @@ class ElasticPartialConvBlock(ElasticBlock):
     def forward(self, x: Tensor, spec: PartialConvBlock) -> Tensor:
         """Run one block on [n, cin, h, w]."""
         mixed = self.mix(x[:, : spec.part], spec.part, spec.kernel)
-        y = torch.cat([mixed, x[:, spec.part :]], dim=1)
+        y: Tensor = torch.cat([mixed, x[:, spec.part :]], dim=1)
         y = self.project(self.expand(y, spec.mid, spec.act), spec.cin)
-        return y + x
+        return x + y
 
     def parts(self, spec: PartialConvBlock) -> Sequence[Part]:
         """Return the convolutions with their sizes."""
