@@ -62,6 +62,7 @@ def published_subnets() -> list[PublishedSubnet]:
         *_ghostnet(),
         *_fasternet(),
         *_efficientnet_v2(),
+        *_lsnet(),
     ]
 
 
@@ -513,4 +514,33 @@ def _efficientnet_v2() -> list[PublishedSubnet]:
             21_458_488,
             "torchvision's definition, recounted (arXiv:2104.00298)",
         )
+    ]
+
+
+# Wang et al. 2025: name, widths, depths, MACs, parameters; the aggregation of the large-small
+# convolutions is left out, as in the authors' own counts.
+_LSNET_SOURCE = "jameslahm/lsnet's definition, recounted without aggregation (arXiv:2503.23135)"
+_LSNET = (
+    ("T", (64, 128, 256, 384), (0, 2, 8, 10), 315_147_392, 11_409_832),
+    ("S", (96, 192, 320, 448), (1, 2, 8, 10), 537e6, 16_146_304),
+    ("B", (128, 256, 384, 512), (4, 6, 8, 10), 1_240_906_752, 23_313_608),
+)
+
+
+def _lsnet() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"LSNet-{name}",
+            "lsnet",
+            Architecture(
+                {"resolution": 224}
+                | {f"width_{s}": width for s, width in enumerate(widths, start=1)}
+                | {f"depth_{s}": depth for s, depth in enumerate(depths, start=1)}
+            ),
+            macs,
+            params,
+            _LSNET_SOURCE,
+            macs_within=0.5e6 if name == "S" else 0.0,
+        )
+        for name, widths, depths, macs, params in _LSNET
     ]

@@ -31,6 +31,7 @@ _BUILT_IN = (
     "efficientnet_v2",
     "fasternet",
     "ghostnet",
+    "lsnet",
     "mcunet",
     "mobile_small",
     "nasbench201",

@@ -36,6 +36,12 @@ SMALL: dict[str, dict[str, Any]] = {
         "depths": ((1, 2), (1,), (2, 3), (1,)),
     },
     "ghostnet": {"resolutions": (32, 64), "classes": 10, "widths": (0.25, 0.5)},
+    "lsnet": {
+        "resolutions": (64, 128),
+        "classes": 10,
+        "widths": ((8, 16), (16, 24), (24, 32), (32, 40)),
+        "depths": ((0, 1, 2), (2,), (1, 2), (2,)),
+    },
     "mcunet": {"resolutions": (48, 64), "classes": 10, "widths": (0.2, 0.3)},
     "mobile_small": {"resolutions": (24, 32)},
     "nasbench201": {"resolution": 8, "width": 4, "cells": 2, "classes": 10},

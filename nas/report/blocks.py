@@ -6,12 +6,15 @@ from search_spaces.blocks import (
     AvgPool,
     BlockSpec,
     Bottleneck,
+    ChannelMixer,
     Conv,
+    DepthwiseMixer,
     FusedMBConv,
     Ghost,
     GhostBottleneck,
     Head,
     LSConv,
+    MapAttention,
     MaxPool,
     MBConv,
     NodeSum,
@@ -63,6 +66,21 @@ def describe(block: BlockSpec) -> str:
             return (
                 f"partial convolution {_square(block.kernel)} of {block.part} of {block.cin} "
                 f"channels, {block.mid} inside, {_square(block.hw)} px"
+            )
+        case DepthwiseMixer():
+            extra = ", squeeze-excite" if block.se else ""
+            return (
+                f"depthwise mixer {_square(block.kernel)}, {block.cin} channels{extra}, "
+                f"{_square(block.hw)} px"
+            )
+        case ChannelMixer():
+            return (
+                f"channel mixer, {block.cin} channels, {block.mid} inside, {_square(block.hw)} px"
+            )
+        case MapAttention():
+            return (
+                f"attention of pixels, {block.cin} channels, {block.heads} heads of "
+                f"{block.key_dim} and {block.value_dim}, {_square(block.hw)} px"
             )
         case LSConv():
             return (

@@ -207,23 +207,20 @@ def _max_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[L
 
 def _split(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     first = int(2 * layer.out_shape[0] < layer.in_shape[0])
-    bounds = [np.array([value], dtype=np.int64) for value in (first, _TO_THE_END, 1, 2)]
-    return graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+    return _slice(graph, x[0], 1, first, _TO_THE_END, 2)
 
 
-def _slice(
-    graph: _Graph, x: str, axes: Sequence[int], starts: Sequence[int], stops: Sequence[int]
-) -> str:
-    bounds = [np.array(values, dtype=np.int64) for values in (starts, stops, axes)]
+def _slice(graph: _Graph, x: str, axis: int, start: int, stop: int, step: int = 1) -> str:
+    bounds = [np.array([value], dtype=np.int64) for value in (start, stop, axis, step)]
     return graph.node("Slice", [x, *(graph.constant(bound) for bound in bounds)])
 
 
 def _leading(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    return _slice(graph, x[0], [1], [0], [layer.out_shape[0]])
+    return _slice(graph, x[0], 1, 0, layer.out_shape[0])
 
 
 def _trailing(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    return _slice(graph, x[0], [1], [layer.in_shape[0] - layer.out_shape[0]], [_TO_THE_END])
+    return _slice(graph, x[0], 1, layer.in_shape[0] - layer.out_shape[0], _TO_THE_END)
 
 
 def _swish(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
@@ -298,26 +295,33 @@ def _relative(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[L
     return _reshape(graph, product, graph.batch_size, *layer.out_shape)
 
 
+def _as_shaped(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _reshape(graph, x[0], graph.batch_size, *layer.out_shape)
+
+
+def _offset_bias(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return graph.node("Add", [x[0], graph.weight(*layer.out_shape)])
+
+
 def _scale(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     factor = np.array(layer.in_shape[-1] ** -0.5, dtype=np.float32)
     return graph.node("Mul", [x[0], graph.constant(factor)])
 
 
 def _token_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    bounds = [np.array([value], dtype=np.int64) for value in (1, _TO_THE_END, 1)]
-    patches = graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+    patches = _slice(graph, x[0], 1, 1, _TO_THE_END)
     axes = graph.constant(np.array([1], dtype=np.int64))
     return graph.node("ReduceMean", [patches, axes], keepdims=0)
 
 
 def _group_norm(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     """Normalise groups as instances, which every runtime has, then scale and shift channels."""
-    (channels, height, width), groups = layer.out_shape, layer.groups
+    channels, groups = layer.out_shape[0], layer.groups
     grouped = _reshape(graph, x[0], graph.batch_size, groups, -1)
     ones = np.ones(groups, dtype=np.float32)
     inputs = [grouped, graph.constant(ones), graph.constant(0 * ones)]
     normal = graph.node("InstanceNormalization", inputs, epsilon=1e-5)
-    normal = _reshape(graph, normal, graph.batch_size, channels, height, width)
+    normal = graph.node("Reshape", [normal, graph.node("Shape", x)])
     scaled = graph.node("Mul", [normal, graph.weight(channels, 1, 1)])
     return graph.node("Add", [scaled, graph.weight(channels, 1, 1)])
 
@@ -329,13 +333,13 @@ def _aggregate(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[
     if (repeats := -(-channels // layer.groups)) > 1:
         kernels = graph.node("Concat", [kernels] * repeats, axis=1)
     if repeats * layer.groups > channels:
-        kernels = _slice(graph, kernels, [1], [0], [channels])
+        kernels = _slice(graph, kernels, 1, 0, channels)
     pads = np.array([0, 0, side // 2, side // 2] * 2, dtype=np.int64)
     around = graph.node("Pad", [x[0], graph.constant(pads)])
     total = ""
+    rows = [_slice(graph, around, 2, top, top + height) for top in range(side)]
     for i in range(side**2):
-        top, left = divmod(i, side)
-        window = _slice(graph, around, [2, 3], [top, left], [top + height, left + width])
+        window = _slice(graph, rows[i // side], 3, i % side, i % side + width)
         values = graph.node("Gather", [kernels, graph.constant(np.array(i))], axis=2)
         product = graph.node("Mul", [window, values])
         total = graph.node("Add", [total, product]) if total else product
@@ -371,7 +375,9 @@ _LOWERINGS: dict[str, _Lowering] = {
     "matmul": _plain("MatMul"),
     "max_pool": _max_pool,
     "merge_heads": _merge_heads,
+    "merge_map": _as_shaped,
     "mul": _plain("Mul"),
+    "offset_bias": _offset_bias,
     "patches": _patches,
     "position_embedding": _position,
     "relative_scores": _relative,
@@ -383,6 +389,7 @@ _LOWERINGS: dict[str, _Lowering] = {
     "sigmoid": _plain("Sigmoid"),
     "softmax": _plain("Softmax", axis=-1),
     "split_heads": _split_heads,
+    "split_map": _as_shaped,
     "swish": _swish,
     "token_linear": _token_linear,
     "token_pool": _token_pool,

@@ -19,7 +19,9 @@ from search_spaces.blocks.layers import (
     inputs_read,
 )
 from search_spaces.blocks.lsconv import LSConv
+from search_spaces.blocks.map_attention import MapAttention
 from search_spaces.blocks.mbconv import MBConv
+from search_spaces.blocks.mixers import ChannelMixer, DepthwiseMixer
 from search_spaces.blocks.partial import PartialConvBlock
 from search_spaces.blocks.preact import NormAct, PreActConv, PreActResidual
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
@@ -33,7 +35,9 @@ __all__ = [
     "AvgPool",
     "BlockSpec",
     "Bottleneck",
+    "ChannelMixer",
     "Conv",
+    "DepthwiseMixer",
     "FusedMBConv",
     "Ghost",
     "GhostBottleneck",
@@ -41,6 +45,7 @@ __all__ = [
     "LSConv",
     "Layer",
     "MBConv",
+    "MapAttention",
     "MaxPool",
     "NodeSum",
     "NormAct",

@@ -33,7 +33,15 @@ INPUT = -1
 """Position that stands for the block's input; ``INPUT - i`` is input i of a block of several."""
 
 VIEWS = frozenset(
-    {"channel_split", "leading_channels", "split_heads", "trailing_channels", "transpose"}
+    {
+        "channel_split",
+        "leading_channels",
+        "merge_map",
+        "split_heads",
+        "split_map",
+        "trailing_channels",
+        "transpose",
+    }
 )
 """In-place layers that read the memory of their input and overwrite nothing."""
 
@@ -148,7 +156,7 @@ class Tape:
         if groups < 1 or cin % groups or cout % groups:
             raise SpaceError(f"{groups} groups do not divide {cin} and {cout} channels.")
         margin = 2 * conv_padding(kernel) - kernel
-        out_h, out_w = ((side + margin) // stride + 1 for side in (height, width))
+        out_h, out_w = (height + margin) // stride + 1, (width + margin) // stride + 1
         weights = cout * (cin // groups) * kernel * kernel
         return self._record(
             Layer(

@@ -187,7 +187,7 @@ class ElasticBatchNorm(Elastic):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``x`` [n, c, h, w]."""
+        """Normalise ``x`` [n, c, h, w] or [n, c]."""
         channels = x.shape[1]
         mean = var = None
         if not self.training:

@@ -26,23 +26,25 @@ from search_spaces.modules.layers import BatchNorm2d, Conv2d, GroupNorm
 __all__ = ["ElasticLSConv", "StaticLSConv", "aggregate"]
 
 
-def aggregate(x: Tensor, kernels: Tensor, side: int) -> Tensor:
+def aggregate(x: Tensor, kernels: Tensor, spec: LSConv) -> Tensor:
     """Sum the neighbours of every pixel, weighted by kernels of its own.
 
     Args:
-        x: [n, c, h, w]; channel i uses kernel i modulo k.
-        kernels: [n, k * side^2, h, w], the kernels one after the other.
-        side: Of a kernel, odd.
+        x: [n, cin, hw, hw]; channel i uses kernel i modulo the number of kernels.
+        kernels: [n, kernels * small^2, hw, hw], the kernels one after the other.
+        spec: What names these sizes, so that an exported network has them as constants.
 
     Returns:
-        [n, c, h, w].
+        [n, cin, hw, hw].
     """
-    n, channels, height, width = x.shape
-    kernels = kernels.view(n, -1, side**2, height, width)
-    repeated = torch.cat([kernels] * -(-channels // kernels.shape[1]), dim=1)[:, :channels]
+    side, hw = spec.small, spec.hw
+    kernels = kernels.view(-1, spec.kernels, side**2, hw, hw)
+    repeated = torch.cat([kernels] * -(-spec.cin // spec.kernels), dim=1)
+    if repeated.shape[1] > spec.cin:
+        repeated = repeated[:, : spec.cin]
     around = functional.pad(x, [side // 2] * 4)
     windows = (
-        around[:, :, row : row + height, column : column + width] * repeated[:, :, i]
+        around[:, :, row : row + hw, column : column + hw] * repeated[:, :, i]
         for i, (row, column) in enumerate(itertools.product(range(side), repeat=2))
     )
     return functools.reduce(torch.add, windows)
@@ -53,7 +55,7 @@ class StaticLSConv(nn.Module):
 
     def __init__(self, spec: LSConv) -> None:
         super().__init__()
-        self.side, predicted = spec.small, spec.small**2 * spec.kernels
+        self.spec, predicted = spec, spec.small**2 * spec.kernels
         self.reduce = conv_bn(spec.cin, spec.mid, act="relu")
         self.depthwise = depthwise_bn(spec.mid, kernel=spec.kernel)
         self.mix = conv_bn(spec.mid, spec.mid, act="relu")
@@ -64,7 +66,7 @@ class StaticLSConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map [n, cin, h, w] to the same shape."""
         kernels = self.norm(self.predict(self.mix(self.depthwise(self.reduce(x)))))
-        y: Tensor = self.bn(aggregate(x, kernels, self.side))
+        y: Tensor = self.bn(aggregate(x, kernels, self.spec))
         return x + y
 
 
@@ -109,7 +111,7 @@ class ElasticLSConv(ElasticBlock):
         y = self.depthwise(y, spec.kernel)
         y = self.mix(y, spec.mid, "relu")
         kernels = self.norm(self.predict(y, spec.small**2 * spec.kernels), spec.kernels)
-        y = self.bn(aggregate(x, kernels, spec.small))
+        y = self.bn(aggregate(x, kernels, spec))
         return x + y
 
     def parts(self, spec: LSConv) -> Sequence[Part]:

@@ -229,7 +229,7 @@ def test_a_large_small_convolution_computes_what_torch_does(batch):
     y = conv2d(conv2d(x, *reduce).relu(), *depthwise, padding=3, groups=4)
     kernels = group_norm(conv2d(conv2d(y, *mix).relu(), *predict), 3, None, None)
     kernels = kernels * scale + shift
-    normal = (aggregate(x, kernels, 3) - 1) / (1 + 1e-5) ** 0.5 + 1  # statistics of ones
+    normal = (aggregate(x, kernels, block) - 1) / (1 + 1e-5) ** 0.5 + 1  # statistics of ones
     output = _run(data, (batch, 8, 6, 6))
     np.testing.assert_allclose(output, x + normal, rtol=1e-4, atol=1e-4)
 

@@ -142,7 +142,8 @@ def test_a_large_small_convolution_aggregates_with_kernels_of_every_pixel() -> N
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(1, 5, 4, 4, generator=generator)
     kernels = torch.randn(1, 18, 4, 4, generator=generator)
-    made, padded = aggregate(x, kernels, 3), torch.nn.functional.pad(x, [1] * 4)
+    spec = LSConv(5, 2, 4, kernels=2)
+    made, padded = aggregate(x, kernels, spec), torch.nn.functional.pad(x, [1] * 4)
     for channel, row, column in itertools.product(range(5), range(4), range(4)):
         window = padded[0, channel, row : row + 3, column : column + 3].flatten()
         start = 9 * (channel % 2)
