@@ -140,7 +140,8 @@ def test_scaled_networks_are_the_file_s(shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "expected"), [("ghostnet", 2), ("fasternet", 4), ("efficientnet_v2", 1)]
+    ("prefix", "expected"),
+    [("ghostnet", 2), ("fasternet", 4), ("efficientnet_v2", 1), ("lsnet", 2)],
 )
 def test_recounted_networks_are_the_file_s(shared_data: Path, prefix: str, expected: int) -> None:
     """Those of each space that the file lists, to the integer."""

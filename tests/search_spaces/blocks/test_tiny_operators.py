@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from predictors import Macs, Params
+from predictors import INT8_PEAK_MEMORY, Macs, Params
 from search_spaces import SpaceError
 from search_spaces.blocks import (
     BlockSpec,
+    ChannelMixer,
     Conv,
+    DepthwiseMixer,
     FusedMBConv,
     Ghost,
     GhostBottleneck,
     LSConv,
+    MapAttention,
     PartialConvBlock,
 )
 
@@ -93,6 +96,27 @@ def test_a_large_small_convolution_counts_its_perception_only() -> None:
     assert Params()(block) == weights + 72 + 2 * (32 + 32 + 32 + 72 + 64)
     aggregation = next(layer for layer in block.layers() if layer.op == "aggregate")
     assert (aggregation.macs, aggregation.kernel, aggregation.groups) == (0, 3, 8)
+
+
+def test_mixers_of_pixels_and_channels() -> None:
+    pixels = DepthwiseMixer(16, 10, se=4)
+    assert Macs()(pixels) == 16 * (9 + 1) * 100 + 2 * 16 * 4
+    assert Params()(pixels) == 16 * (9 + 1) + 2 * (16 + 16) + 2 * 16 * 4 + 4 + 16
+    channels = ChannelMixer(16, 40, 10)
+    assert counts(channels) == (2 * 16 * 40 * 100, 2 * 16 * 40 + 2 * (40 + 16))
+    assert pixels.out_shape == channels.out_shape == (16, 10, 10)
+
+
+def test_attention_of_pixels_learns_a_bias_of_every_offset() -> None:
+    """LSNet-T's last stage: sixteen pixels, four heads of 16 and 96."""
+    block = MapAttention(384, 4, heads=4, key_dim=16, value_dim=96)
+    products = 4 * 16 * 16 * (16 + 96)
+    assert products == 114_688
+    weights = 2 * 384 * 64 + 2 * 384 * 384 + 64 * 9
+    assert Macs()(block) == weights * 16 + products
+    assert Params()(block) == weights + 2 * (64 + 64 + 64 + 384 + 384) + 4 * 16
+    # of int8: the input, values and two copies of the scores while weights are multiplied
+    assert INT8_PEAK_MEMORY(block) == 16 * (384 + 384 + 384) + 4 * 16**2
 
 
 def test_an_even_kernel_tiles_its_input() -> None:

@@ -13,12 +13,15 @@ from search_spaces import SpaceError
 from search_spaces.blocks import (
     BlockSpec,
     Bottleneck,
+    ChannelMixer,
     Conv,
+    DepthwiseMixer,
     FusedMBConv,
     Ghost,
     GhostBottleneck,
     Head,
     LSConv,
+    MapAttention,
     MaxPool,
     MBConv,
     PartialConvBlock,
@@ -48,6 +51,10 @@ BLOCKS: list[BlockSpec] = [
     PartialConvBlock(8, 16, 7, part=2, act="gelu"),
     LSConv(16, 8, 9, kernels=2),
     LSConv(10, 5, 9, kernels=3, kernel=5, small=5),
+    DepthwiseMixer(8, 7, kernel=5),
+    DepthwiseMixer(8, 7, se=4),
+    ChannelMixer(8, 16, 7),
+    MapAttention(8, 3, heads=2, key_dim=4, value_dim=5),
     MBCONV,
     MBConv(8, 12, 16, 7, kernel=7, stride=2, act="swish"),
     MBConv(8, 8, 8, 8, expand_conv=False, shortcut=True),
@@ -60,6 +67,7 @@ BLOCKS: list[BlockSpec] = [
     Head(8, 10, 4, hidden=16, dropout=0.2),
     Head(8, 10, 4, bias=False),
     Head(8, 10, 4, hidden=16, hidden_bias=True),
+    Head(8, 10, 4, norm=True),
 ]
 
 
@@ -149,6 +157,24 @@ def test_a_large_small_convolution_aggregates_with_kernels_of_every_pixel() -> N
         start = 9 * (channel % 2)
         kernel = kernels[0, start : start + 9, row, column]
         torch.testing.assert_close(made[0, channel, row, column], window @ kernel)
+
+
+def test_attention_knows_how_far_pixels_are_apart() -> None:
+    """Biases that favour the pixel itself beyond measure pass values through, projected."""
+    spec = MapAttention(8, 3, heads=2, key_dim=4, value_dim=5)
+    module = build_block(spec).eval()
+    x = torch.randn(2, *spec.in_shape)
+    passed = module.project(module.value(x).relu()) + x
+    assert not torch.allclose(module(x), passed, atol=1e-3)
+    with torch.no_grad():
+        module.bias.weight.fill_(-1e4)[:, 0, 0] = 0.0
+    torch.testing.assert_close(module(x), passed)
+    with torch.no_grad():
+        module.mix.bn.weight.zero_()  # queries that tell no key from another
+        module.bias.weight.fill_(-1e4)[:, 0, 1] = 0.0  # the next pixels in the row
+    middle = module.value(x)[..., 0::2].mean(-1)
+    expected = module.project(middle.relu()[..., None]) + x[..., 1:2]
+    torch.testing.assert_close(module(x)[..., 1:2], expected)
 
 
 def test_kernels_of_different_sizes_do_not_share_weights() -> None:
