@@ -79,7 +79,11 @@ class PeakMemory:
 INT8_PEAK_MEMORY = PeakMemory(
     bytes_per_element=1, depthwise_in_place=True, metric="int8_peak_memory_bytes"
 )
-"""What an int8 network needs on a microcontroller for its activations, layer by layer."""
+"""What an int8 network needs on a microcontroller for its activations, layer by layer.
+
+An input that waits for its addition is counted too, which MCUNetV2's figure of blocks leaves out
+(Lin et al. 2021, arXiv:2110.15352, figure 1).
+"""
 
 
 def _peak_elements(block: BlockSpec, *, depthwise_in_place: bool) -> int:
