@@ -45,7 +45,7 @@ ROWS = (
     Row(5, 960, 160, False, 1),
     Row(5, 960, 160, True, 1),
 )
-"""Table 7 of the paper."""
+"""The bottlenecks in the paper's table of the architecture."""
 
 
 def _scaled(channels: float) -> int:

@@ -1,7 +1,7 @@
 """MCUNet's space for microcontrollers (TinyNAS; Lin et al. 2020, arXiv:2007.10319, section 3.1).
 
-ProxylessNAS's mobile network at a small width and a small resolution, which are choices for the
-whole network, with elastic depth, kernels and expansions in its stages.
+Once-for-all's ProxylessNAS network at a small width and a small resolution, which are choices for
+the whole network, with elastic depth, kernels and expansions in its stages.
 """
 
 from __future__ import annotations

@@ -53,6 +53,7 @@ def published_subnets() -> list[PublishedSubnet]:
         *_ofa_resnet50(),
         *_attentive_nas(),
         *_proxyless(),
+        *_netaug(),
         *_single_path(),
         *_efficientnet(),
         *_autoformer(),
@@ -543,4 +544,31 @@ def _lsnet() -> list[PublishedSubnet]:
             macs_within=0.5e6 if name == "S" else 0.0,
         )
         for name, widths, depths, macs, params in _LSNET
+    ]
+
+
+# Cai et al. 2022: width, resolution, channels of the layers, MACs, parameters.
+_NETAUG_SOURCE = (
+    "mit-han-lab/tinyml's definition of NetAug's networks, recounted (arXiv:2110.08890)"
+)
+_NETAUG = (
+    (0.3, 176, (16, 8, 16, 16, 24, 32, 56, 96, 1280), 40_762_792, 1_695_448),
+    (0.35, 160, (16, 8, 16, 16, 32, 32, 64, 112, 1280), 35_716_800, 1_781_344),
+)
+
+
+def _netaug() -> list[PublishedSubnet]:
+    """Return ProxylessNAS's mobile network at small widths; the last convolution keeps its."""
+    mobile = next(subnet for subnet in _proxyless() if subnet.name == "proxyless_mobile")
+    return [
+        PublishedSubnet(
+            f"proxyless_mobile-w{width}",
+            "proxyless",
+            Architecture({**mobile.architecture, "resolution": resolution}),
+            macs,
+            params,
+            _NETAUG_SOURCE,
+            options={"widths": list(channels), "resolutions": [resolution]},
+        )
+        for width, resolution, channels, macs, params in _NETAUG
     ]
