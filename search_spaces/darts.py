@@ -75,10 +75,10 @@ def _cell(
     builder: SpaceBuilder, name: str, kind: str, sources: tuple[Output, Output], width: int
 ) -> Output:
     """Declare the slots of one cell, whose nodes have ``width`` channels; return its output."""
-    before, last = sources
-    hw = last.hw if kind == NORMAL else conv_hw(last.hw, 2)
+    last_hw = sources[1].hw
+    hw = last_hw if kind == NORMAL else conv_hw(last_hw, 2)
     states = [
-        calibrate(builder, f"{name}.state{position}", source, width, last.hw)
+        calibrate(builder, f"{name}.state{position}", source, width, last_hw)
         for position, source in enumerate(sources)
     ]
     for node in NODES:

@@ -71,6 +71,7 @@ class _Graph:
         import_optional("onnx.helper", extra="latency", purpose="Writing networks")
         self.batch_size = batch_size
         self._nodes: list[Any] = []
+        self._known: dict[tuple[str, tuple[str, ...], str], str] = {}
         self._weights: list[Any] = []
         self._inputs: dict[str, Any] = {}
 
@@ -86,10 +87,12 @@ class _Graph:
         return name
 
     def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Add a node and return the name of its output."""
-        name = f"value_{len(self._nodes)}"
-        self._nodes.append(self._onnx.helper.make_node(op, inputs, [name], **attributes))
-        return name
+        """Add a node and return the name of its output; equal nodes are one, as in an export."""
+        key = (op, tuple(inputs), repr(sorted(attributes.items())))
+        if key not in self._known:
+            self._known[key] = name = f"value_{len(self._nodes)}"
+            self._nodes.append(self._onnx.helper.make_node(op, inputs, [name], **attributes))
+        return self._known[key]
 
     def constant(self, values: NDArray[Any]) -> str:
         """Add an initializer and return its name."""

@@ -44,9 +44,7 @@ class Conv(BlockSpec):
             SpaceError: The shortcut does not fit.
         """
         tape = Tape(self.in_shape)
-        x = tape.conv(
-            INPUT, self.cout, kernel=self.kernel, stride=self.stride, padded=self.padded
-        )
+        x = tape.conv(INPUT, self.cout, kernel=self.kernel, stride=self.stride, padded=self.padded)
         x = tape.act(tape.batch_norm(x), self.act)
         if self.shortcut:
             tape.add(x, INPUT)

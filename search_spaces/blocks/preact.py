@@ -47,9 +47,7 @@ class PreActConv(BlockSpec):
         """List activation, convolution, batch norm."""
         tape = Tape(self.in_shape)
         x = tape.act(INPUT, self.act)
-        x = tape.conv(
-            x, self.cout, kernel=self.kernel, stride=self.stride, dilation=self.dilation
-        )
+        x = tape.conv(x, self.cout, kernel=self.kernel, stride=self.stride, dilation=self.dilation)
         tape.batch_norm(x)
         return tape.layers
 
