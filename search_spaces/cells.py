@@ -148,13 +148,13 @@ def _declare_operand(
     filters, hw = result
     channels, sides = tuple(s.channels for s in states), tuple(s.hw for s in states)
 
-    def operation(source: Option, name: str) -> BlockSpec | None:
+    def operation(source: Option, chosen: str) -> BlockSpec | None:
         state = states[operand.state(source)]
         stride = 1 if state.hw == hw else 2
-        return operations[name](state.channels, filters, state.hw, stride=stride)
+        return operations[chosen](state.channels, filters, state.hw, stride=stride)
 
-    def projection(source: Option, name: str) -> BlockSpec | None:
-        block = operation(source, name)
+    def projection(source: Option, chosen: str) -> BlockSpec | None:
+        block = operation(source, chosen)
         kept = block.out_shape[0] if block else states[operand.state(source)].channels
         return None if kept == filters else Conv(kept, filters, hw, act=None)
 

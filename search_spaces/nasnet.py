@@ -9,7 +9,9 @@ Nodes are sums only: the paper also offers a concatenation, which no published c
 operands of a node can be exchanged, and then share an id. Nodes can be renumbered, too, where
 neither reads the other; the channels of the output are then permuted, and the ids differ.
 
-In a supernet the weights of an operation are shared by all states that it can read.
+Strided operations are padded alike on all sides, not below and to the right as in TensorFlow:
+counts are the same, weights trained there are not exact here. In a supernet the weights of an
+operation are shared by all states that it can read.
 """
 
 from __future__ import annotations
