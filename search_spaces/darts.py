@@ -28,6 +28,7 @@ from search_spaces.blocks import (
 from search_spaces.builder import SpaceBuilder
 from search_spaces.cells import Operand, Operation, Output, calibrate, declare_node, pool, skip
 from search_spaces.choices import Option
+from search_spaces.errors import SpaceError
 from search_spaces.registry import register_space
 from search_spaces.space import SearchSpace
 
@@ -44,6 +45,8 @@ OPERATIONS: dict[str, Operation] = {
 }
 NODES = range(2, 6)
 NORMAL, REDUCTION = "normal", "reduction"
+LEAST_WIDTH = 2
+"""Factorised reductions and the stem for ImageNet halve it."""
 STEM_MULTIPLIER = 3
 """Channels of the stem for CIFAR-10, in widths."""
 
@@ -134,13 +137,15 @@ def darts(
     Args:
         classes: Outputs.
         resolution: Input height = width.
-        width: Channels of a node in the first third of the network, at least two.
+        width: Channels of a node in the first third of the network.
         cells: In the network; those after a third and after two thirds are reduction cells.
         imagenet: Whether the stem reduces the resolution eight times, not at all otherwise.
         dropout: Before the classifier.
     """
     require_positive(classes=classes, resolution=resolution, width=width, cells=cells)
     require_probability(dropout=dropout)
+    if width < LEAST_WIDTH:
+        raise SpaceError(f"width must be at least {LEAST_WIDTH}, got {width}.")
     builder = SpaceBuilder("darts")
     _choices(builder, NORMAL)
     _choices(builder, REDUCTION)

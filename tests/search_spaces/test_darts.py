@@ -60,3 +60,8 @@ def test_a_node_reads_two_different_states(space: SearchSpace) -> None:
     cell = {**space.decode([0] * len(space.choices)), "normal_3_inputs": "1,1"}
     with pytest.raises(SpaceError, match=r"normal_3_inputs.*'0,2'"):
         space.encode(cell)
+
+
+def test_too_narrow_a_network_is_refused() -> None:
+    with pytest.raises(SpaceError, match="width must be at least 2, got 1"):
+        get_space("darts", width=1)
