@@ -12,6 +12,7 @@ from search_spaces.modules import (
     head,
     mbconv,
     preact,
+    separable,
     shuffle,
     transformer,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "mbconv",
     "preact",
     "register_modules",
+    "separable",
     "shuffle",
     "transformer",
 ]
