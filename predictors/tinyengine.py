@@ -15,7 +15,7 @@ from typing import Literal
 
 from predictors.analytic import INT8_PEAK_MEMORY, is_depthwise
 from predictors.provenance import ANALYTIC, Provenance
-from search_spaces.blocks import BlockSpec, Layer, conv_padding, layers_of
+from search_spaces.blocks import BlockSpec, Layer, layers_of
 
 __all__ = ["Im2colBuffer", "KernelBuffer", "tinyengine_bytes"]
 
@@ -75,7 +75,7 @@ def tinyengine_bytes(blocks: Iterable[BlockSpec]) -> float:
 def _im2col_bytes(layer: Layer) -> int:
     if is_depthwise(layer):
         _, height, width = layer.in_shape
-        margin = 2 * conv_padding(layer.kernel)
+        margin = 2 * (layer.kernel // 2) if layer.padded else 0
         return 2 * (height + margin) * (width + margin)
     return 2 * _WIDENED * layer.in_shape[0] // layer.groups * layer.kernel**2
 

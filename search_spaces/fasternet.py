@@ -66,7 +66,7 @@ def fasternet(
     builder.slot(
         "stem",
         reads=(r, w),
-        block=lambda r, w: Conv(3, w, r, kernel=PATCH, stride=PATCH, act=None),
+        block=lambda r, w: Conv(3, w, r, kernel=PATCH, stride=PATCH, act=None, padded=False),
     )
     for s, options in enumerate(depths):
         if s:
@@ -74,7 +74,13 @@ def fasternet(
                 f"merge{s + 1}",
                 reads=(r, w),
                 block=lambda r, w, s=s: Conv(
-                    w * 2 ** (s - 1), w * 2**s, _hw(r, s - 1), kernel=2, stride=2, act=None
+                    w * 2 ** (s - 1),
+                    w * 2**s,
+                    _hw(r, s - 1),
+                    kernel=2,
+                    stride=2,
+                    act=None,
+                    padded=False,
                 ),
             )
         d = builder.choice(f"depth_{s + 1}", options)

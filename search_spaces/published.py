@@ -64,6 +64,8 @@ def published_subnets() -> list[PublishedSubnet]:
         *_fasternet(),
         *_efficientnet_v2(),
         *_lsnet(),
+        *_nasnet(),
+        *_darts(),
     ]
 
 
@@ -571,4 +573,107 @@ def _netaug() -> list[PublishedSubnet]:
             options={"widths": list(channels), "resolutions": [resolution]},
         )
         for width, resolution, channels, macs, params in _NETAUG
+    ]
+
+
+# Cells as their authors write them: for each node twice an operation and the state it reads.
+_NASNET_A = {
+    "normal": "sep5 1 sep3 0 | sep5 0 sep3 0 | avg3 1 skip 0 | avg3 0 avg3 0 | sep3 1 skip 1",
+    "reduction": "sep5 1 sep7 0 | max3 1 sep7 0 | avg3 1 sep5 0 | skip 3 avg3 2 | sep3 2 max3 1",
+}
+_DARTS_V2 = {
+    "normal": "sep3 0 sep3 1 | sep3 0 sep3 1 | skip 0 sep3 1 | skip 0 dil3 2",
+    "reduction": "max3 0 max3 1 | max3 1 skip 2 | max3 0 skip 2 | max3 1 skip 2",
+}
+_CELL_OPERATIONS = {"sep": "sep_conv", "dil": "dil_conv", "avg": "avg_pool", "max": "max_pool"}
+
+
+def _nodes(cell: str) -> list[tuple[tuple[str, int], tuple[str, int]]]:
+    """Return the two operations of every node, each with the state it reads."""
+    nodes = []
+    for text in cell.split("|"):
+        first, state, second, other = text.split()
+        nodes.append(((_operation(first), int(state)), (_operation(second), int(other))))
+    return nodes
+
+
+def _operation(text: str) -> str:
+    if text == "skip":
+        return "skip_connect"
+    return f"{_CELL_OPERATIONS[text[:3]]}_{text[3]}x{text[3]}"
+
+
+def _nasnet() -> list[PublishedSubnet]:
+    """Return NASNet-A; the published 88.9 M parameters of the large one hold statistics too."""
+    options: dict[str, Option] = {}
+    for kind, cell in _NASNET_A.items():
+        for node, operands in enumerate(_nodes(cell), start=2):
+            for letter, (operation, state) in zip("ab", operands, strict=True):
+                options[f"{kind}_{node}_{letter}_input"] = state
+                options[f"{kind}_{node}_{letter}_operation"] = operation
+    return [
+        PublishedSubnet(
+            "NASNet-A mobile (4@1056)",
+            "nasnet",
+            Architecture(options),
+            564e6,
+            5_289_978,
+            "slim/nets/nasnet of tensorflow/models (arXiv:1707.07012); parameters recounted",
+            macs_within=0.5e6,
+        ),
+        PublishedSubnet(
+            "NASNet-A large (6@4032)",
+            "nasnet",
+            Architecture(options),
+            23_783_414_658,
+            88_753_150,
+            "timm's definition, recounted (arXiv:1707.07012)",
+            options={
+                "resolution": 331,
+                "filters": 4032,
+                "cells": 6,
+                "stem": 96,
+                "skip_reduction_input": True,
+            },
+        ),
+    ]
+
+
+def _darts() -> list[PublishedSubnet]:
+    """Return DARTS's second-order cells.
+
+    The paper prints 574 M multiply-adds on ImageNet and not how they are counted; convolutions
+    and classifier make 529.9 M of them.
+    """
+    options: dict[str, Option] = {}
+    for kind, cell in _DARTS_V2.items():
+        for node, (first, second) in enumerate(_nodes(cell), start=2):
+            options[f"{kind}_{node}_inputs"] = f"{first[1]},{second[1]}"
+            options[f"{kind}_{node}_a_operation"] = first[0]
+            options[f"{kind}_{node}_b_operation"] = second[0]
+    return [
+        PublishedSubnet(
+            "DARTS_V2 on CIFAR-10",
+            "darts",
+            Architecture(options),
+            None,
+            3_349_342,
+            "printed by train.py of quark0/darts (arXiv:1806.09055)",
+        ),
+        PublishedSubnet(
+            "DARTS_V2 on ImageNet",
+            "darts",
+            Architecture(options),
+            None,
+            4.7e6,
+            "table 3 of the paper (arXiv:1806.09055)",
+            options={
+                "classes": 1000,
+                "resolution": 224,
+                "width": 48,
+                "cells": 14,
+                "imagenet": True,
+            },
+            params_within=0.05e6,
+        ),
     ]

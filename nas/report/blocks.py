@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from search_spaces.blocks import (
+    Activation,
+    AsymmetricConv,
     AvgPool,
     BlockSpec,
     Bottleneck,
     ChannelMixer,
+    Concat,
     Conv,
     DepthwiseMixer,
+    FactorizedReduce,
     FusedMBConv,
     Ghost,
     GhostBottleneck,
@@ -23,6 +27,8 @@ from search_spaces.blocks import (
     PatchEmbed,
     PreActConv,
     PreActResidual,
+    Select,
+    SeparableConv,
     ShuffleV2,
     ShuffleXception,
     TokenHead,
@@ -105,7 +111,24 @@ def describe(block: BlockSpec) -> str:
             )
         case PreActConv():
             name = f"activation, convolution {_square(block.kernel)}"
-            return _line(name, block, _stride(block.stride))
+            return _line(name, block, _stride(block.stride), _dilation(block.dilation))
+        case SeparableConv():
+            name = f"separable convolution {_square(block.kernel)}"
+            repeats = "" if block.repeats == 1 else f"{block.repeats} times"
+            extras = [repeats, _stride(block.stride), _dilation(block.dilation)]
+            return _line(name, block, *extras)
+        case AsymmetricConv():
+            across, down = f"1{_TIMES}{block.kernel}", f"{block.kernel}{_TIMES}1"
+            return _line(f"convolutions {across} and {down}", block, _stride(block.stride))
+        case FactorizedReduce():
+            return _line("factorised reduction", block)
+        case Activation():
+            return f"activation, {block.cin} channels, {_square(block.hw)} px"
+        case Select():
+            return f"choice of input {block.source} of {len(block.cin)}"
+        case Concat():
+            inputs = f"concatenation of {len(block.sources)} inputs"
+            return f"{inputs}, {block.cin} channels each, {_square(block.hw)} px"
         case PreActResidual():
             name = f"residual block of two {_square(block.kernel)}"
             return _line(name, block, _stride(block.stride))
@@ -143,15 +166,19 @@ def describe(block: BlockSpec) -> str:
     return str(block)
 
 
+_TIMES = "\N{MULTIPLICATION SIGN}"
 _Conv = (
-    Bottleneck
+    AsymmetricConv
+    | Bottleneck
     | Conv
+    | FactorizedReduce
     | FusedMBConv
     | Ghost
     | GhostBottleneck
     | MBConv
     | PreActConv
     | PreActResidual
+    | SeparableConv
     | ShuffleV2
     | ShuffleXception
 )
@@ -169,8 +196,12 @@ def _shortcut(block: MBConv) -> str:
 
 
 def _square(side: int) -> str:
-    return f"{side}\N{MULTIPLICATION SIGN}{side}"
+    return f"{side}{_TIMES}{side}"
 
 
 def _stride(stride: int) -> str:
     return "" if stride == 1 else f"stride {stride}"
+
+
+def _dilation(dilation: int) -> str:
+    return "" if dilation == 1 else f"dilation {dilation}"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from predictors.errors import MeasurementError
 from predictors.latency.graph import PlacedBlock
-from search_spaces.blocks import INPUT, Layer, Shape, conv_padding, layers_of
+from search_spaces.blocks import INPUT, Layer, Shape, layers_of
 from search_spaces.errors import nearest
 from search_spaces.optional import import_optional
 
@@ -71,6 +71,7 @@ class _Graph:
         import_optional("onnx.helper", extra="latency", purpose="Writing networks")
         self.batch_size = batch_size
         self._nodes: list[Any] = []
+        self._known: dict[tuple[str, tuple[str, ...], str], str] = {}
         self._weights: list[Any] = []
         self._inputs: dict[str, Any] = {}
 
@@ -86,10 +87,12 @@ class _Graph:
         return name
 
     def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Add a node and return the name of its output."""
-        name = f"value_{len(self._nodes)}"
-        self._nodes.append(self._onnx.helper.make_node(op, inputs, [name], **attributes))
-        return name
+        """Add a node and return the name of its output; equal nodes are one, as in an export."""
+        key = (op, tuple(inputs), repr(sorted(attributes.items())))
+        if key not in self._known:
+            self._known[key] = name = f"value_{len(self._nodes)}"
+            self._nodes.append(self._onnx.helper.make_node(op, inputs, [name], **attributes))
+        return self._known[key]
 
     def constant(self, values: NDArray[Any]) -> str:
         """Add an initializer and return its name."""
@@ -151,17 +154,23 @@ def _lowering(op: str) -> _Lowering:
 
 
 def _conv(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    cout, cin, kernel = layer.out_shape[0], layer.in_shape[0], layer.kernel
-    operands = [x[0], graph.weight(cout, cin // layer.groups, kernel, kernel)]
+    cout, cin = layer.out_shape[0], layer.in_shape[0]
+    along = [layer.axis in (None, dimension) for dimension in (1, 2)]
+    kernel, strides = (
+        [size if extends else 1 for extends in along] for size in (layer.kernel, layer.stride)
+    )
+    padding = [layer.dilation * (side // 2) if layer.padded else 0 for side in kernel]
+    operands = [x[0], graph.weight(cout, cin // layer.groups, *kernel)]
     if layer.bias or any(reader.op == "batch_norm" for reader in readers):
         operands.append(graph.weight(cout))
     return graph.node(
         "Conv",
         operands,
         group=layer.groups,
-        kernel_shape=[kernel, kernel],
-        pads=[conv_padding(kernel)] * 4,
-        strides=[layer.stride] * 2,
+        kernel_shape=kernel,
+        pads=padding * 2,
+        strides=strides,
+        dilations=[layer.dilation] * 2,
     )
 
 
@@ -194,6 +203,11 @@ def _padded_avg_pool(
     window = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
     pads = [layer.kernel // 2] * 4
     return graph.node("AveragePool", x, pads=pads, count_include_pad=0, **window)
+
+
+def _shift(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    pads = np.array([0, 0, -1, -1, 0, 0, 1, 1], dtype=np.int64)
+    return graph.node("Pad", [x[0], graph.constant(pads)])
 
 
 def _zero(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
@@ -386,6 +400,7 @@ _LOWERINGS: dict[str, _Lowering] = {
     "relu": _plain("Relu"),
     "relu6": _relu6,
     "scale": _scale,
+    "shift": _shift,
     "sigmoid": _plain("Sigmoid"),
     "softmax": _plain("Softmax", axis=-1),
     "split_heads": _split_heads,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
-from search_spaces.blocks.cell import AvgPool, NodeSum, Zero
+from search_spaces.blocks.cell import Activation, AvgPool, Concat, NodeSum, Select, Zero
 from search_spaces.blocks.conv import Conv
 from search_spaces.blocks.fused import FusedMBConv
 from search_spaces.blocks.ghost import Ghost, GhostBottleneck
@@ -15,7 +15,6 @@ from search_spaces.blocks.layers import (
     Shape,
     Tape,
     conv_hw,
-    conv_padding,
     inputs_read,
 )
 from search_spaces.blocks.lsconv import LSConv
@@ -24,20 +23,31 @@ from search_spaces.blocks.mbconv import MBConv
 from search_spaces.blocks.mixers import ChannelMixer, DepthwiseMixer
 from search_spaces.blocks.partial import PartialConvBlock
 from search_spaces.blocks.preact import NormAct, PreActConv, PreActResidual
+from search_spaces.blocks.separable import AsymmetricConv, FactorizedReduce, SeparableConv
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
-from search_spaces.blocks.spec import BlockSpec, block_family, block_from_json, layers_of
+from search_spaces.blocks.spec import (
+    BlockSpec,
+    block_family,
+    block_from_json,
+    layers_of,
+    passed_on,
+)
 from search_spaces.blocks.tokens import TokenTape
 from search_spaces.blocks.transformer import PatchEmbed, TokenHead, TransformerLayer
 
 __all__ = [
     "INPUT",
     "VIEWS",
+    "Activation",
+    "AsymmetricConv",
     "AvgPool",
     "BlockSpec",
     "Bottleneck",
     "ChannelMixer",
+    "Concat",
     "Conv",
     "DepthwiseMixer",
+    "FactorizedReduce",
     "FusedMBConv",
     "Ghost",
     "GhostBottleneck",
@@ -53,6 +63,8 @@ __all__ = [
     "PatchEmbed",
     "PreActConv",
     "PreActResidual",
+    "Select",
+    "SeparableConv",
     "Shape",
     "ShuffleV2",
     "ShuffleXception",
@@ -64,7 +76,7 @@ __all__ = [
     "block_family",
     "block_from_json",
     "conv_hw",
-    "conv_padding",
     "inputs_read",
     "layers_of",
+    "passed_on",
 ]

@@ -16,11 +16,11 @@ class Conv(BlockSpec):
         cin: Input channels.
         cout: Output channels.
         hw: Input height = width.
-        kernel: Side of the kernel; padding is kernel // 2. An even one is also the stride and
-            has no padding.
+        kernel: Side of the kernel; padding is kernel // 2 where there is any.
         stride: Spatial stride.
         act: Activation, or None.
         shortcut: Whether the input is added to the output (stride 1 and cin == cout only).
+        padded: Whether the input is padded.
     """
 
     cin: int
@@ -30,6 +30,7 @@ class Conv(BlockSpec):
     stride: int = 1
     act: str | None = "relu"
     shortcut: bool = False
+    padded: bool = True
 
     @property
     def in_shape(self) -> Shape:
@@ -43,9 +44,8 @@ class Conv(BlockSpec):
             SpaceError: The shortcut does not fit.
         """
         tape = Tape(self.in_shape)
-        x = tape.conv_bn_act(
-            INPUT, self.cout, kernel=self.kernel, stride=self.stride, act=self.act
-        )
+        x = tape.conv(INPUT, self.cout, kernel=self.kernel, stride=self.stride, padded=self.padded)
+        x = tape.act(tape.batch_norm(x), self.act)
         if self.shortcut:
             tape.add(x, INPUT)
         return tape.layers

@@ -23,7 +23,6 @@ __all__ = [
     "Shape",
     "Tape",
     "conv_hw",
-    "conv_padding",
     "inputs_read",
 ]
 
@@ -51,14 +50,6 @@ def conv_hw(hw: int, stride: int) -> int:
     return (hw - 1) // stride + 1
 
 
-def conv_padding(kernel: int) -> int:
-    """Return the padding of a convolution: half an odd kernel; none of an even one.
-
-    An even kernel tiles its input: it is also the stride.
-    """
-    return kernel // 2 if kernel % 2 else 0
-
-
 def inputs_read(layers: Sequence[Layer]) -> list[int]:
     """Return which of a block's inputs its layers read, ascending from 0."""
     return sorted({INPUT - source for layer in layers for source in layer.inputs if source < 0})
@@ -70,7 +61,7 @@ class Layer:
 
     Attributes:
         op: conv2d, linear, batch_norm, an activation, global_avg_pool, avg_pool,
-            padded_avg_pool, max_pool, add, mul, zero, channel_split, leading_channels,
+            padded_avg_pool, max_pool, add, mul, zero, shift, channel_split, leading_channels,
             trailing_channels, channel_shuffle or concat; on tokens, see `tokens.TokenTape`.
         inputs: Positions of the layers it reads; `INPUT` is the block's input, and
             ``INPUT - i`` input i of a block that has several.
@@ -84,6 +75,10 @@ class Layer:
         bias: Whether a convolution or linear layer has one.
         in_place: Whether the output takes the memory of the first input: an element-wise
             layer that overwrites it, or a view.
+        dilation: Distance of a convolution's taps.
+        padded: Whether a convolution keeps the size at stride 1; else it has no padding.
+        axis: Dimension of the shape, 1 or 2, along which alone a convolution has its kernel
+            and stride; None for a square one.
     """
 
     op: str
@@ -97,6 +92,9 @@ class Layer:
     groups: int = 1
     bias: bool = False
     in_place: bool = False
+    dilation: int = 1
+    padded: bool = True
+    axis: int | None = None
 
 
 class Tape:
@@ -140,24 +138,29 @@ class Tape:
         stride: int = 1,
         groups: int = 1,
         bias: bool = False,
+        dilation: int = 1,
+        padded: bool = True,
+        axis: int | None = None,
     ) -> int:
-        """Record a square convolution of an odd kernel with padding kernel // 2.
+        """Record a convolution, square or along one axis; see `Layer`.
 
-        An even kernel tiles its input without padding, as a patch embedding does; its stride
-        is the kernel, and what is left of the input at the border counts for nothing.
+        The kernel is odd; an even one has no padding, as in a patch embedding that tiles.
         """
         in_shape = self.shape(x)
-        cin, height, width = in_shape
-        if kernel < 1 or stride < 1 or (kernel % 2 == 0 and stride != kernel):
+        cin = in_shape[0]
+        if kernel < 1 or stride < 1 or (kernel % 2 == 0 and padded):
             raise SpaceError(
-                f"A convolution needs an odd kernel and a stride of at least 1, or an even "
-                f"kernel equal to its stride, got kernel {kernel} and stride {stride}."
+                f"A convolution needs an odd kernel, or an even one without padding, and a "
+                f"stride of at least 1, got kernel {kernel} and stride {stride}."
             )
         if groups < 1 or cin % groups or cout % groups:
             raise SpaceError(f"{groups} groups do not divide {cin} and {cout} channels.")
-        margin = 2 * conv_padding(kernel) - kernel
-        out_h, out_w = (height + margin) // stride + 1, (width + margin) // stride + 1
-        weights = cout * (cin // groups) * kernel * kernel
+        lost = 0 if padded else dilation * (kernel - 1)
+        out_h, out_w = (
+            conv_hw(side - lost, stride) if axis in (None, dimension) else side
+            for dimension, side in enumerate(in_shape[1:], start=1)
+        )
+        weights = cout * (cin // groups) * kernel ** (2 if axis is None else 1)
         return self._record(
             Layer(
                 "conv2d",
@@ -170,13 +173,18 @@ class Tape:
                 stride=stride,
                 groups=groups,
                 bias=bias,
+                dilation=dilation,
+                padded=padded,
+                axis=axis,
             )
         )
 
-    def depthwise(self, x: int, *, kernel: int, stride: int = 1) -> int:
+    def depthwise(self, x: int, *, kernel: int, stride: int = 1, dilation: int = 1) -> int:
         """Record a depthwise convolution."""
         channels = self.shape(x)[0]
-        return self.conv(x, channels, kernel=kernel, stride=stride, groups=channels)
+        return self.conv(
+            x, channels, kernel=kernel, stride=stride, groups=channels, dilation=dilation
+        )
 
     def linear(self, x: int, features: int, *, bias: bool = True) -> int:
         """Record a linear layer on the flattened input."""
@@ -229,6 +237,10 @@ class Tape:
     def zero(self, x: int) -> int:
         """Record a product with the number zero."""
         return self._same_shape("zero", x)
+
+    def shift(self, x: int) -> int:
+        """Record a shift by one pixel up and to the left; zeros come in."""
+        return self._record(Layer("shift", (x,), self.shape(x), self.shape(x)))
 
     def mul(self, x: int, gate: int) -> int:
         """Record an element-wise product; the gate broadcasts."""

@@ -12,7 +12,7 @@ import numpy as np
 from search_spaces.blocks.layers import Layer, Shape
 from search_spaces.errors import SpaceError, nearest
 
-__all__ = ["BlockSpec", "block_family", "block_from_json", "layers_of"]
+__all__ = ["BlockSpec", "block_family", "block_from_json", "layers_of", "passed_on"]
 
 _FAMILIES: dict[str, type[BlockSpec]] = {}
 _Family = TypeVar("_Family", bound="type[BlockSpec]")
@@ -44,7 +44,12 @@ class BlockSpec:
     def out_shape(self) -> Shape:
         """Shape of the output."""
         layers = layers_of(self)
-        return layers[-1].out_shape if layers else self.in_shape
+        return layers[-1].out_shape if layers else self.in_shapes[self.passes]
+
+    @property
+    def passes(self) -> int:
+        """Which of its inputs a block without layers passes on."""
+        return 0
 
     def layers(self) -> list[Layer]:
         """List the primitive layers in the order they run; `layers_of` caches it."""
@@ -97,6 +102,13 @@ def block_family(cls: _Family) -> _Family:
 def layers_of(spec: BlockSpec) -> tuple[Layer, ...]:
     """Return the primitive layers of a block, computed once."""
     return tuple(spec.layers())
+
+
+def passed_on(block: BlockSpec | None) -> int | None:
+    """Return which input a slot passes on untouched; None where its block has layers."""
+    if block is None:
+        return 0
+    return None if layers_of(block) else block.passes
 
 
 def block_from_json(value: Mapping[str, Any]) -> BlockSpec:

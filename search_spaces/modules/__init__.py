@@ -18,6 +18,7 @@ from search_spaces.modules import (
     mixers,
     partial,
     preact,
+    separable,
     shuffle,
     transformer,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "partial",
     "preact",
     "register_modules",
+    "separable",
     "shuffle",
     "transformer",
 ]

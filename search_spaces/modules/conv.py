@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from search_spaces.blocks import Conv, conv_padding
+from search_spaces.blocks import Conv
 from search_spaces.modules.activations import activate, make_activation
 from search_spaces.modules.block import ElasticBlock, register_modules
 from search_spaces.modules.depthwise import ElasticDepthwise
@@ -38,11 +38,15 @@ def conv_bn(
     stride: int = 1,
     groups: int = 1,
     act: str | None = None,
+    dilation: int = 1,
+    padded: bool = True,
 ) -> nn.Sequential:
-    """Return a plain convolution (padding `conv_padding`), batch norm and activation."""
+    """Return a plain convolution, batch norm and activation; padding keeps the size."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    padding = conv_padding(kernel)
-    layers["conv"] = Conv2d(cin, cout, kernel, stride, padding, groups=groups, bias=False)
+    padding = dilation * (kernel // 2) if padded else 0
+    layers["conv"] = Conv2d(
+        cin, cout, kernel, stride, padding, dilation=dilation, groups=groups, bias=False
+    )
     layers["bn"] = BatchNorm2d(cout)
     if act is not None:
         layers["act"] = make_activation(act)
@@ -131,6 +135,7 @@ def static_conv(spec: Conv) -> nn.Sequential:
         kernel=spec.kernel,
         stride=spec.stride,
         act=spec.act,
+        padded=spec.padded,
     )
     return _Residual(OrderedDict(module.named_children())) if spec.shortcut else module
 
@@ -151,7 +156,7 @@ class ElasticConv(ElasticBlock):
 
     def forward(self, x: Tensor, spec: Conv) -> Tensor:
         """Run one block on [n, cin, h, w]."""
-        y = self.conv(x, spec.cout, spec.kernel, spec.stride)
+        y = self.conv(x, spec.cout, spec.kernel, spec.stride, padded=spec.padded)
         y = activate(self.bn(y), spec.act)
         return y + x if spec.shortcut else y
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from search_spaces.blocks import conv_padding
 from search_spaces.modules.initialise import LINEAR_STD, normal_fan_out_
 
 __all__ = [
@@ -87,7 +86,7 @@ class ElasticConv2d(Elastic):
     Args:
         cin: Largest number of input channels.
         cout: Largest number of output channels.
-        kernel: Side of the largest kernel; padding is `conv_padding`.
+        kernel: Side of the largest kernel; padding is dilation * (kernel // 2) or none.
         bias: Whether it has a bias.
         generator: Draws the initial weights.
     """
@@ -106,14 +105,24 @@ class ElasticConv2d(Elastic):
         self.bias = nn.Parameter(torch.zeros(cout)) if bias else None
         normal_fan_out_(self.weight, generator)
 
-    def forward(self, x: Tensor, cout: int, kernel: int = 1, stride: int = 1) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        cout: int,
+        kernel: int = 1,
+        stride: int = 1,
+        *,
+        dilation: int = 1,
+        padded: bool = True,
+    ) -> Tensor:
         """Convolve ``x`` [n, cin, h, w] to [n, cout, h', w']."""
         weight = leading(self.weight, cout, x.shape[1])
         if kernel != weight.shape[-1]:
             crop = centre(weight.shape[-1], kernel)
             weight = weight[:, :, crop, crop]
         bias = None if self.bias is None else leading(self.bias, cout)
-        return functional.conv2d(x, weight, bias, stride, conv_padding(kernel))
+        padding = dilation * (kernel // 2) if padded else 0
+        return functional.conv2d(x, weight, bias, stride, padding, dilation)
 
     def active(self, cin: int, cout: int, kernel: int = 1) -> dict[str, Region]:
         """Return the regions used from ``cin`` to ``cout`` channels."""

@@ -32,10 +32,14 @@ class TestRegisteredSpaces(SpaceSuite, CostSuite):
 
 
 class TestVariants(TestRegisteredSpaces):
-    """Options that add choices."""
+    """Options that add choices or change the stem."""
 
     @pytest.fixture(
-        params=[("spos_shufflenet_v2", "channel_scales"), ("compofa", "elastic_kernel")]
+        params=[
+            ("spos_shufflenet_v2", "channel_scales"),
+            ("compofa", "elastic_kernel"),
+            ("darts", "imagenet"),
+        ]
     )
     def space(self, request: pytest.FixtureRequest) -> SearchSpace:
         name, option = request.param

@@ -14,12 +14,16 @@ from predictors.latency.onnx_graph import to_onnx
 from search_spaces import get_space, list_spaces
 from search_spaces.blocks import (
     INPUT,
+    Activation,
+    AsymmetricConv,
     AvgPool,
     BlockSpec,
     Bottleneck,
     ChannelMixer,
+    Concat,
     Conv,
     DepthwiseMixer,
+    FactorizedReduce,
     FusedMBConv,
     Ghost,
     GhostBottleneck,
@@ -34,6 +38,7 @@ from search_spaces.blocks import (
     PatchEmbed,
     PreActConv,
     PreActResidual,
+    SeparableConv,
     ShuffleV2,
     ShuffleXception,
     Tape,
@@ -67,12 +72,19 @@ BLOCKS = [
     NormAct(8, 5),
     PreActConv(6, 8, 7, kernel=3),
     PreActResidual(6, 8, 7),
+    PreActConv(6, 8, 7, kernel=3, dilation=2),
+    Conv(3, 8, 9, kernel=3, stride=2, padded=False),
+    Activation(8, 5),
+    AsymmetricConv(6, 8, 9, stride=2),
+    FactorizedReduce(6, 7, 9),
+    SeparableConv(6, 8, 9, kernel=5, stride=2),
+    SeparableConv(6, 8, 9, dilation=2, repeats=1),
     MBConv(8, 8, 16, 6, kernel=5, shortcut=True),
     MBConv(8, 8, 8, 6, expand_conv=False, shortcut=True),
     MBConv(8, 12, 24, 6, stride=2, se=8, act="h_swish"),
     MBConv(8, 12, 24, 7, stride=2, act="swish", shortcut=True, shortcut_kind="pool_conv"),
     MBConv(8, 8, 24, 6, se=4, se_act="swish", se_gate="sigmoid", shortcut=True),
-    Conv(3, 8, 9, kernel=2, stride=2),
+    Conv(3, 8, 9, kernel=2, stride=2, padded=False),
     FusedMBConv(8, 8, 16, 6, se=4, shortcut=True),
     Ghost(8, 11, 6),
     GhostBottleneck(8, 12, 16, 6, stride=2, se=4),
@@ -131,6 +143,26 @@ def test_sums_and_zeros_are_exact(block):
     inputs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
     expected = sum(inputs) if isinstance(block, NodeSum) else np.zeros(shapes[0])
     np.testing.assert_allclose(_run(data, *shapes), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_concatenation_joins_the_inputs_it_names():
+    block = Concat(2, 3, (2, 0))
+    model = BlockModel(block)
+    inputs = [np.full(shape, i, np.float32) for i, shape in enumerate(model.input_shapes)]
+    session = onnxruntime.InferenceSession(model.onnx(), providers=["CPUExecutionProvider"])
+    feed = {f"input_{i}": x for i, x in enumerate(inputs)}
+    (output,) = session.run(None, feed)
+    assert output[0, :, 0, 0].tolist() == [2, 2, 0, 0]
+
+
+def test_what_two_layers_compute_alike_is_written_once():
+    """Two operations on one state activate it once, as in torch's export."""
+    placed = [
+        PlacedBlock(PreActConv(4, 4, 5), (INPUT,)),
+        PlacedBlock(PreActConv(4, 4, 5), (INPUT,)),
+        PlacedBlock(NodeSum(4, 5), (0, 1)),
+    ]
+    assert _nodes(to_onnx(placed)) == {"Relu": 1, "Conv": 2, "Add": 1, "Gemm": 0}
 
 
 def _counted_macs(data: bytes) -> int:

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from predictors import Macs, Params, PeakMemory
 from search_spaces.blocks import (
+    AsymmetricConv,
     BlockSpec,
     Bottleneck,
     ChannelMixer,
     Conv,
     DepthwiseMixer,
+    FactorizedReduce,
     FusedMBConv,
     Ghost,
     GhostBottleneck,
@@ -24,6 +26,7 @@ from search_spaces.blocks import (
     PartialConvBlock,
     PreActConv,
     PreActResidual,
+    SeparableConv,
     ShuffleV2,
     ShuffleXception,
     TokenHead,
@@ -37,6 +40,9 @@ BLOCKS = st.one_of(
     st.builds(MBConv, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS, se=st.integers(1, 8)),
     st.builds(Bottleneck, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS, project=st.just(True)),
     st.builds(PreActConv, SIZES, SIZES, SIZES, kernel=KERNELS),
+    st.builds(AsymmetricConv, SIZES, SIZES, SIZES, kernel=KERNELS),
+    st.builds(FactorizedReduce, SIZES, SIZES, SIZES),
+    st.builds(SeparableConv, SIZES, SIZES, SIZES, kernel=KERNELS, repeats=st.integers(1, 3)),
     st.builds(PreActResidual, SIZES, SIZES, SIZES, kernel=KERNELS),
     st.builds(Head, SIZES, SIZES, SIZES, hidden=st.integers(1, 40)),
     st.builds(FusedMBConv, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS, se=st.integers(1, 8)),

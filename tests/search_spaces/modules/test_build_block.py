@@ -11,11 +11,15 @@ from torch import nn
 from predictors import Params
 from search_spaces import SpaceError
 from search_spaces.blocks import (
+    Activation,
+    AsymmetricConv,
     BlockSpec,
     Bottleneck,
     ChannelMixer,
+    Concat,
     Conv,
     DepthwiseMixer,
+    FactorizedReduce,
     FusedMBConv,
     Ghost,
     GhostBottleneck,
@@ -25,6 +29,8 @@ from search_spaces.blocks import (
     MaxPool,
     MBConv,
     PartialConvBlock,
+    PreActConv,
+    SeparableConv,
     ShuffleV2,
     ShuffleXception,
 )
@@ -38,10 +44,18 @@ BLOCKS: list[BlockSpec] = [
     Conv(3, 8, 9, kernel=3, stride=2, act="h_swish"),
     Conv(4, 6, 8, act=None),
     Conv(6, 6, 8, kernel=3, shortcut=True),
+    Conv(3, 6, 8, kernel=5, stride=2, padded=False),
+    PreActConv(4, 6, 9, kernel=5, stride=2, dilation=2),
+    SeparableConv(4, 6, 9, kernel=5, stride=2),
+    SeparableConv(4, 6, 7, dilation=2, repeats=1),
+    AsymmetricConv(4, 6, 9, stride=2),
+    FactorizedReduce(4, 7, 9),
+    Activation(4, 5),
+    Concat(4, 5, (0,)),
     Bottleneck(16, 16, 4, 8),
     Bottleneck(8, 16, 4, 7, kernel=5, stride=2, act="swish", project=True),
     MaxPool(8, 7),
-    Conv(3, 8, 9, kernel=2, stride=2),
+    Conv(3, 8, 9, kernel=2, stride=2, padded=False),
     FusedMBConv(8, 12, 16, 7, kernel=5, stride=2),
     FusedMBConv(8, 8, 16, 7, se=4, shortcut=True),
     Ghost(8, 12, 7, act=None),
@@ -106,6 +120,38 @@ def test_elastic_block_shares_a_kernel_crop_and_leading_channels() -> None:
     assert weight.shape == (8, 5, 5, 5)
     extracted = dict(elastic.static(small).named_parameters())["conv.weight"]
     assert torch.equal(extracted, weight[:4, :3, 1:4, 1:4])
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [
+        [
+            SeparableConv(3, 4, 9, kernel=3, repeats=1),
+            SeparableConv(6, 7, 9, kernel=5, stride=2),
+            SeparableConv(5, 3, 7, kernel=3, dilation=2, repeats=3),
+        ],
+        [AsymmetricConv(3, 4, 9, kernel=3), AsymmetricConv(5, 3, 9, kernel=7, stride=2)],
+        [FactorizedReduce(3, 5, 9), FactorizedReduce(6, 8, 7)],
+        [PreActConv(3, 4, 9, dilation=2), PreActConv(5, 6, 9, kernel=5)],
+        [Conv(3, 4, 9, kernel=3, padded=False), Conv(5, 6, 9, kernel=5)],
+    ],
+    ids=lambda specs: type(specs[0]).__name__,
+)
+def test_elastic_blocks_of_cells_compute_what_they_extract(specs: list[BlockSpec]) -> None:
+    """Channels, kernels and repeats that are slices of larger ones."""
+    elastic = build_elastic(specs).double().eval()
+    for spec in specs:
+        x = torch.randn(2, *spec.in_shape, dtype=torch.float64)
+        assert torch.allclose(elastic(x, spec), elastic.static(spec).eval()(x), atol=1e-12)
+
+
+def test_factorised_reduction_reads_even_and_odd_pixels() -> None:
+    """On an even side, as DARTS writes it: the second convolution without the first pixel."""
+    module = build_block(FactorizedReduce(4, 6, 8)).eval()
+    x = torch.randn(2, 4, 8, 8).relu()
+    first, second = dict(module.named_children())["first"], dict(module.named_children())["second"]
+    expected = torch.cat([first(x), second(x[:, :, 1:, 1:])], 1)
+    assert torch.allclose(module(x), expected / (1 + 1e-5) ** 0.5, atol=1e-6)
 
 
 def test_extracted_weights_are_copies() -> None:

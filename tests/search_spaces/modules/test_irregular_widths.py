@@ -39,7 +39,10 @@ from search_spaces.modules import ElasticBlock, build_block, build_elastic
 # A block, and a larger one of irregular widths from whose weights its own are sliced.
 PAIRS: list[tuple[BlockSpec, BlockSpec]] = [
     (Conv(37, 53, 9, kernel=3, stride=2), Conv(41, 59, 9, kernel=5, stride=2)),
-    (Conv(3, 37, 9, kernel=4, stride=4), Conv(3, 41, 9, kernel=4, stride=4)),
+    (
+        Conv(3, 37, 9, kernel=4, stride=4, padded=False),
+        Conv(3, 41, 9, kernel=4, stride=4, padded=False),
+    ),
     (MBConv(37, 37, 53, 7, se=11, shortcut=True), MBConv(41, 41, 59, 7, kernel=7, se=13)),
     (
         MBConv(37, 29, 53, 7, stride=2, shortcut=True, shortcut_kind="pool_conv"),
