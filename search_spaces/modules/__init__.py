@@ -12,6 +12,7 @@ from search_spaces.modules import (
     head,
     mbconv,
     preact,
+    reduction,
     shuffle,
     transformer,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "head",
     "mbconv",
     "preact",
+    "reduction",
     "register_modules",
     "shuffle",
     "transformer",

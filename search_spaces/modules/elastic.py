@@ -146,9 +146,11 @@ class ElasticLinear(Elastic):
         self.bias = nn.Parameter(torch.zeros(cout)) if bias else None
         nn.init.normal_(self.weight, 0.0, std, generator=generator)
 
-    def forward(self, x: Tensor, cout: int, bias: bool = True) -> Tensor:
-        """Map ``x`` [..., cin] to [..., cout]."""
+    def forward(self, x: Tensor, cout: int, bias: bool | Tensor = True) -> Tensor:
+        """Map ``x`` [..., cin] to [..., cout], with a bias of its own, none, or a given one."""
         weight = leading(self.weight, cout, x.shape[-1])
+        if isinstance(bias, Tensor):
+            return functional.linear(x, weight, bias)
         used = None if self.bias is None or not bias else leading(self.bias, cout)
         return functional.linear(x, weight, used)
 
