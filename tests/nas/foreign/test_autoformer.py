@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def test_random_subnets_compute_what_the_published_network_computes(
     state: dict[str, Tensor], tmp_path: Path
 ) -> None:
     space = _space()
-    path = saved(tmp_path, {"model": state, "epoch": 499})
+    options = argparse.Namespace(epochs=500, change_qk=True)
+    path = saved(tmp_path, {"model": state, "epoch": 499, "args": options})
     supernet = import_checkpoint(path, space, format="autoformer")
     reference = Reference(state, PATCH)
 

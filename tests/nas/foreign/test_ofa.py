@@ -210,35 +210,6 @@ def test_a_run_folder_holds_the_imported_supernet(
     assert main([*command, "--space", "ofa_mobilenet_v3", "--out", str(tmp_path / "new")]) == 2
 
 
-@pytest.mark.slow
-def test_the_imported_supernet_is_searched_and_exported(
-    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rng = np.random.default_rng(0)
-    arrays: dict[str, Any] = {}
-    for split, count in (("train", 120), ("test", 40)):
-        arrays[f"x_{split}"] = rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-        arrays[f"y_{split}"] = np.arange(count) % CLASSES
-    np.savez(tmp_path / "images.npz", **arrays)
-    config = tmp_path / "search.toml"
-    config.write_text(
-        f'[space]\nname = "ofa_mobilenet_v3"\n'
-        f"options = {{ classes = {CLASSES}, resolutions = [32] }}\n"
-        '[data]\nformat = "npz"\npath = "images.npz"\nvalidation = 40\n'
-        "[train]\nepochs = 1\nbatch_size = 64\nlearning_rate = 0.05\nthreads = 1\n"
-        "[evaluate]\ncalibration_images = 40\n"
-        "[search]\npopulation = 4\nparents = 2\nevaluations = 5\n"
-        '[search.limits]\nmacs = "60%"\n[export]\ntop = 1\nformats = ["safetensors"]\n',
-        encoding="utf-8",
-    )
-    run = str(tmp_path / "run")
-    command = ["import-checkpoint", "--format", "ofa", str(checkpoint)]
-    assert main([*command, "--config", str(config), "--out", run]) == 0
-    assert main(["search", "--resume", run]) == 0
-    assert main(["export", run]) == 0
-    assert list(Path(run).glob("exports/*/model.safetensors"))
-
-
 def test_supernet_files_that_are_damaged_or_foreign(space: SearchSpace, tmp_path: Path) -> None:
     path = tmp_path / "supernet.safetensors"
     save_supernet_file(Supernet(space), path, source="test")
