@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from nas.foreign.names import Spelling, block_numbers, unwrapped
+from nas.foreign.names import MBCONV, Spelling, block_numbers, unwrapped
 from nas.foreign.state import Origin, State
 from search_spaces.supernet import Supernet
 
@@ -25,13 +25,7 @@ _SPELLING = Spelling(
         "head.hidden": "last_conv.feature_mix_layer.conv",
         "head.classifier": "classifier.linear",
     },
-    {
-        "expand": "conv.inverted_bottleneck",
-        "depthwise": "conv.depth_conv",
-        "se": "conv.depth_conv.se.fc",
-        "project": "conv.point_linear",
-        "skip": "shortcut.conv",
-    },
+    {**MBCONV, "skip": "shortcut.conv"},
 )
 _TRACKED = re.compile(r"\.bn_tracking\.\d+\.")
 
@@ -47,13 +41,7 @@ def normalise(state: State) -> State:
 
 def origins(supernet: Supernet) -> dict[str, Origin]:
     """Return for every tensor of the supernet its name and shape after `normalise`."""
-    numbers = block_numbers(supernet)
-    found = {}
-    for name, tensor in supernet.state_dict().items():
-        shape = tuple(tensor.shape)
-        hidden = name.startswith("blocks.head.hidden.")
-        found[name] = Origin(_SPELLING.of(name, numbers), (*shape, 1, 1) if hidden else shape)
-    return found
+    return _SPELLING.origins(supernet)
 
 
 def unused(supernet: Supernet) -> set[str]:

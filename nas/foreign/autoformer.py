@@ -89,12 +89,17 @@ def _dimensions(space: SearchSpace) -> dict[str, tuple[int, slice]]:
     ratios = next(c.options for c in space.choices if c.name == "mlp_ratio_1")
     first, token, hidden = layers[0], max(b.cin for b in layers), max(b.mid for b in layers)
     wide = first.head_dim * max(b.heads for b in layers)
-    if token > wide or not first.prefix_bias:
+    if not first.prefix_bias:
         raise ConfigError(
-            f"AutoFormer's supernets keep all biases of queries, keys and values in one vector, "
-            f"and tokens no wider than all heads together ({wide} here); the space "
-            f"{space.name!r} has prefix_bias = {str(first.prefix_bias).lower()} and tokens of up "
-            f"to {token}. Set its option prefix_bias = true, and keep the published embed_dims."
+            "AutoFormer's weights were trained with one vector of biases for queries, keys and "
+            f"values, of which fewer heads take a prefix; the space {space.name!r} has biases by "
+            "head. Give it the option prefix_bias = true (--option prefix_bias=true)."
+        )
+    if token > wide:
+        raise ConfigError(
+            f"Tokens of AutoFormer's supernets are as wide as all heads together, {wide} with "
+            f"the most heads of this space; its embed_dims go up to {token}. Keep the published "
+            "options."
         )
     whole = {
         "one": 1,

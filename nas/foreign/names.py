@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nas.errors import CheckpointError
-from nas.foreign.state import State
+from nas.foreign.state import Origin, State
 from search_spaces.supernet import Supernet
 
-__all__ = ["Spelling", "block_numbers", "unwrapped"]
+__all__ = ["MBCONV", "Spelling", "block_numbers", "unwrapped"]
+
+MBCONV: Mapping[str, str] = {
+    "expand": "conv.inverted_bottleneck",
+    "depthwise": "conv.depth_conv",
+    "se": "conv.depth_conv.se.fc",
+    "project": "conv.point_linear",
+}
+"""Parts of an inverted residual."""
+
+_TRANSFORM = re.compile(r"transform_(\d+)_(\d+)")
 
 
 def unwrapped(state: State) -> State:
@@ -56,16 +67,28 @@ class Spelling:
     layers: Mapping[str, str]
     parts: Mapping[str, str]
 
-    def of(self, name: str, numbers: Mapping[str, int]) -> str:
-        """Return their name of a tensor of a supernet.
+    def origins(self, supernet: Supernet) -> dict[str, Origin]:
+        """Return for every tensor of a supernet its name and shape.
 
-        Args:
-            name: In the supernet's state dict.
-            numbers: From `block_numbers`.
+        Kernel transforms are matrices [k*k, k*k], which we keep as [k, k, k, k]; the hidden
+        layer of a head is a 1x1 convolution there and linear here.
         """
-        name = name.removeprefix("blocks.")
-        for ours, theirs in self.layers.items():
-            if name.startswith(f"{ours}."):
-                return f"{theirs}.{name.removeprefix(f'{ours}.')}"
-        block, part, rest = name.split(".", 2)
+        numbers = block_numbers(supernet)
+        found = {}
+        for name, tensor in supernet.state_dict().items():
+            ours, shape = name.removeprefix("blocks."), tuple(tensor.shape)
+            theirs = self._theirs(ours, numbers)
+            if transform := _TRANSFORM.search(theirs):
+                larger, k = transform.groups()
+                theirs, shape = _TRANSFORM.sub(f"{larger}to{k}_matrix", theirs), (int(k) ** 2,) * 2
+            elif ours.startswith("head.hidden."):
+                shape = (*shape, 1, 1)
+            found[name] = Origin(theirs, shape)
+        return found
+
+    def _theirs(self, ours: str, numbers: Mapping[str, int]) -> str:
+        for layer, theirs in self.layers.items():
+            if ours.startswith(f"{layer}."):
+                return f"{theirs}.{ours.removeprefix(f'{layer}.')}"
+        block, part, rest = ours.split(".", 2)
         return f"blocks.{numbers[block]}.{self.parts[part]}.{rest}"
