@@ -1,4 +1,4 @@
-"""Residual spatial reduction of tokens (Liao et al. 2021, arXiv:2109.00642, section 3.2)."""
+"""Residual spatial reduction of tokens (Liao et al. 2021, arXiv:2109.00642)."""
 
 from __future__ import annotations
 
