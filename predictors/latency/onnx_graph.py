@@ -309,6 +309,30 @@ def _token_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence
     return graph.node("ReduceMean", [patches, axes], keepdims=0)
 
 
+def _first_token(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    bounds = [np.array([value], dtype=np.int64) for value in (0, 1, 1)]
+    return graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+
+
+def _token_map(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    bounds = [np.array([value], dtype=np.int64) for value in (1, _TO_THE_END, 1)]
+    patches = graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+    transposed = graph.node("Transpose", [patches], perm=[0, 2, 1])
+    return _reshape(graph, transposed, graph.batch_size, *layer.out_shape)
+
+
+def _map_tokens(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    tokens, features = layer.out_shape
+    flat = _reshape(graph, x[0], graph.batch_size, features, tokens)
+    return graph.node("Transpose", [flat], perm=[0, 2, 1])
+
+
+def _pad_features(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    tokens, features = layer.in_shape
+    zeros = np.zeros((graph.batch_size, tokens, layer.out_shape[-1] - features), np.float32)
+    return graph.node("Concat", [x[0], graph.constant(zeros)], axis=2)
+
+
 def _plain(op: str, **attributes: Any) -> _Lowering:
     """Return the lowering of a layer that is one node of the same inputs."""
 
@@ -326,16 +350,19 @@ _LOWERINGS: dict[str, _Lowering] = {
     "class_token": _class_token,
     "concat": _plain("Concat", axis=1),
     "conv2d": _conv,
+    "first_token": _first_token,
     "gelu": _plain("Gelu"),
     "global_avg_pool": _pool,
     "h_sigmoid": _plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     "h_swish": _plain("HardSwish"),
     "layer_norm": _layer_norm,
     "linear": _linear,
+    "map_tokens": _map_tokens,
     "matmul": _plain("MatMul"),
     "max_pool": _max_pool,
     "merge_heads": _merge_heads,
     "mul": _plain("Mul"),
+    "pad_features": _pad_features,
     "patches": _patches,
     "position_embedding": _position,
     "relative_scores": _relative,
@@ -350,6 +377,7 @@ _LOWERINGS: dict[str, _Lowering] = {
     "split_heads": _split_heads,
     "swish": _swish,
     "token_linear": _token_linear,
+    "token_map": _token_map,
     "token_pool": _token_pool,
     "transpose": _transpose,
     "zero": _zero,

@@ -9,6 +9,7 @@ from search_spaces.blocks.head import Head
 from search_spaces.blocks.layers import INPUT, VIEWS, Layer, Shape, Tape, conv_hw, inputs_read
 from search_spaces.blocks.mbconv import MBConv
 from search_spaces.blocks.preact import NormAct, PreActConv, PreActResidual
+from search_spaces.blocks.reduction import SpatialReduction
 from search_spaces.blocks.separable import AsymmetricConv, FactorizedReduce, SeparableConv
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
 from search_spaces.blocks.spec import (
@@ -46,6 +47,7 @@ __all__ = [
     "Shape",
     "ShuffleV2",
     "ShuffleXception",
+    "SpatialReduction",
     "Tape",
     "TokenHead",
     "TokenTape",

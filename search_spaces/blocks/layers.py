@@ -23,7 +23,9 @@ Shape: TypeAlias = tuple[int, ...]
 INPUT = -1
 """Position that stands for the block's input; ``INPUT - i`` is input i of a block of several."""
 
-VIEWS = frozenset({"channel_split", "split_heads", "transpose"})
+VIEWS = frozenset(
+    {"channel_split", "first_token", "map_tokens", "split_heads", "token_map", "transpose"}
+)
 """In-place layers that read the memory of their input and overwrite nothing."""
 
 

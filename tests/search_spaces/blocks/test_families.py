@@ -38,7 +38,9 @@ BLOCKS = st.one_of(
     st.builds(PreActResidual, SIZES, SIZES, SIZES, kernel=KERNELS),
     st.builds(Head, SIZES, SIZES, SIZES, hidden=st.integers(1, 40)),
     st.builds(TransformerLayer, SIZES, SIZES, SIZES, SIZES, head_dim=SIZES),
+    st.builds(TransformerLayer, SIZES, SIZES, SIZES, SIZES, relative=st.just(False)),
     st.builds(TokenHead, SIZES, SIZES, SIZES),
+    st.builds(TokenHead, SIZES, SIZES, SIZES, pool=st.just("class")),
     st.builds(ShuffleXception, SIZES, st.integers(41, 80), SIZES, SIZES, stride=st.just(2)),
     st.builds(
         ShuffleV2, SIZES, st.integers(41, 80), SIZES, SIZES, kernel=KERNELS, stride=st.just(2)

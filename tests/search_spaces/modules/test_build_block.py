@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -23,6 +25,9 @@ from search_spaces.blocks import (
     SeparableConv,
     ShuffleV2,
     ShuffleXception,
+    SpatialReduction,
+    TokenHead,
+    TransformerLayer,
 )
 from search_spaces.blocks.spec import block_family
 from search_spaces.modules import build_block, build_elastic
@@ -32,7 +37,6 @@ MBCONV = MBConv(8, 8, 24, 8, kernel=5, act="relu6", se=8, shortcut=True)
 BLOCKS: list[BlockSpec] = [
     Conv(3, 8, 9, kernel=3, stride=2, act="h_swish"),
     Conv(4, 6, 8, act=None),
-    Conv(6, 6, 8, kernel=3, shortcut=True),
     Conv(3, 6, 8, kernel=5, stride=2, padded=False),
     PreActConv(4, 6, 9, kernel=5, stride=2, dilation=2),
     SeparableConv(4, 6, 9, kernel=5, stride=2),
@@ -41,6 +45,7 @@ BLOCKS: list[BlockSpec] = [
     FactorizedReduce(4, 7, 9),
     Activation(4, 5),
     Concat(4, 5, (0,)),
+    Conv(6, 6, 8, kernel=3, shortcut=True, bn_eps=1e-3),
     Bottleneck(16, 16, 4, 8),
     Bottleneck(8, 16, 4, 7, kernel=5, stride=2, act="swish", project=True),
     MaxPool(8, 7),
@@ -55,6 +60,10 @@ BLOCKS: list[BlockSpec] = [
     ShuffleXception(16, 16, 6, 8),
     Head(8, 10, 4, hidden=16, dropout=0.2),
     Head(8, 10, 4, bias=False),
+    TransformerLayer(12, 2, 20, 5, head_dim=6),
+    TransformerLayer(12, 2, 20, 5, head_dim=6, relative=False, prefix_bias=True),
+    SpatialReduction(6, 8, 17),
+    TokenHead(8, 10, 5, pool="class"),
 ]
 
 
@@ -175,6 +184,19 @@ def test_unknown_activation_names_the_nearest() -> None:
 def test_odd_channels_cannot_be_split() -> None:
     with pytest.raises(SpaceError, match="even"):
         build_block(ShuffleV2(7, 8, 4, 6))
+
+
+@pytest.mark.parametrize("block", [Conv(4, 4, 8), MBConv(4, 4, 8, 8)], ids=str)
+def test_batch_norm_has_the_epsilon_of_its_blocks_and_one_for_a_slot(block: BlockSpec) -> None:
+    """Equal blocks all the same: it costs nothing and makes no other network."""
+    other = dataclasses.replace(block, bn_eps=1e-3)
+    assert other == block
+    assert other.identity() == block.identity()
+    for module in (build_block(other), build_elastic([other]).static(other)):
+        norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+        assert {norm.eps for norm in norms} == {1e-3}
+    with pytest.raises(SpaceError, match=r"different bn_eps: \[1e-05, 0\.001\]"):
+        build_elastic([block, other])
 
 
 def test_a_family_without_modules_is_named() -> None:
