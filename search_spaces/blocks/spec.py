@@ -73,8 +73,9 @@ class BlockSpec:
         return result
 
     def __str__(self) -> str:
-        values = ((field.name, getattr(self, field.name)) for field in _fields(type(self)))
-        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in values)})"
+        values = ((field, getattr(self, field.name)) for field in _fields(type(self)))
+        said = (f"{field.name}={value}" for field, value in values if value != field.default)
+        return f"{type(self).__name__}({', '.join(said)})"
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
