@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from nas.config import Config
 from nas.errors import ConfigError, nearest
+from nas.latency_tables import AnyTable
 from nas.search.problem import Objective, Problem, UpperLimit
 from predictors import (
     INT8_PEAK_MEMORY,
@@ -16,7 +17,6 @@ from predictors import (
     PeakMemory,
     compile_cost,
 )
-from predictors.latency import LatencyTable
 from search_spaces import SearchSpace, get_space
 
 __all__ = ["build_problem", "compiled_costs", "space_of"]
@@ -31,7 +31,7 @@ def space_of(config: Config) -> SearchSpace:
 
 
 def compiled_costs(
-    space: SearchSpace, table: LatencyTable | None, *, limited: Collection[str] = ()
+    space: SearchSpace, table: AnyTable | None, *, limited: Collection[str] = ()
 ) -> dict[str, CostTable]:
     """Return the costs of a problem, compiled for the space.
 
@@ -48,7 +48,7 @@ def compiled_costs(
     return costs
 
 
-def build_problem(config: Config, space: SearchSpace, table: LatencyTable | None) -> Problem:
+def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) -> Problem:
     """Return the search problem of a configuration, with shares resolved.
 
     A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs.

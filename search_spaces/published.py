@@ -15,6 +15,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.autoformer import SIZES
 from search_spaces.choices import Option
 from search_spaces.spos_shufflenet_v2 import OPERATIONS, SCALES
+from search_spaces.vit_resnas import SIZES as RESNAS_SIZES
 
 __all__ = ["PublishedSubnet", "published_subnets"]
 
@@ -58,6 +59,7 @@ def published_subnets() -> list[PublishedSubnet]:
         *_efficientnet(),
         *_autoformer(),
         *_prenas(),
+        *_vit_resnas(),
         *_nasbench201(),
         *_mcunet(),
         *_ghostnet(),
@@ -398,6 +400,72 @@ def _prenas() -> list[PublishedSubnet]:
         )
         for size, millions, width, heads, ratios, params in _PRENAS
     ]
+
+
+# Liao et al. 2021: name, size, G multiply-accumulates, and for each stage the width, the heads
+# and the perceptrons of its layers. Their estimator counts what is counted here: convolutions,
+# linear layers and attention.
+_RESNAS_SOURCE = "estimator and scripts of yilunliao/vit-search (arXiv:2109.00642)"
+_RESNAS = (
+    (
+        "Tiny",
+        "tiny",
+        1.783,
+        (176, "3 3 3 4 4", "704 576 640 576 704"),
+        (352, "10 8 8 8 10 10", "1408 1408 1280 1408 1280 1024"),
+        (704, "10 10 10 8 8", "2560 1792 2816 2816 2560"),
+    ),
+    (
+        "Small",
+        "small",
+        2.846,
+        (220, "5 5 7 5 5 5", "880 880 800 720 720 720"),
+        (440, "10 10 10 10 12 12", "1760 1440 1920 1600 1600 1440"),
+        (880, "16 12 16 12 14", "3200 3200 2880 2240 2560"),
+    ),
+    (
+        "Medium",
+        "small",
+        4.513,
+        (240, "7 6 7 8 7 8 6", "960 960 800 960 880 880 800"),
+        (640, "10 14 14 16 14 16 16", "1120 1760 1920 1760 1440 1760 1920"),
+        (880, "16 10 16 12 16 14", "3200 3840 3840 3200 3520 3520"),
+    ),
+)
+
+
+def _vit_resnas() -> list[PublishedSubnet]:
+    """Return them with the last optional layers left out; which ones is not printed."""
+    return [
+        PublishedSubnet(
+            f"ViT-ResNAS-{name}",
+            "vit_resnas",
+            _staged_transformer(size, stages),
+            giga_macs * 1e9,
+            None,
+            _RESNAS_SOURCE,
+            options={"size": size},
+            macs_within=0.5e6,
+        )
+        for name, size, giga_macs, *stages in _RESNAS
+    ]
+
+
+def _staged_transformer(size: str, stages: list[tuple[int, str, str]]) -> Architecture:
+    """Return an architecture of ViT-ResNAS; layers left out get any option."""
+    options: dict[str, Option] = {}
+    for s, (width, heads, mlp_dims) in enumerate(stages, start=1):
+        options[f"embed_dim_{s}"] = width
+        layers = list(zip(heads.split(), mlp_dims.split(), strict=True))
+        missing = RESNAS_SIZES[size].layers - len(layers)
+        for b in reversed(range(RESNAS_SIZES[size].layers)):
+            left_out = b % 2 == 1 and missing > 0
+            if b % 2 == 1:
+                options[f"layer_{s}_{b}"] = "no" if left_out else "yes"
+            missing -= left_out
+            h, m = layers[-1] if left_out else layers.pop()
+            options[f"heads_{s}_{b}"], options[f"mlp_dim_{s}_{b}"] = int(h), int(m)
+    return Architecture(options)
 
 
 def _nasbench201() -> list[PublishedSubnet]:

@@ -42,6 +42,7 @@ _BUILT_IN = (
     "ofa_resnet50",
     "proxyless",
     "spos_shufflenet_v2",
+    "vit_resnas",
 )
 _factories: dict[str, SpaceFactory] = {}
 

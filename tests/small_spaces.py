@@ -56,4 +56,5 @@ SMALL: dict[str, dict[str, Any]] = {
         "widths": (16, 8, 16, 24, 40, 48, 64, 80, 128),
     },
     "spos_shufflenet_v2": {"resolution": 64, "classes": 10},
+    "vit_resnas": {"resolution": 32, "patch": 4, "classes": 10, "width": 0.125},
 }

@@ -31,6 +31,7 @@ from search_spaces.blocks import (
     SeparableConv,
     ShuffleV2,
     ShuffleXception,
+    SpatialReduction,
     TokenHead,
     TransformerLayer,
     Zero,
@@ -159,6 +160,9 @@ def describe(block: BlockSpec) -> str:
                 f"transformer layer, {block.tokens} tokens of {block.cin}, {heads}, "
                 f"{block.mid} inside"
             )
+        case SpatialReduction():
+            fewer = f"{block.out_shape[0]} of {block.cout}"
+            return f"spatial reduction, {block.tokens} tokens of {block.cin} → {fewer}"
         case TokenHead():
             return (
                 f"pooling and classifier, {block.tokens} tokens of {block.cin} → {block.classes}"

@@ -360,6 +360,28 @@ def _aggregate(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[
     return total
 
 
+def _first_token(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _slice(graph, x[0], 1, 0, 1)
+
+
+def _token_map(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    patches = _slice(graph, x[0], 1, 1, _TO_THE_END)
+    transposed = graph.node("Transpose", [patches], perm=[0, 2, 1])
+    return _reshape(graph, transposed, graph.batch_size, *layer.out_shape)
+
+
+def _map_tokens(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    tokens, features = layer.out_shape
+    flat = _reshape(graph, x[0], graph.batch_size, features, tokens)
+    return graph.node("Transpose", [flat], perm=[0, 2, 1])
+
+
+def _pad_features(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    tokens, features = layer.in_shape
+    zeros = np.zeros((graph.batch_size, tokens, layer.out_shape[-1] - features), np.float32)
+    return graph.node("Concat", [x[0], graph.constant(zeros)], axis=2)
+
+
 def _plain(op: str, **attributes: Any) -> _Lowering:
     """Return the lowering of a layer that is one node of the same inputs."""
 
@@ -378,6 +400,7 @@ _LOWERINGS: dict[str, _Lowering] = {
     "class_token": _class_token,
     "concat": _plain("Concat", axis=1),
     "conv2d": _conv,
+    "first_token": _first_token,
     "gelu": _plain("Gelu"),
     "global_avg_pool": _pool,
     "group_norm": _group_norm,
@@ -386,12 +409,14 @@ _LOWERINGS: dict[str, _Lowering] = {
     "layer_norm": _layer_norm,
     "leading_channels": _leading,
     "linear": _linear,
+    "map_tokens": _map_tokens,
     "matmul": _plain("MatMul"),
     "max_pool": _max_pool,
     "merge_heads": _merge_heads,
     "merge_map": _as_shaped,
     "mul": _plain("Mul"),
     "offset_bias": _offset_bias,
+    "pad_features": _pad_features,
     "patches": _patches,
     "position_embedding": _position,
     "relative_scores": _relative,
@@ -407,6 +432,7 @@ _LOWERINGS: dict[str, _Lowering] = {
     "split_map": _as_shaped,
     "swish": _swish,
     "token_linear": _token_linear,
+    "token_map": _token_map,
     "token_pool": _token_pool,
     "trailing_channels": _trailing,
     "transpose": _transpose,

@@ -23,6 +23,7 @@ from search_spaces.blocks.mbconv import MBConv
 from search_spaces.blocks.mixers import ChannelMixer, DepthwiseMixer
 from search_spaces.blocks.partial import PartialConvBlock
 from search_spaces.blocks.preact import NormAct, PreActConv, PreActResidual
+from search_spaces.blocks.reduction import SpatialReduction
 from search_spaces.blocks.separable import AsymmetricConv, FactorizedReduce, SeparableConv
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
 from search_spaces.blocks.spec import (
@@ -68,6 +69,7 @@ __all__ = [
     "Shape",
     "ShuffleV2",
     "ShuffleXception",
+    "SpatialReduction",
     "Tape",
     "TokenHead",
     "TokenTape",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 
@@ -21,6 +23,7 @@ class Conv(BlockSpec):
         act: Activation, or None.
         shortcut: Whether the input is added to the output (stride 1 and cin == cout only).
         padded: Whether the input is padded.
+        bn_eps: What batch norm adds to the variance; no part of what the block costs.
     """
 
     cin: int
@@ -31,6 +34,7 @@ class Conv(BlockSpec):
     act: str | None = "relu"
     shortcut: bool = False
     padded: bool = True
+    bn_eps: float = field(default=1e-5, compare=False)
 
     @property
     def in_shape(self) -> Shape:

@@ -34,10 +34,13 @@ INPUT = -1
 VIEWS = frozenset(
     {
         "channel_split",
+        "first_token",
         "leading_channels",
+        "map_tokens",
         "merge_map",
         "split_heads",
         "split_map",
+        "token_map",
         "trailing_channels",
         "transpose",
     }

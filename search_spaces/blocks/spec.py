@@ -26,8 +26,9 @@ class BlockSpec:
     it, cost models price it, a latency table is keyed by it, the report prints it.
 
     Fields are of type int, float, bool, str, ``str | None``, or a tuple ``tuple[int, ...]`` or
-    ``tuple[str, ...]``. A field declared with ``field(compare=False)`` matters in training
-    only (a dropout rate): specs that differ in nothing else are equal and share a latency.
+    ``tuple[str, ...]``. A field declared with ``field(compare=False)`` matters to weights
+    and training only (a dropout rate, the epsilon of batch norm): specs that differ in nothing
+    else are equal and share a latency.
     """
 
     @property
@@ -63,7 +64,7 @@ class BlockSpec:
         return result
 
     def identity(self) -> dict[str, Any]:
-        """Return `to_json` without fields at their default and without training-only ones."""
+        """Return `to_json` without fields at their default and those that do not compare."""
         result: dict[str, Any] = {"block": type(self).__name__}
         for field in _fields(type(self)):
             value = getattr(self, field.name)
@@ -72,8 +73,9 @@ class BlockSpec:
         return result
 
     def __str__(self) -> str:
-        values = ((field.name, getattr(self, field.name)) for field in _fields(type(self)))
-        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in values)})"
+        values = ((field, getattr(self, field.name)) for field in _fields(type(self)))
+        said = (f"{field.name}={value}" for field, value in values if value != field.default)
+        return f"{type(self).__name__}({', '.join(said)})"
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))

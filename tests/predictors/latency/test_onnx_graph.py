@@ -41,6 +41,7 @@ from search_spaces.blocks import (
     SeparableConv,
     ShuffleV2,
     ShuffleXception,
+    SpatialReduction,
     Tape,
     TokenHead,
     TransformerLayer,
@@ -103,7 +104,11 @@ BLOCKS = [
     PatchEmbed(3, 8, 12, patch=4),
     TransformerLayer(12, 3, 20, 10, head_dim=4),
     TransformerLayer(12, 1, 20, 5, head_dim=5),
+    TransformerLayer(12, 2, 20, 5, head_dim=6, relative=False),
+    SpatialReduction(6, 8, 17),
+    SpatialReduction(6, 6, 10),
     TokenHead(8, 5, 10),
+    TokenHead(8, 5, 10, pool="class"),
 ]
 
 
@@ -242,8 +247,8 @@ def test_a_transformer_layer_computes_what_torch_does(batch):
 
     x = torch.tensor(np.random.default_rng(0).normal(size=(batch, 10, 12)).astype(np.float32))
     q, k, v = take(layer_norm(x, (12,), next(tensors), next(tensors)), 3)
-    position_k, position_v = next(tensors).transpose(1, 2), next(tensors)
-    x = x + take(attention(q, k, v, position_k, position_v, 4), 1)[0]
+    positions = next(tensors).transpose(1, 2), next(tensors)
+    x = x + take(attention(q, k, v, 4, positions), 1)[0]
     inner = gelu(take(layer_norm(x, (12,), next(tensors), next(tensors)), 1)[0])
     expected = x + take(inner, 1)[0]
     output = _run(data, (batch, 10, 12))

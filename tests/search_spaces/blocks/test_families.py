@@ -56,7 +56,9 @@ BLOCKS = st.one_of(
     st.builds(ChannelMixer, SIZES, SIZES, SIZES),
     st.builds(MapAttention, SIZES, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS),
     st.builds(TransformerLayer, SIZES, SIZES, SIZES, SIZES, head_dim=SIZES),
+    st.builds(TransformerLayer, SIZES, SIZES, SIZES, SIZES, relative=st.just(False)),
     st.builds(TokenHead, SIZES, SIZES, SIZES),
+    st.builds(TokenHead, SIZES, SIZES, SIZES, pool=st.just("class")),
     st.builds(ShuffleXception, SIZES, st.integers(41, 80), SIZES, SIZES, stride=st.just(2)),
     st.builds(
         ShuffleV2, SIZES, st.integers(41, 80), SIZES, SIZES, kernel=KERNELS, stride=st.just(2)

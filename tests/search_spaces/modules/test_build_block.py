@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -33,6 +34,9 @@ from search_spaces.blocks import (
     SeparableConv,
     ShuffleV2,
     ShuffleXception,
+    SpatialReduction,
+    TokenHead,
+    TransformerLayer,
 )
 from search_spaces.blocks.spec import block_family
 from search_spaces.modules import build_block, build_elastic
@@ -43,7 +47,6 @@ MBCONV = MBConv(8, 8, 24, 8, kernel=5, act="relu6", se=8, shortcut=True)
 BLOCKS: list[BlockSpec] = [
     Conv(3, 8, 9, kernel=3, stride=2, act="h_swish"),
     Conv(4, 6, 8, act=None),
-    Conv(6, 6, 8, kernel=3, shortcut=True),
     Conv(3, 6, 8, kernel=5, stride=2, padded=False),
     PreActConv(4, 6, 9, kernel=5, stride=2, dilation=2),
     SeparableConv(4, 6, 9, kernel=5, stride=2),
@@ -52,6 +55,7 @@ BLOCKS: list[BlockSpec] = [
     FactorizedReduce(4, 7, 9),
     Activation(4, 5),
     Concat(4, 5, (0,)),
+    Conv(6, 6, 8, kernel=3, shortcut=True, bn_eps=1e-3),
     Bottleneck(16, 16, 4, 8),
     Bottleneck(8, 16, 4, 7, kernel=5, stride=2, act="swish", project=True),
     MaxPool(8, 7),
@@ -82,6 +86,10 @@ BLOCKS: list[BlockSpec] = [
     Head(8, 10, 4, bias=False),
     Head(8, 10, 4, hidden=16, hidden_bias=True),
     Head(8, 10, 4, norm=True),
+    TransformerLayer(12, 2, 20, 5, head_dim=6),
+    TransformerLayer(12, 2, 20, 5, head_dim=6, relative=False, prefix_bias=True),
+    SpatialReduction(6, 8, 17),
+    TokenHead(8, 10, 5, pool="class"),
 ]
 
 
@@ -242,6 +250,19 @@ def test_of_odd_channels_one_more_passes() -> None:
     spec = ShuffleV2(7, 8, 4, 6)
     x = torch.randn(2, *spec.in_shape)
     assert torch.equal(build_block(spec).eval()(x)[:, :4], x[:, 0::2])
+
+
+@pytest.mark.parametrize("block", [Conv(4, 4, 8), MBConv(4, 4, 8, 8)], ids=str)
+def test_batch_norm_has_the_epsilon_of_its_blocks_and_one_for_a_slot(block: BlockSpec) -> None:
+    """Equal blocks all the same: it costs nothing and makes no other network."""
+    other = dataclasses.replace(block, bn_eps=1e-3)
+    assert other == block
+    assert other.identity() == block.identity()
+    for module in (build_block(other), build_elastic([other]).static(other)):
+        norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+        assert {norm.eps for norm in norms} == {1e-3}
+    with pytest.raises(SpaceError, match=r"different bn_eps: \[1e-05, 0\.001\]"):
+        build_elastic([block, other])
 
 
 def test_a_family_without_modules_is_named() -> None:
