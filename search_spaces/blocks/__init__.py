@@ -5,6 +5,15 @@ from __future__ import annotations
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
 from search_spaces.blocks.cell import AvgPool, NodeSum, Zero
 from search_spaces.blocks.conv import Conv
+from search_spaces.blocks.general import (
+    Concat,
+    GeneralConv,
+    GeneralLinear,
+    GeneralPool,
+    Join,
+    Pointwise,
+    Reshape,
+)
 from search_spaces.blocks.head import Head
 from search_spaces.blocks.layers import INPUT, VIEWS, Layer, Shape, Tape, conv_hw, inputs_read
 from search_spaces.blocks.mbconv import MBConv
@@ -13,6 +22,7 @@ from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
 from search_spaces.blocks.spec import BlockSpec, block_family, block_from_json, layers_of
 from search_spaces.blocks.tokens import TokenTape
 from search_spaces.blocks.transformer import PatchEmbed, TokenHead, TransformerLayer
+from search_spaces.blocks.window import Window
 
 __all__ = [
     "INPUT",
@@ -20,16 +30,23 @@ __all__ = [
     "AvgPool",
     "BlockSpec",
     "Bottleneck",
+    "Concat",
     "Conv",
+    "GeneralConv",
+    "GeneralLinear",
+    "GeneralPool",
     "Head",
+    "Join",
     "Layer",
     "MBConv",
     "MaxPool",
     "NodeSum",
     "NormAct",
     "PatchEmbed",
+    "Pointwise",
     "PreActConv",
     "PreActResidual",
+    "Reshape",
     "Shape",
     "ShuffleV2",
     "ShuffleXception",
@@ -37,6 +54,7 @@ __all__ = [
     "TokenHead",
     "TokenTape",
     "TransformerLayer",
+    "Window",
     "Zero",
     "block_family",
     "block_from_json",

@@ -53,7 +53,7 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             nn.init.normal_(layer.weight, 0.0, TABLE_STD, generator=generator)
         elif isinstance(layer, nn.LayerNorm):
             nn.init.ones_(layer.weight)
-        elif isinstance(layer, nn.BatchNorm2d):
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.ones_(layer.weight)
             layer.reset_running_stats()
         bias = getattr(layer, "bias", None)

@@ -10,7 +10,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["BatchNorm2d", "Conv2d", "LayerNorm", "Linear", "TokenLinear", "TokenTable"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "LayerNorm",
+    "Linear",
+    "TokenLinear",
+    "TokenTable",
+]
 
 
 class Conv2d(nn.Conv2d):
@@ -18,6 +26,13 @@ class Conv2d(nn.Conv2d):
 
     def reset_parameters(self) -> None:
         """Leave the weights as they are."""
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """Batch norm on features whose scale and shift are not initialised yet."""
+
+    def reset_parameters(self) -> None:
+        """Leave scale, shift and statistics as they are."""
 
 
 class BatchNorm2d(nn.BatchNorm2d):
