@@ -55,7 +55,7 @@ def network(space: SearchSpace, architecture: Architecture) -> tuple[PlacedBlock
     Skipped slots and blocks without layers pass their first input on.
     """
     blocks = space.blocks(architecture)
-    position: dict[str, int] = {}
+    position = {"input": INPUT}
     placed: list[PlacedBlock] = []
     for slot in space.slots:
         inputs = tuple(position[name] for name in slot.inputs) or (INPUT,)

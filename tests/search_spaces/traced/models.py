@@ -177,14 +177,15 @@ class DenseLayer(nn.Module):
 class DenseNet(nn.Module):
     """Dense layers; a depthwise convolution and a flattened linear layer read concatenations."""
 
-    def __init__(self) -> None:
+    def __init__(self, layers: int = 3) -> None:
         super().__init__()
+        width = 8 + 4 * layers
         self.stem = nn.Conv2d(3, 8, 3, 2, 1)
-        self.layers = nn.ModuleList([DenseLayer(8 + 4 * i, 4) for i in range(3)])
-        self.depthwise = nn.Conv2d(20, 40, 3, 2, 1, groups=20)
-        self.norm = nn.BatchNorm2d(40)
+        self.layers = nn.ModuleList([DenseLayer(8 + 4 * i, 4) for i in range(layers)])
+        self.depthwise = nn.Conv2d(width, 2 * width, 3, 2, 1, groups=width)
+        self.norm = nn.BatchNorm2d(2 * width)
         self.pool = nn.AdaptiveAvgPool2d(2)
-        self.fc = nn.Linear(160, 12)
+        self.fc = nn.Linear(8 * width, 12)
         self.bn = nn.BatchNorm1d(12)
         self.classifier = nn.Linear(12, 4)
 

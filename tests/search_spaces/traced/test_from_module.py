@@ -240,7 +240,7 @@ class _Branches(nn.Module):
         (_Own(lambda m, x: m.a(x), a=nn.GELU(approximate="tanh")), "exact GELU"),
         (_Own(lambda m, x: m.l(x), l=nn.Linear(32, 4)), "flatten first"),
         (_Own(lambda m, x: m.c(x), c=nn.Conv2d(1, 4, 3)), r"cannot run on images.*input_shape="),
-        (_Own(lambda m, x: m.conv(x) + x.mean((2, 3), keepdim=True)), "inputs have the shapes"),
+        (_Own(lambda m, x: m.conv(x + x.mean((2, 3), keepdim=True))), "inputs have the shapes"),
     ],
 )
 def test_what_cannot_be_traced_is_named(model: nn.Module, message: str) -> None:
@@ -257,12 +257,18 @@ def test_what_cannot_be_traced_is_named(model: nn.Module, message: str) -> None:
         ({"divisor": 0}, "divisor must be above zero"),
         ({"keep": ["layer"]}, "keep names 'layer'.*Did you mean 'layer"),
         ({"keep": "layers"}, "must be a list"),
-        ({"widths": [i / 20 for i in range(1, 21)]}, "'layers.*reads so many groups"),
     ],
 )
 def test_mistakes_are_named(options: dict, message: str) -> None:
     with pytest.raises(SpaceError, match=message):
         SearchSpace.from_module(DenseNet(), **{"divisor": 1, **options})
+
+
+def test_too_many_concatenated_groups_are_named() -> None:
+    with pytest.raises(SpaceError, match=r"'layers.7.conv' reads so many groups.*keep some of"):
+        SearchSpace.from_module(DenseNet(layers=10), divisor=1)
+    space = SearchSpace.from_module(DenseNet(layers=10), divisor=1, widths=(0.5, 1.0))
+    assert len(space.choices) == 12
 
 
 def test_the_weights_of_another_model_are_refused() -> None:
