@@ -27,6 +27,7 @@ from search_spaces.tables import Evaluator, Table, absorb, count
 
 if TYPE_CHECKING:
     import networkx
+    from torch import nn
 
 __all__ = ["Population", "SearchSpace"]
 
@@ -68,6 +69,45 @@ class SearchSpace:
         self.options: Mapping[str, Any] = dict(options or {})
         self._column = {choice.name: i for i, choice in enumerate(self.choices)}
         self.option_counts = np.array([len(c.options) for c in self.choices], dtype=np.int16)
+
+    @classmethod
+    def from_module(
+        cls,
+        model: nn.Module,
+        input_shape: Sequence[int] = (3, 32, 32),
+        *,
+        name: str = "from_module",
+        widths: Sequence[float] = (0.25, 0.5, 0.75, 1.0),
+        divisor: int = 8,
+        keep: Sequence[str] = (),
+    ) -> SearchSpace:
+        """Return the space of a plain module's widths; its largest architecture is the module.
+
+        The model is traced by torch.fx. Convolutions, linear layers and batch norms become
+        elastic. Channels that meet in a sum, a product or a depthwise convolution shrink
+        together, by one choice; those of an input, an output and a grouped convolution stay.
+        `adopt_module` gives a supernet the model's weights. Slots are named after modules.
+
+        Runs and exports build a space again by its name: call this in a factory decorated with
+        `register_space` and give its name. The model may be on the device ``meta``, where it
+        costs no time to build.
+
+        Args:
+            model: Takes images [n, C, H, W] and returns one tensor; it is not changed.
+            input_shape: (C, H, W).
+            name: Of the space.
+            widths: Shares of every group's channels, 1.0 among them.
+            divisor: Smaller widths are rounded to multiples of it.
+            keep: Paths of modules whose output channels stay.
+
+        Raises:
+            SpaceError: The model cannot be traced, or does something without an elastic
+                counterpart; the message names it and its place.
+        """
+        from search_spaces.traced.space import Widths, space_of_module
+
+        limits = Widths(tuple(widths), divisor, keep)
+        return space_of_module(model, input_shape, name=name, widths=limits)
 
     def __repr__(self) -> str:
         return f"SearchSpace({self.name!r}, {len(self.choices)} choices, {len(self.slots)} slots)"

@@ -14,9 +14,14 @@ from search_spaces.blocks import (
     DepthwiseMixer,
     FactorizedReduce,
     FusedMBConv,
+    GeneralConcat,
+    GeneralConv,
+    GeneralLinear,
+    GeneralPool,
     Ghost,
     GhostBottleneck,
     Head,
+    Join,
     LSConv,
     MapAttention,
     MaxPool,
@@ -25,8 +30,10 @@ from search_spaces.blocks import (
     NormAct,
     PartialConvBlock,
     PatchEmbed,
+    Pointwise,
     PreActConv,
     PreActResidual,
+    Reshape,
     Select,
     SeparableConv,
     ShuffleV2,
@@ -167,7 +174,56 @@ def describe(block: BlockSpec) -> str:
             return (
                 f"pooling and classifier, {block.tokens} tokens of {block.cin} → {block.classes}"
             )
-    return str(block)
+    return _general(block) or str(block)
+
+
+def _general(block: BlockSpec) -> str:
+    """Return one line about a block of a network that was not written for us."""
+    match block:
+        case GeneralConv():
+            kind = "depthwise convolution" if block.depthwise else "convolution"
+            extras = [
+                f"{block.groups} groups" if block.groups > 1 else "",
+                "" if set(block.stride) == {1} else f"stride {_sides(block.stride)}",
+                "" if set(block.dilation) == {1} else f"dilation {_sides(block.dilation)}",
+            ]
+            what = [f"{kind} {_sides(block.kernel)}", f"{sum(block.cin)} → {block.cout} channels"]
+            return _listed(*what, *extras, _place(block.hw))
+        case GeneralLinear():
+            return f"linear layer, {sum(block.cin)} → {block.cout} features"
+        case Pointwise():
+            what = ["batch norm" if block.norm else "", "activation" if block.act else ""]
+            what.append("dropout" if block.dropout else "")
+            return _listed(*what, f"{sum(block.cin)} channels", _place(block.hw))
+        case GeneralPool():
+            kind = f"{block.kind} pool"
+            if block.kind != "global":
+                kind += f" {_sides(block.kernel)}, stride {_sides(block.stride)}"
+            return _listed(kind, f"{block.channels} channels", _place(block.hw))
+        case Join():
+            kind = {"add": "sum", "sub": "difference", "mul": "product"}[block.op]
+            kind += " with a gate" if block.gate else " of 2 inputs"
+            return _listed(kind, f"{block.channels} channels", _place(block.hw))
+        case GeneralConcat():
+            return _listed(
+                f"concatenation of {' + '.join(map(str, block.channels))} channels",
+                _place(block.hw),
+            )
+        case Reshape():
+            return _listed(f"reshaping, {block.channels} channels", _place(block.hw))
+    return ""
+
+
+def _listed(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _sides(pair: tuple[int, ...]) -> str:
+    return "\N{MULTIPLICATION SIGN}".join(map(str, pair))
+
+
+def _place(hw: tuple[int, ...]) -> str:
+    return f"{_sides(hw)} px" if hw else ""
 
 
 _TIMES = "\N{MULTIPLICATION SIGN}"

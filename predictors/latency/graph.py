@@ -73,7 +73,7 @@ def network(space: SearchSpace, architecture: Architecture) -> tuple[PlacedBlock
     Slots that run nothing are left out; see `passed_on`.
     """
     blocks = space.blocks(architecture)
-    position: dict[str, int] = {}
+    position = {"input": INPUT}
     placed: list[PlacedBlock] = []
     for slot in space.slots:
         inputs = tuple(position[name] for name in slot.inputs) or (INPUT,)

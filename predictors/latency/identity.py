@@ -17,8 +17,14 @@ __all__ = ["Conditions", "Identity", "SpaceIdentity", "input_shapes"]
 
 def input_shapes(space: SearchSpace) -> tuple[Shape, ...]:
     """Return every shape (C, H, W) that a network of the space can take, sorted."""
-    first = (slot.name for slot in space.slots if not slot.inputs)
-    return tuple(sorted({b.in_shape for name in first for b in space.slot_blocks(name)}))
+    readers = (
+        (slot.name, position)
+        for slot in space.slots
+        for position, source in enumerate(slot.inputs or ("input",))
+        if source == "input"
+    )
+    shapes = {b.in_shapes[at] for name, at in readers for b in space.slot_blocks(name)}
+    return tuple(sorted(shapes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from predictors.errors import MeasurementError
 from predictors.latency.graph import PlacedBlock
-from search_spaces.blocks import INPUT, Layer, Shape, layers_of
+from search_spaces.blocks import INPUT, Layer, Shape, Window, layers_of
 from search_spaces.errors import nearest
 from search_spaces.optional import import_optional
 
@@ -154,6 +154,8 @@ def _lowering(op: str) -> _Lowering:
 
 
 def _conv(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    if layer.window:
+        return _window_conv(graph, layer, layer.window, x, readers)
     cout, cin = layer.out_shape[0], layer.in_shape[0]
     along = [layer.axis in (None, dimension) for dimension in (1, 2)]
     kernel, strides = (
@@ -172,6 +174,26 @@ def _conv(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer
         strides=strides,
         dilations=[layer.dilation] * 2,
     )
+
+
+def _window_conv(
+    graph: _Graph, layer: Layer, window: Window, x: Sequence[str], readers: Sequence[Layer]
+) -> str:
+    cout, cin = layer.out_shape[0], layer.in_shape[0]
+    operands = [x[0], graph.weight(cout, cin // layer.groups, *window.kernel)]
+    if layer.bias or any(reader.op == "batch_norm" for reader in readers):
+        operands.append(graph.weight(cout))
+    attributes = {**_moves(window), "dilations": [*window.dilation]}
+    return graph.node("Conv", operands, group=layer.groups, **attributes)
+
+
+def _moves(window: Window) -> dict[str, list[int]]:
+    """Return how a window moves, as ONNX says it."""
+    return {
+        "kernel_shape": [*window.kernel],
+        "pads": [*window.padding] * 2,
+        "strides": [*window.stride],
+    }
 
 
 def _batch_norm(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
@@ -193,6 +215,9 @@ def _pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer
 
 
 def _avg_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    if layer.window:
+        count = int(layer.window.count_padding)
+        return graph.node("AveragePool", x, count_include_pad=count, **_moves(layer.window))
     window = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
     return graph.node("AveragePool", x, ceil_mode=1, **window)
 
@@ -215,8 +240,15 @@ def _zero(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer
 
 
 def _max_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    if layer.window:
+        more = {"dilations": [*layer.window.dilation], "ceil_mode": int(layer.window.ceil)}
+        return graph.node("MaxPool", x, **_moves(layer.window), **more)
     window = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
     return graph.node("MaxPool", x, pads=[layer.kernel // 2] * 4, **window)
+
+
+def _view(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _reshape(graph, x[0], graph.batch_size, *layer.out_shape)
 
 
 def _split(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
@@ -424,12 +456,14 @@ _LOWERINGS: dict[str, _Lowering] = {
     "padded_avg_pool": _padded_avg_pool,
     "relu": _plain("Relu"),
     "relu6": _relu6,
+    "reshape": _view,
     "scale": _scale,
     "shift": _shift,
     "sigmoid": _plain("Sigmoid"),
     "softmax": _plain("Softmax", axis=-1),
     "split_heads": _split_heads,
     "split_map": _as_shaped,
+    "sub": _plain("Sub"),
     "swish": _swish,
     "token_linear": _token_linear,
     "token_map": _token_map,

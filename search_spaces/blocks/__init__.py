@@ -6,6 +6,15 @@ from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
 from search_spaces.blocks.cell import Activation, AvgPool, Concat, NodeSum, Select, Zero
 from search_spaces.blocks.conv import Conv
 from search_spaces.blocks.fused import FusedMBConv
+from search_spaces.blocks.general import (
+    GeneralConcat,
+    GeneralConv,
+    GeneralLinear,
+    GeneralPool,
+    Join,
+    Pointwise,
+    Reshape,
+)
 from search_spaces.blocks.ghost import Ghost, GhostBottleneck
 from search_spaces.blocks.head import Head
 from search_spaces.blocks.layers import (
@@ -35,6 +44,7 @@ from search_spaces.blocks.spec import (
 )
 from search_spaces.blocks.tokens import TokenTape
 from search_spaces.blocks.transformer import PatchEmbed, TokenHead, TransformerLayer
+from search_spaces.blocks.window import Window
 
 __all__ = [
     "INPUT",
@@ -50,9 +60,14 @@ __all__ = [
     "DepthwiseMixer",
     "FactorizedReduce",
     "FusedMBConv",
+    "GeneralConcat",
+    "GeneralConv",
+    "GeneralLinear",
+    "GeneralPool",
     "Ghost",
     "GhostBottleneck",
     "Head",
+    "Join",
     "LSConv",
     "Layer",
     "MBConv",
@@ -62,8 +77,10 @@ __all__ = [
     "NormAct",
     "PartialConvBlock",
     "PatchEmbed",
+    "Pointwise",
     "PreActConv",
     "PreActResidual",
+    "Reshape",
     "Select",
     "SeparableConv",
     "Shape",
@@ -74,6 +91,7 @@ __all__ = [
     "TokenHead",
     "TokenTape",
     "TransformerLayer",
+    "Window",
     "Zero",
     "block_family",
     "block_from_json",

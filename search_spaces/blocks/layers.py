@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from search_spaces.blocks.window import Window
 from search_spaces.errors import SpaceError
 
 __all__ = [
@@ -38,6 +39,7 @@ VIEWS = frozenset(
         "leading_channels",
         "map_tokens",
         "merge_map",
+        "reshape",
         "split_heads",
         "split_map",
         "token_map",
@@ -64,16 +66,17 @@ class Layer:
 
     Attributes:
         op: conv2d, linear, batch_norm, an activation, global_avg_pool, avg_pool,
-            padded_avg_pool, max_pool, add, mul, zero, shift, channel_split, leading_channels,
-            trailing_channels, channel_shuffle or concat; on tokens, see `tokens.TokenTape`.
+            padded_avg_pool, max_pool, add, sub, mul, zero, shift, reshape, channel_split,
+            leading_channels, trailing_channels, channel_shuffle or concat; on tokens, see
+            `tokens.TokenTape`.
         inputs: Positions of the layers it reads; `INPUT` is the block's input, and
             ``INPUT - i`` input i of a block that has several.
         in_shape: (C, H, W), (features,) or (tokens, features) of the first input.
         out_shape: Of the output.
         macs: Multiply-accumulates for one image.
         params: Trainable parameters.
-        kernel: Side of the kernel of a convolution or pool.
-        stride: Of a convolution or pool.
+        kernel: Side of the kernel of a convolution or pool, the larger one.
+        stride: Of a convolution or pool, the larger one.
         groups: Of a convolution; the number of channels for a depthwise one.
         bias: Whether a convolution or linear layer has one.
         in_place: Whether the output takes the memory of the first input: an element-wise
@@ -82,6 +85,9 @@ class Layer:
         padded: Whether a convolution keeps the size at stride 1; else it has no padding.
         axis: Dimension of the shape, 1 or 2, along which alone a convolution has its kernel
             and stride; None for a square one.
+        window: Of a convolution or max pool whose kernel is not an odd square with padding
+            kernel // 2, and of an average pool that is neither ``avg_pool`` nor
+            ``padded_avg_pool`` of the `Tape`.
     """
 
     op: str
@@ -98,6 +104,7 @@ class Layer:
     dilation: int = 1
     padded: bool = True
     axis: int | None = None
+    window: Window | None = None
 
 
 class Tape:
@@ -182,6 +189,34 @@ class Tape:
             )
         )
 
+    def window_conv(
+        self, x: int, cout: int, window: Window, *, groups: int = 1, bias: bool = False
+    ) -> int:
+        """Record a convolution over any window; over the usual one it is that of `conv`."""
+        if window.is_usual:
+            kernel, stride = window.kernel[0], window.stride[0]
+            return self.conv(x, cout, kernel=kernel, stride=stride, groups=groups, bias=bias)
+        in_shape = self.shape(x)
+        if groups < 1 or in_shape[0] % groups or cout % groups:
+            raise SpaceError(f"{groups} groups do not divide {in_shape[0]} and {cout} channels.")
+        out_hw = window.out_hw(in_shape[1:])
+        weights = cout * (in_shape[0] // groups) * math.prod(window.kernel)
+        return self._record(
+            Layer(
+                "conv2d",
+                (x,),
+                in_shape,
+                (cout, *out_hw),
+                macs=weights * math.prod(out_hw),
+                params=weights + (cout if bias else 0),
+                kernel=max(window.kernel),
+                stride=max(window.stride),
+                groups=groups,
+                bias=bias,
+                window=window,
+            )
+        )
+
     def depthwise(self, x: int, *, kernel: int, stride: int = 1, dilation: int = 1) -> int:
         """Record a depthwise convolution."""
         channels = self.shape(x)[0]
@@ -223,6 +258,16 @@ class Tape:
         """Record a max pool of an odd kernel with padding kernel // 2."""
         return self._pool("max_pool", x, kernel, stride)
 
+    def window_pool(self, op: str, x: int, window: Window) -> int:
+        """Record a ``max_pool``, or an ``avg_pool`` without rules of its own, over a window."""
+        in_shape = self.shape(x)
+        out_shape = (in_shape[0], *window.out_hw(in_shape[1:]))
+        kept = None if op == "max_pool" and window.is_usual else window
+        kernel, stride = max(window.kernel), max(window.stride)
+        return self._record(
+            Layer(op, (x,), in_shape, out_shape, kernel=kernel, stride=stride, window=kept)
+        )
+
     def _pool(self, op: str, x: int, kernel: int, stride: int) -> int:
         in_shape = self.shape(x)
         out_shape = (in_shape[0], *(conv_hw(side, stride) for side in in_shape[1:]))
@@ -236,6 +281,14 @@ class Tape:
                 "needs stride 1 and as many channels in as out."
             )
         return self._same_shape("add", x, other)
+
+    def sub(self, x: int, other: int) -> int:
+        """Record an element-wise difference of two inputs of one shape."""
+        return self._same_shape("sub", x, other)
+
+    def reshape(self, x: int, shape: Shape) -> int:
+        """Record a view of the same elements in another shape."""
+        return self._record(Layer("reshape", (x,), self.shape(x), shape, in_place=True))
 
     def zero(self, x: int) -> int:
         """Record a product with the number zero."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar, dataclass_transform, get_type_hints
+from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform, get_type_hints
 
 import numpy as np
 
@@ -29,7 +29,14 @@ class BlockSpec:
     ``tuple[str, ...]``. A field declared with ``field(compare=False)`` matters to weights
     and training only (a dropout rate, the epsilon of batch norm): specs that differ in nothing
     else are equal and share a latency.
+
+    Attributes:
+        torch_module: Module that registers how the family runs in torch, imported when first
+            needed, so that describing a space needs no torch; None where the family's own
+            module registers it. Our own families are registered all at once.
     """
+
+    torch_module: ClassVar[str | None] = None
 
     @property
     def in_shape(self) -> Shape:

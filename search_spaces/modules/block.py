@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -43,6 +44,9 @@ def register_modules(
 ) -> None:
     """Tell how a block family runs in torch.
 
+    The module that calls it must be imported: along with the family, or when it is first
+    needed, as the family's `BlockSpec.torch_module`.
+
     Args:
         family: The spec class.
         plain: Called with ``(spec,)``; a module with ``forward(*inputs)``. Made of the
@@ -54,11 +58,14 @@ def register_modules(
 
 
 def _twins(family: type[BlockSpec]) -> _Twins:
+    if family not in _FAMILIES and family.torch_module is not None:
+        import_module(family.torch_module)
     if family not in _FAMILIES:
         known = [known.__name__ for known in _FAMILIES]
         raise SpaceError(
             f"Block family {family.__name__!r} has no torch modules; add them with "
-            f"`register_modules`. {nearest(family.__name__, known)}"
+            "`register_modules`, and name the module that does so in the family's "
+            f"`torch_module`. {nearest(family.__name__, known)}"
         )
     return _FAMILIES[family]
 

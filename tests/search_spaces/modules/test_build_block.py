@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import itertools
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -295,3 +298,45 @@ def test_kernels_without_transforms_are_centre_crops() -> None:
     assert elastic.active(small)["depthwise.conv.weight"][2:] == (slice(2, 5), slice(2, 5))
     transformed = build_elastic([MBConv(8, 8, 16, 8, kernel=k) for k in (3, 7)])
     assert any("transform" in name for name, _ in transformed.named_parameters())
+
+
+FAMILY = """
+from typing import ClassVar
+
+from search_spaces.blocks import INPUT, BlockSpec, Tape, block_family
+
+
+@block_family
+class DescribedElsewhere(BlockSpec):
+    torch_module: ClassVar[str] = "twins_of_described_elsewhere"
+    cin: int = 4
+
+    @property
+    def in_shape(self):
+        return (self.cin, 4, 4)
+
+    def layers(self):
+        tape = Tape(self.in_shape)
+        tape.act(INPUT, "relu")
+        return tape.layers
+"""
+TWINS = """
+from torch import nn
+
+from family_described_elsewhere import DescribedElsewhere
+from search_spaces.modules import ElasticBlock, register_modules
+
+register_modules(DescribedElsewhere, plain=lambda spec: nn.ReLU(), elastic=ElasticBlock)
+"""
+
+
+def test_the_torch_half_of_a_family_is_imported_when_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "family_described_elsewhere.py").write_text(FAMILY)
+    (tmp_path / "twins_of_described_elsewhere.py").write_text(TWINS)
+    monkeypatch.syspath_prepend(tmp_path)
+    family = importlib.import_module("family_described_elsewhere").DescribedElsewhere
+    assert family(cin=3).to_json() == {"block": "DescribedElsewhere", "cin": 3}
+    assert "twins_of_described_elsewhere" not in sys.modules
+    assert isinstance(build_block(family()), nn.ReLU)
