@@ -256,7 +256,7 @@ class SearchSpace:
                 f"combinations of options; at most {_MAX_ENUMERATED:,} are listed."
             )
         axes = np.indices(self.option_counts.tolist(), dtype=np.int16)
-        rows = axes.reshape(len(self.choices), -1).T
+        rows = axes.reshape(len(self.choices), self._combinations).T
         return np.ascontiguousarray(rows[(self.canonical(rows) == rows).all(axis=1)])
 
     # operators
