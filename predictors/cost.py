@@ -27,6 +27,7 @@ from search_spaces.windows import Window
 __all__ = [
     "CostModel",
     "CostTable",
+    "Described",
     "Extreme",
     "any_allowed",
     "compile_cost",
@@ -39,11 +40,8 @@ _MAX_DRAWS = 1_000_000
 _MAX_WINDOWS = 8
 
 
-class CostModel(Protocol):
-    """What a cost model must offer: a name with its unit, and a price for one block.
-
-    It must be a pure function of the block and never touch a torch module.
-    """
+class Described(Protocol):
+    """What is to be said of any cost: a name with its unit, and how its parts combine."""
 
     @property
     def metric(self) -> str:
@@ -60,6 +58,13 @@ class CostModel(Protocol):
     @property
     def provenance(self) -> Provenance:
         """Where the prices come from."""
+
+
+class CostModel(Described, Protocol):
+    """What a cost model must offer: see `Described`, and a price for one block.
+
+    It must be a pure function of the block and never touch a torch module.
+    """
 
     def __call__(self, block: BlockSpec) -> float:
         """Return the price of one block."""
@@ -79,11 +84,23 @@ class CostTable:
     Args:
         space: The space it prices.
         model: Name, reduction, constant and provenance.
-        tables: One for each slot of the space.
+        tables: One for each slot of the space, or for each of ``parts``.
+        parts: Names of the tables in a breakdown; by default those of the slots.
+        canonical_only: Whether the tables hold for canonical rows only; others are made
+            canonical before they are priced.
     """
 
-    def __init__(self, space: SearchSpace, model: CostModel, tables: Sequence[Table]) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        model: Described,
+        tables: Sequence[Table],
+        *,
+        parts: Sequence[str] | None = None,
+        canonical_only: bool = False,
+    ) -> None:
         self.space = space
+        self.parts = tuple(slot.name for slot in space.slots) if parts is None else tuple(parts)
         self.metric = model.metric
         self.provenance = model.provenance
         self.reduce: Literal["sum", "max"] = model.reduce
@@ -92,10 +109,13 @@ class CostTable:
         self._ufunc: np.ufunc = np.add if model.reduce == "sum" else np.maximum
         self._absorbed = absorb(self.tables, self._ufunc)
         self._evaluator = Evaluator(self._absorbed, reduce=self._ufunc)
+        self._rules = space.canonical_tables if canonical_only else ()
         self._windows: dict[tuple[float, float], Window] = {}
 
     def __call__(self, population: Population) -> NDArray[np.float64]:
         """Return the cost of every row, float64 [n], for a population [n, d]."""
+        if self._rules:
+            population = self.space.canonical(population)
         total: NDArray[np.float64] = self._evaluator(self.space.variables(population))
         if self.constant:
             total += self.constant
@@ -106,14 +126,15 @@ class CostTable:
         return float(self(self.space.encode(architecture)[None])[0])
 
     def breakdown(self, architecture: Architecture) -> dict[str, float]:
-        """Return the price of every slot by name; skipped slots cost zero.
+        """Return the price of every slot, or other part, by name; skipped slots cost zero.
 
-        The constant of the cost belongs to no slot and is left out.
+        The constant of the cost belongs to no part and is left out.
         """
-        row = self.space.variables(self.space.encode(architecture)[None])[0]
+        row = self.space.encode(architecture)[None]
+        row = self.space.variables(self.space.canonical(row) if self._rules else row)[0]
         return {
-            slot.name: float(table.values[tuple(row[list(table.scope)])])
-            for slot, table in zip(self.space.slots, self.tables, strict=True)
+            part: float(table.values[tuple(row[list(table.scope)])])
+            for part, table in zip(self.parts, self.tables, strict=True)
         }
 
     def minimum(self) -> Extreme:
@@ -205,7 +226,7 @@ class CostTable:
         return self._windows[key]
 
     def _extreme(self, sense: Literal["min", "max"]) -> Extreme:
-        return _solve(self.space, self._absorbed, sense, self._ufunc, self.constant)
+        return _solve(self.space, self._absorbed, sense, self._ufunc, self.constant, self._rules)
 
 
 def _solve(
@@ -269,7 +290,8 @@ def weighted_minimum(
         TableError: A cost is a maximum over slots; pass it as `CostTable.within` a limit.
     """
     tables, constant = weighted_tables(costs, weights)
-    return _solve(costs[0].space, absorb(tables), "min", np.add, constant, allowed)
+    rules = [table for cost in costs for table in cost._rules]
+    return _solve(costs[0].space, absorb(tables), "min", np.add, constant, [*rules, *allowed])
 
 
 def cost_window(

@@ -377,6 +377,14 @@ class SearchSpace:
             for table, scope in zip(self.grid.tables, self.grid.scopes, strict=True)
         ]
 
+    @property
+    def inactive_tables(self) -> Mapping[int, tuple[Table, ...]]:
+        """Tables of bool that are all true when a choice is inactive, by its position.
+
+        Choices that are always active have no entry; one without tables never is.
+        """
+        return self._canonicaliser.inactive_tables
+
     @cached_property
     def fold_steps(self) -> tuple[tuple[Table, ...], tuple[int, ...]]:
         """The automata of the folds and the sizes of all variables; see `step_tables`."""

@@ -111,8 +111,21 @@ class Trellis:
         """
         result, into = [], np.zeros(1)
         for layer, cost in zip(self.layers, costs, strict=True):
-            into = (into[layer.before] + cost).min(axis=1)
+            into = (into[layer.before] + cost).min(axis=1, initial=np.inf)
             result.append(into)
+        return result
+
+    def reduced(self, costs: Sequence[Floats]) -> list[Floats]:
+        """Return what each arc costs beyond the cheapest way into its state; infinity stays.
+
+        On any path they add up to its cost less the smallest of all paths.
+        """
+        result, into = [], np.zeros(1)
+        for layer, cost, best in zip(self.layers, costs, self.smallest(costs), strict=True):
+            total = into[layer.before] + cost
+            reached = np.isfinite(total)
+            result.append(np.where(reached, total - np.where(reached, best[:, None], 0), np.inf))
+            into = best
         return result
 
     def assignments(self, arcs: Sequence[NDArray[np.intp]]) -> NDArray[np.int16]:

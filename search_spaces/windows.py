@@ -24,11 +24,12 @@ from search_spaces.space import Population, SearchSpace
 from search_spaces.tables import Table, evaluate
 from search_spaces.trellis import Trellis
 
-__all__ = ["PathWindow", "Window"]
+__all__ = ["PathWindow", "Window", "grid_size", "on_grid"]
 
 _MAX_BINS = 16_384
 _MAX_ENTRIES = 16_000_000  # of all counts: 128 MB
 _MAX_WORK = 400_000_000  # arcs times bins: about half a second
+_BEYOND = 1 << 60
 _ROUNDING = 1e-12  # relative; more than that of float64 sums in another order
 
 Floats = NDArray[np.float64]
@@ -138,19 +139,7 @@ class PathWindow:
         if largest - low < high - smallest:
             costs = trellis.costs([-weight for weight in weights])
             low, high, smallest = -high, -low, -largest
-        self._count(self._reduced(costs), low - smallest, high - smallest)
-
-    def _reduced(self, costs: Sequence[Floats]) -> list[Floats]:
-        """Return what each arc costs beyond the cheapest way into its state; infinity stays."""
-        result, into = [], np.zeros(1)
-        for layer, cost, best in zip(
-            self._trellis.layers, costs, self._trellis.smallest(costs), strict=True
-        ):
-            total = into[layer.before] + cost
-            reached = np.isfinite(best)[:, None] & np.isfinite(total)
-            result.append(np.where(reached, total - np.where(reached, best[:, None], 0), np.inf))
-            into = best
-        return result
+        self._count(trellis.reduced(costs), low - smallest, high - smallest)
 
     def _count(self, reduced: Sequence[Floats], low: float, high: float) -> None:
         """Count paths on the grid by what they cost beyond the smallest.
@@ -160,11 +149,8 @@ class PathWindow:
             low: Of the window, beyond the smallest cost.
             high: Of the window, beyond the smallest cost.
         """
-        states = sum(layer.states for layer in self._trellis.layers)
-        arcs = self._trellis.arcs
-        bins = max(min(_MAX_BINS, _MAX_ENTRIES // states, _MAX_WORK // arcs), 64)
-        step = max(high / bins, self._rounding)
-        self._steps = [_on_grid(cost, step) for cost in reduced]
+        step = max(high / grid_size(self._trellis), self._rounding)
+        self._steps = [on_grid(cost / step) for cost in reduced]
         below, above = self._error(reduced, step)
         self._first = max(math.floor(low / step - above), 0)
         last = math.ceil(high / step - below)
@@ -216,22 +202,28 @@ class PathWindow:
         return self._trellis.assignments(arcs[::-1])
 
 
-def _on_grid(cost: Floats, step: float) -> NDArray[np.int64]:
-    """Return costs in whole steps; arcs that do not exist lie beyond every grid."""
-    beyond = np.iinfo(np.int64).max // 4
-    steps = np.rint(np.where(cost < np.inf, cost / step, 0.0))
-    return np.where(cost < np.inf, np.minimum(steps, beyond), beyond).astype(np.int64)
+def grid_size(trellis: Trellis) -> int:
+    """Return how many bins of a cost axis a pass over a trellis can afford."""
+    states = sum(layer.states for layer in trellis.layers)
+    return max(min(_MAX_BINS, _MAX_ENTRIES // states, _MAX_WORK // trellis.arcs), 64)
+
+
+def on_grid(steps: Floats, rounding: Callable[[Floats], Floats] = np.rint) -> NDArray[np.int64]:
+    """Return costs in whole steps; arcs that do not exist lie beyond every grid.
+
+    Args:
+        steps: Costs divided by the grid's step.
+        rounding: To whole steps.
+    """
+    exists = steps < _BEYOND
+    return np.where(exists, rounding(np.where(exists, steps, 0.0)), _BEYOND).astype(np.int64)
 
 
 def _moved(counts: Floats, before: NDArray[np.intp], cost: NDArray[np.int64]) -> Floats:
     """Return the counts after one layer, float64 [s, bins]."""
     bins = counts.shape[1]
     result = np.zeros((len(before), bins))
-    for state, (sources, costs) in enumerate(zip(before.tolist(), cost.tolist(), strict=True)):
-        row = result[state]
-        for source, moved in zip(sources, costs, strict=True):
-            if moved == 0:
-                row += counts[source]
-            elif moved < bins:
-                row[moved:] += counts[source, : bins - moved]
+    for state, option in np.argwhere(cost < bins).tolist():
+        moved = int(cost[state, option])
+        result[state, moved:] += counts[before[state, option], : bins - moved]
     return result

@@ -10,6 +10,7 @@ from nas.search.aging import AgingEvolution
 from nas.search.errors import SearchError
 from nas.search.evaluators import Evaluate, EvaluatePopulation
 from nas.search.evolution import Evolution, ofa_evolution, spos_evolution
+from nas.search.exact import Optimum, optimum
 from nas.search.feasibility import Witness, check_feasible
 from nas.search.history import History, Proposals
 from nas.search.loop import SearchResult, search
@@ -31,6 +32,7 @@ __all__ = [
     "Evolution",
     "History",
     "Objective",
+    "Optimum",
     "Problem",
     "Proposals",
     "RandomSearch",
@@ -43,6 +45,7 @@ __all__ = [
     "check_feasible",
     "draw_feasible",
     "ofa_evolution",
+    "optimum",
     "pareto_front",
     "ranges",
     "search",

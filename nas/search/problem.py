@@ -19,6 +19,7 @@ from nas.errors import ConfigError, nearest
 from predictors.cost import CostTable, Extreme, cost_window
 from predictors.provenance import Provenance
 from search_spaces import Population, SearchSpace, SpaceError
+from search_spaces.tables import Table
 from search_spaces.windows import Window
 
 __all__ = ["CostRange", "Objective", "Problem", "UpperLimit", "number", "ranges"]
@@ -114,6 +115,19 @@ class Problem:
         return {metric: cost(population) for metric, cost in self.costs.items()}
 
     @cached_property
+    def additive_limits(self) -> tuple[UpperLimit, ...]:
+        """The limits on costs that are a sum over slots."""
+        return tuple(limit for limit in self.limits if self.costs[limit.metric].reduce == "sum")
+
+    @cached_property
+    def filters(self) -> tuple[Table, ...]:
+        """Tables of bool, all true exactly where the limits on maxima are met."""
+        others = (limit for limit in self.limits if limit not in self.additive_limits)
+        return tuple(
+            table for limit in others for table in self.costs[limit.metric].within(limit.largest)
+        )
+
+    @cached_property
     def window(self) -> Window | None:
         """What meets all limits, and as little else as one count can exclude, to be drawn from.
 
@@ -121,20 +135,18 @@ class Problem:
         of them added as shares, whichever leaves fewer architectures; draws are to be checked
         with `feasible`. None where the space's slots share too many choices to be counted.
         """
-        sums = [limit for limit in self.limits if self.costs[limit.metric].reduce == "sum"]
-        allowed = [
-            table
-            for limit in self.limits
-            if limit not in sums
-            for table in self.costs[limit.metric].within(limit.largest)
-        ]
+        sums = self.additive_limits
         shares = [*np.eye(len(sums)), np.full(len(sums), 1.0 / max(len(sums), 1))]
         inverse = np.array([1.0 / limit.largest for limit in sums])
         costs = [self.costs[limit.metric] for limit in sums]
         try:
             windows = [
                 cost_window(
-                    costs, (share * inverse).tolist(), high=1.0, allowed=allowed, space=self.space
+                    costs,
+                    (share * inverse).tolist(),
+                    high=1.0,
+                    allowed=self.filters,
+                    space=self.space,
                 )
                 for share in (shares if len(sums) > 1 else shares[:1])
             ]
