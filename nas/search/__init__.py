@@ -21,6 +21,7 @@ from nas.search.random_search import RandomSearch
 from nas.search.sampling import draw_feasible
 from nas.search.searcher import Searcher
 from nas.search.selection import best
+from nas.search.sweep import Target, swept, targets
 
 __all__ = [
     "NSGA2",
@@ -39,6 +40,7 @@ __all__ = [
     "SearchError",
     "SearchResult",
     "Searcher",
+    "Target",
     "UpperLimit",
     "Witness",
     "best",
@@ -50,4 +52,6 @@ __all__ = [
     "ranges",
     "search",
     "spos_evolution",
+    "swept",
+    "targets",
 ]
