@@ -10,6 +10,7 @@ from nas.search import (
     NSGA2,
     NSGA3,
     AgingEvolution,
+    AssistedSearch,
     Evolution,
     RandomSearch,
     Searcher,
@@ -25,6 +26,7 @@ _SEARCHERS: Mapping[str, tuple[Callable[..., Searcher], tuple[str, ...]]] = {
     "spos": (spos_evolution, ("parents", "mutation_probability", "mutation_share")),
     "ofa": (ofa_evolution, ("population", "mutation_probability", "mutation_share")),
     "aging": (AgingEvolution, ("population", "tournament", "mutation_probability")),
+    "assisted": (AssistedSearch, ()),
     "nsga2": (NSGA2, ("population", "mutation_probability", "mutation_share")),
     "nsga3": (NSGA3, ("population", "mutation_probability", "mutation_share")),
 }

@@ -269,7 +269,7 @@ class SearchSpace:
         self, population: Population, rng: np.random.Generator, *, probability: float = 0.1
     ) -> Population:
         """Redraw each choice of each row uniformly with the given probability."""
-        rows, columns = np.nonzero(rng.random(population.shape) < probability)
+        rows, columns = np.nonzero(rng.random(population.shape, dtype=np.float32) < probability)
         result = population.copy()
         result[rows, columns] = rng.integers(0, self.option_counts[columns], dtype=np.int16)
         return result
@@ -278,7 +278,7 @@ class SearchSpace:
         self, first: Population, second: Population, rng: np.random.Generator
     ) -> Population:
         """Take each choice of each row from one of two parents with equal probability."""
-        return np.where(rng.random(first.shape) < 0.5, first, second)
+        return np.where(rng.random(first.shape, dtype=np.float32) < 0.5, first, second)
 
     def neighbours(self, architecture: Architecture) -> Population:
         """Return the different architectures one changed choice away, int16 [m, d].

@@ -149,11 +149,12 @@ class EvaluateConfig(Section):
 class SearchConfig(Section):
     """How subnets are searched."""
 
-    searcher: Literal["evolution", "random", "spos", "ofa", "aging", "nsga2", "nsga3"] = (
-        "evolution"
-    )
+    searcher: Literal[
+        "evolution", "random", "spos", "ofa", "aging", "assisted", "nsga2", "nsga3"
+    ] = "evolution"
     """Evolution with fresh starts, random search, the published evolutions of SPOS and
-    once-for-all, aging evolution, or NSGA-II and NSGA-III for several objectives."""
+    once-for-all, aging evolution, search assisted by a fitted prediction, or NSGA-II and
+    NSGA-III for several objectives."""
     population: Count = 50
     """Architectures in a generation."""
     evaluations: Count = 300

@@ -7,6 +7,7 @@ and keeps everything in the archive, `best` and `pareto_front` choose from it.
 from __future__ import annotations
 
 from nas.search.aging import AgingEvolution
+from nas.search.assisted import AssistedSearch
 from nas.search.errors import SearchError
 from nas.search.evaluators import Evaluate, EvaluatePopulation
 from nas.search.evolution import Evolution, ofa_evolution, spos_evolution
@@ -27,6 +28,7 @@ __all__ = [
     "NSGA2",
     "NSGA3",
     "AgingEvolution",
+    "AssistedSearch",
     "CostRange",
     "Evaluate",
     "EvaluatePopulation",

@@ -9,7 +9,15 @@ import pytest
 from nas.config import Config, SearchConfig, parse_config
 from nas.errors import ConfigError
 from nas.problems import build_problem, space_of
-from nas.search import NSGA2, NSGA3, AgingEvolution, Evolution, Objective, RandomSearch
+from nas.search import (
+    NSGA2,
+    NSGA3,
+    AgingEvolution,
+    AssistedSearch,
+    Evolution,
+    Objective,
+    RandomSearch,
+)
 from nas.searchers import build_searcher
 
 
@@ -22,6 +30,7 @@ from nas.searchers import build_searcher
         ({"searcher": "spos", "parents": 7}, Evolution(parents=7, patience=None)),
         ({"searcher": "ofa", "population": 80}, Evolution(parents=20, patience=None)),
         ({"searcher": "aging", "tournament": 9}, AgingEvolution(population=50, tournament=9)),
+        ({"searcher": "assisted"}, AssistedSearch()),
         ({"searcher": "nsga2"}, NSGA2(population=50)),
         ({"searcher": "nsga3", "mutation_probability": 0.2}, NSGA3(50, 0.2)),
     ],

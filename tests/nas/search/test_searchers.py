@@ -8,6 +8,7 @@ from nas.search import (
     NSGA2,
     NSGA3,
     AgingEvolution,
+    AssistedSearch,
     Evolution,
     Objective,
     RandomSearch,
@@ -25,6 +26,7 @@ SEARCHERS = [
     ofa_evolution(20),
     AgingEvolution(population=30, tournament=5),
     NSGA2(),
+    AssistedSearch(candidates=100),
 ]
 
 
