@@ -98,9 +98,10 @@ def search(
                     return _exhausted(history, evaluations)
                 if _same_search(ledger, asked):
                     asked = asked.first(evaluations - history.proposed)
-                    for done in _evaluate(evaluate, history, ledger, asked):
+                    for _ in _evaluate(evaluate, history, ledger, asked):
                         if progress is not silent:
-                            progress(done, evaluations, _text(history, ledger, asked))
+                            text = _text(history, ledger, asked)
+                            progress(_done(history, ledger, asked), evaluations, text)
             _finish(history, ledger, round, evaluations)
             round += 1
     return SearchResult(history, "budget")
@@ -108,15 +109,20 @@ def search(
 
 def _evaluate(
     evaluate: Evaluate | EvaluatePopulation, history: History, ledger: Ledger, asked: Asked
-) -> Iterator[int]:
-    """Store what is known and evaluate the rest; yield the number of results of the search."""
+) -> Iterator[None]:
+    """Store what is known and evaluate the rest; yield after each stored result."""
     known = ledger.known(asked)
     if known.positions or known.failures:
         ledger.store(asked, known)
     population, pending = asked.proposals.population, ledger.pending(asked)
     for outcome in outcomes(evaluate, history.problem.space, population, pending):
         ledger.store(asked, outcome)
-        yield history.proposed + len(set(ledger.rounds[asked.round]) & set(asked.keys))
+        yield
+
+
+def _done(history: History, ledger: Ledger, asked: Asked) -> int:
+    """Return the number of results of the search so far."""
+    return history.proposed + len(set(ledger.rounds[asked.round]) & set(asked.keys))
 
 
 def _finish(history: History, ledger: Ledger, round: int, evaluations: int) -> None:

@@ -23,27 +23,32 @@ Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
 
 
-def nondominated_ranks(gains: Floats) -> Positions:
+def nondominated_ranks(gains: Floats, *, enough: int | None = None) -> Positions:
     """Return the number of the front of every point, [n]; 0 is dominated by none.
 
     Time and memory are O(n^2 m), meant for populations.
 
     Args:
         gains: float64 [n, m].
+        enough: Stop as soon as so many points have their front; the others get the number of
+            points, which is beyond any front.
     """
     worse = np.ones((len(gains), len(gains)), dtype=np.bool_)  # [i, j]: i no better anywhere
     for column in gains.T:
         worse &= column[:, None] <= column[None, :]
     dominated = worse & ~worse.T
     left = dominated.sum(axis=1)
-    ranks = np.full(len(gains), -1, dtype=np.intp)
-    for rank in itertools.count():
-        front = np.flatnonzero((left == 0) & (ranks < 0))
-        if not len(front):
-            return ranks
+    ranks = np.full(len(gains), len(gains), dtype=np.intp)
+    wanted = len(gains) if enough is None else min(enough, len(gains))
+    rank = 0
+    while wanted > 0:
+        front = np.flatnonzero(left == 0)
         ranks[front] = rank
         left -= dominated[:, front].sum(axis=1)
-    raise AssertionError("unreachable")
+        left[front] = -1
+        wanted -= len(front)
+        rank += 1
+    return ranks
 
 
 def crowding_distance(gains: Floats) -> Floats:
@@ -64,7 +69,7 @@ def crowding_distance(gains: Floats) -> Floats:
 
 def survive_by_crowding(gains: Floats, size: int) -> Positions:
     """Return survivors by front, then by crowding distance (Deb et al. 2002), best first."""
-    ranks = nondominated_ranks(gains)
+    ranks = nondominated_ranks(gains, enough=size)
     distance = np.empty(len(gains))
     last = np.sort(ranks)[min(size, len(ranks)) - 1] if len(ranks) else 0
     for rank in range(int(last) + 1):
@@ -93,7 +98,7 @@ def survive_by_niches(gains: Floats, size: int) -> Positions:
     Deb and Jain 2014 (NSGA-III, algorithms 1 to 4); ties go to the point nearest to its
     direction, then to the first, so that nothing is left to chance.
     """
-    ranks = nondominated_ranks(gains)
+    ranks = nondominated_ranks(gains, enough=size)
     order = np.argsort(ranks, kind="stable")
     if len(order) <= size:
         return order
