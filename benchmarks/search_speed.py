@@ -192,7 +192,7 @@ def nsga2(python: str, folder: Path, seeds: int, evaluations: int) -> dict[str, 
         seeds=seeds,
     )
     peer_seconds = statistics.median(t["cpu_s"] for t in theirs)
-    fronts = [np.array(t["front"]) for t in theirs]
+    archives = [np.array(t["found"]) for t in theirs]
     return {
         "what": f"NSGA-II, {evaluations:,} evaluations",
         "ours_cpu_s": statistics.median(seconds),
@@ -200,7 +200,7 @@ def nsga2(python: str, folder: Path, seeds: int, evaluations: int) -> dict[str, 
         "ratio": peer_seconds / statistics.median(seconds),
         "target": NSGA_TARGET,
         "ours_found": statistics.mean(volumes),
-        "peer_found": statistics.mean(hypervolume(front, reference) for front in fronts),
+        "peer_found": statistics.mean(hypervolume(values, reference) for values in archives),
     }
 
 

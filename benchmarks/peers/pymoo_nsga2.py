@@ -1,6 +1,6 @@
 """Run in an environment with `pymoo`: NSGA-II on two additive objectives and a constraint.
 
-Reads the problem's tables (NPZ), prints one line of JSON: CPU seconds and the front.
+Reads the problem's tables (NPZ), prints one line of JSON: CPU seconds and all that was found.
 """
 
 from __future__ import annotations
@@ -26,21 +26,23 @@ class Additive(Problem):
         _, choices, options = tables.shape
         super().__init__(n_var=choices, n_obj=2, n_ieq_constr=1, xl=0, xu=options - 1, vtype=int)
         self.tables, self.limit = tables, limit
+        self.evaluated: list[np.ndarray] = []  # values of all that was within the limit
 
     def _evaluate(self, x: np.ndarray, out: dict, *_: object, **__: object) -> None:
         columns = np.arange(self.n_var)
         score, cost, other = (table[columns, x].sum(axis=1) for table in self.tables)
         out["F"] = np.stack([-score, cost], axis=1)
         out["G"] = other[:, None] / self.limit - 1.0
+        self.evaluated.append(out["F"][other <= self.limit])
 
 
 def main() -> None:
     """Search with every seed and print the figures."""
     options = json.loads(sys.argv[1])
     arrays = np.load(options["tables"])
-    problem = Additive(arrays["tables"], float(arrays["limit"]))
     results = []
     for seed in range(options["seeds"]):
+        problem = Additive(arrays["tables"], float(arrays["limit"]))
         algorithm = NSGA2(
             pop_size=options["population"],
             sampling=IntegerRandomSampling(),
@@ -49,11 +51,9 @@ def main() -> None:
             eliminate_duplicates=True,
         )
         start = time.process_time()
-        found = minimize(
-            problem, algorithm, ("n_eval", options["evaluations"]), seed=seed, verbose=False
-        )
+        minimize(problem, algorithm, ("n_eval", options["evaluations"]), seed=seed, verbose=False)
         seconds = time.process_time() - start
-        results.append({"cpu_s": seconds, "front": np.asarray(found.F).tolist()})
+        results.append({"cpu_s": seconds, "found": np.concatenate(problem.evaluated).tolist()})
     print(json.dumps(results))
 
 

@@ -168,7 +168,7 @@ class SearchConfig(Section):
     0.1 for evolution, spos and ofa, one choice on average for the others."""
     mutation_share: Share | None = None
     """Share of a generation that comes from mutation alone; crossover makes the rest. None
-    leaves the searcher's own: half for evolution, spos and ofa, a tenth for nsga2 and nsga3."""
+    leaves the searcher's own, which is half."""
     objective: str = "accuracy"
     """The metric to maximise."""
     minimize: Annotated[tuple[str, ...], Field(strict=False)] = ()

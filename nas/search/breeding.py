@@ -139,7 +139,7 @@ class Breeding:
         pairs = np.stack([one, one], axis=1)
         rows = population[one]
         if crossed:
-            both = np.stack([select(crossed, rng), select(crossed, rng)], axis=1)
+            both = select(2 * crossed, rng).reshape(crossed, 2)
             mixed = space.crossover(population[both[:, 0]], population[both[:, 1]], rng)
             rows, pairs = np.concatenate([rows, mixed]), np.concatenate([pairs, both])
         last = len(rows) if self.mutate_crossed else mutants

@@ -141,7 +141,8 @@ class Ledger:
 
     def pending(self, asked: Asked) -> list[int]:
         """Return the positions that have no result."""
-        return [p for p, key in enumerate(asked.keys) if not self._has_result(key)]
+        results, failures = self._results, self._failures
+        return [p for p, k in enumerate(asked.keys) if k not in results and k not in failures]
 
     def _has_result(self, key: int) -> bool:
         return key in self._results or key in self._failures

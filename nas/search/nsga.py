@@ -64,7 +64,7 @@ class NSGA2:
 
     population: int | None = None
     mutation_probability: float | None = None
-    mutation_share: float = 0.1
+    mutation_share: float = 0.5
     _survivors: _Population = field(
         init=False,
         repr=False,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import bisect_right
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,30 +24,51 @@ Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
 
 
-def nondominated_ranks(gains: Floats, *, enough: int | None = None) -> Positions:
+def nondominated_ranks(gains: Floats) -> Positions:
     """Return the number of the front of every point, [n]; 0 is dominated by none.
 
-    Time and memory are O(n^2 m), meant for populations.
+    Time is O(n log n) for two objectives and O(n^2 m) for others; meant for populations.
 
     Args:
         gains: float64 [n, m].
-        enough: Stop as soon as so many points have their front; the others get the number of
-            points, which is beyond any front.
     """
+    return _planar_ranks(gains) if gains.shape[1] == 2 else _general_ranks(gains)
+
+
+def _planar_ranks(gains: Floats) -> Positions:
+    """Put points, best first objective first, on the first front that does not dominate them.
+
+    Along a front the second objective rises, so its last member decides (Jensen 2003).
+    """
+    order = np.lexsort([-gains[:, 1], -gains[:, 0]])
+    losses = (-gains[order]).tolist()
+    ends: list[float] = []  # second loss of the last member of each front, ascending
+    ranks, before, rank = [], None, 0
+    for point in losses:
+        if point != before:
+            rank = bisect_right(ends, point[1])
+            ends[rank : rank + 1] = [point[1]]
+        ranks.append(rank)
+        before = point
+    result = np.empty(len(gains), dtype=np.intp)
+    result[order] = ranks
+    return result
+
+
+def _general_ranks(gains: Floats) -> Positions:
+    """Peel off front after front; memory is O(n^2)."""
     worse = np.ones((len(gains), len(gains)), dtype=np.bool_)  # [i, j]: i no better anywhere
     for column in gains.T:
         worse &= column[:, None] <= column[None, :]
     dominated = worse & ~worse.T
     left = dominated.sum(axis=1)
-    ranks = np.full(len(gains), len(gains), dtype=np.intp)
-    wanted = len(gains) if enough is None else min(enough, len(gains))
+    ranks = np.full(len(gains), -1, dtype=np.intp)
     rank = 0
-    while wanted > 0:
+    while (ranks < 0).any():
         front = np.flatnonzero(left == 0)
         ranks[front] = rank
         left -= dominated[:, front].sum(axis=1)
         left[front] = -1
-        wanted -= len(front)
         rank += 1
     return ranks
 
@@ -69,7 +91,7 @@ def crowding_distance(gains: Floats) -> Floats:
 
 def survive_by_crowding(gains: Floats, size: int) -> Positions:
     """Return survivors by front, then by crowding distance (Deb et al. 2002), best first."""
-    ranks = nondominated_ranks(gains, enough=size)
+    ranks = nondominated_ranks(gains)
     distance = np.empty(len(gains))
     last = np.sort(ranks)[min(size, len(ranks)) - 1] if len(ranks) else 0
     for rank in range(int(last) + 1):
@@ -98,7 +120,7 @@ def survive_by_niches(gains: Floats, size: int) -> Positions:
     Deb and Jain 2014 (NSGA-III, algorithms 1 to 4); ties go to the point nearest to its
     direction, then to the first, so that nothing is left to chance.
     """
-    ranks = nondominated_ranks(gains, enough=size)
+    ranks = nondominated_ranks(gains)
     order = np.argsort(ranks, kind="stable")
     if len(order) <= size:
         return order
