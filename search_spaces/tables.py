@@ -121,7 +121,8 @@ class Evaluator:
         strides, first, values = self._joint
         position = np.matmul(strides, variables.T.astype(np.float64)).astype(np.intp)
         position += first
-        return np.asarray(self._reduce.reduce(values.take(position, mode="clip"), axis=0))
+        found = values.take(position, mode="clip")
+        return np.asarray(self._reduce.reduce(found, axis=0, dtype=self._dtype))
 
     def _joined(
         self, variables: int
