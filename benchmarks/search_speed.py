@@ -238,7 +238,7 @@ def drawing(architectures: int) -> list[dict[str, Any]]:
         rows.append(
             {
                 "window": what,
-                "share_of_space": float(np.exp(window.log_count - np.log(float(space.size)))),
+                "counted_share": float(np.exp(window.log_count - np.log(float(space.size)))),
                 "count_s": counted - start,
                 "draws_per_s": architectures / (drawn - counted),
                 "target": SAMPLE_TARGET,
