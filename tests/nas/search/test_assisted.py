@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.errors import ConfigError
-from nas.search import AssistedSearch, Evolution, History, RandomSearch, Searcher, search
+from nas.search import AssistedSearch, History, RandomSearch, Searcher, search
 from nas.search.surrogate import fit_choices, normal_scores
 from tests.nas.search.toys import population_scorer, problem_of, score_of, space_of
 
@@ -42,11 +42,12 @@ def found(searcher: Searcher, seed: int) -> float:
     return float(history.values.max())
 
 
-def test_after_few_evaluations_it_is_ahead_of_evolution_and_random_search() -> None:
+def test_after_few_evaluations_it_is_ahead_of_random_search() -> None:
     searcher = AssistedSearch(candidates=300)
-    assisted = [found(searcher, seed) for seed in range(4)]
-    for other in (Evolution(parents=5), RandomSearch()):
-        assert np.mean(assisted) > np.mean([found(other, seed) for seed in range(4)]) + 1
+    assisted, random = (
+        [found(used, seed) for seed in range(8)] for used in (searcher, RandomSearch())
+    )
+    assert np.median(assisted) > np.median(random) + 2
 
 
 def test_any_fit_can_take_the_place_of_the_process() -> None:
