@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from predictors.latency.build import build_table
 from predictors.latency.calibration import Calibration
-from predictors.latency.device import Device, device_identity, same_device
-from predictors.latency.identity import Conditions, Identity
 from predictors.latency.measure import measure_networks
 from predictors.latency.models import (
     ArchitectureModel,
@@ -15,12 +13,14 @@ from predictors.latency.models import (
     OnnxModel,
 )
 from predictors.latency.monotone import Suspicion
-from predictors.latency.options import LutOptions
 from predictors.latency.plan import Plan, make_plan
-from predictors.latency.runtimes import Runtime, get_runtime, list_runtimes
+from predictors.latency.runner.device import Device, device_identity, same_device
+from predictors.latency.runner.identity import Conditions, Identity
+from predictors.latency.runner.options import LutOptions
+from predictors.latency.runner.timing import Timing
+from predictors.latency.runtimes import FileRuntime, Runtime, get_runtime, list_runtimes
 from predictors.latency.table import LatencyTable, MeasuredNetwork, Row
 from predictors.latency.table_file import load_table
-from predictors.latency.timing import Timing
 from predictors.latency.validation import Agreement, Validation
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Calibration",
     "Conditions",
     "Device",
+    "FileRuntime",
     "Identity",
     "LatencyTable",
     "LutOptions",

@@ -13,18 +13,18 @@ from predictors.errors import TableError
 from predictors.latency.calibration import Calibration
 from predictors.latency.cost import TableCost
 from predictors.latency.describe import describe, summary
-from predictors.latency.device import Device, device_identity
 from predictors.latency.graph import Executed, executed
-from predictors.latency.identity import Conditions, Identity, input_shapes
 from predictors.latency.monotone import Suspicion, suspicious_rows
 from predictors.latency.plan import distinct_work
-from predictors.latency.timing import Timing
+from predictors.latency.runner.device import Device, device_identity
+from predictors.latency.runner.identity import Conditions, Identity, input_shapes
+from predictors.latency.runner.timing import Timing
 from predictors.latency.validation import Validation
 from predictors.provenance import Provenance
 from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec
 
-__all__ = ["LatencyTable", "MeasuredNetwork", "NetworkRole", "Row"]
+__all__ = ["LatencyTable", "MeasuredNetwork", "NetworkRole", "Reference", "Row"]
 
 NetworkRole: TypeAlias = Literal["calibration", "validation"]
 
@@ -47,6 +47,14 @@ class MeasuredNetwork:
     timing: Timing
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The network that was sampled throughout, and tells how fast the machine was then."""
+
+    architecture: Architecture
+    latency_ms: float
+
+
 @dataclass(frozen=True)
 class LatencyTable:
     """Latencies of blocks on one device, in one runtime.
@@ -61,6 +69,7 @@ class LatencyTable:
         networks: The whole networks.
         calibration: From rows to whole networks.
         validation: On held-out networks, if there were any.
+        reference: By which later measurements are compared; None for a table of others.
         source: Name of the file, for provenance.
     """
 
@@ -73,6 +82,7 @@ class LatencyTable:
     networks: tuple[MeasuredNetwork, ...] = ()
     calibration: Calibration = dataclasses.field(default_factory=Calibration)
     validation: Validation | None = None
+    reference: Reference | None = None
     source: str = "latency table"
 
     metric = "latency_ms"
@@ -182,6 +192,19 @@ class LatencyTable:
                 f"{self.source} was measured on another device: {'; '.join(differences)}. Its "
                 "latencies hold there only; build a table on the device you mean."
             )
+
+    def checked_reference(self) -> Reference:
+        """Return the reference.
+
+        Raises:
+            TableError: There is none; the table was published by others.
+        """
+        if self.reference is None:
+            raise TableError(
+                f"{self.source} was not measured here but published by others, so networks "
+                "measured now cannot be compared with it. Build a table of your own."
+            )
+        return self.reference
 
     def suspicious(self) -> tuple[Suspicion, ...]:
         """Return rows that cannot be, or hardly can be: measure again when there are many."""

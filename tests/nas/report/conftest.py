@@ -28,8 +28,8 @@ from predictors.latency import (
     Timing,
     load_table,
 )
-from predictors.latency.identity import SpaceIdentity
 from predictors.latency.plan import distinct_work
+from predictors.latency.runner.identity import SpaceIdentity
 from predictors.latency.validation import validate
 from search_spaces import Architecture, SearchSpace, get_space
 

@@ -7,11 +7,11 @@ from contextlib import nullcontext
 
 import pytest
 
-from predictors.latency import ArchitectureModel, BlockModel, LutOptions
+from predictors.latency import ArchitectureModel, BlockModel, LutOptions, Runtime
 from predictors.latency import build as build_module
 from predictors.latency import measure as measure_module
-from predictors.latency import timing as timing_module
 from predictors.latency.graph import network, weight_megabytes
+from predictors.latency.runner import timing as timing_module
 from search_spaces import SpaceBuilder
 from search_spaces.blocks import Conv, Head, MBConv, layers_of
 
@@ -53,7 +53,7 @@ def make_space():
     return make_tiny_space
 
 
-class VirtualRuntime:
+class VirtualRuntime(Runtime):
     """Runs nothing: every run advances the clock by the network's latency.
 
     A block alone takes 25 % longer than in its network, and 3,000 ns for its edges.

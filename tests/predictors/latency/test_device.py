@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from predictors.latency import device as device_module
-from predictors.latency.device import Device, device_identity, same_device
+from predictors.latency.runner import device as device_module
+from predictors.latency.runner.device import Device, device_identity, same_device
 
 ARM = """processor\t: 0
 BogoMIPS\t: 108.00

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from predictors.latency.device import Device, device_identity
+from predictors.errors import MeasurementError
 from predictors.latency.fields import Fields
-from predictors.latency.options import LutOptions
-from predictors.latency.runtimes import Runtime
-from search_spaces import SearchSpace
-from search_spaces.blocks import Shape
+from predictors.latency.runner.device import Device, device_identity, usable_cores
+from predictors.latency.runner.options import LutOptions
+from predictors.latency.runtimes.base import Runtime
+
+if TYPE_CHECKING:
+    from search_spaces import SearchSpace
+    from search_spaces.blocks import Shape
 
 __all__ = ["Conditions", "Identity", "SpaceIdentity", "input_shapes"]
 
@@ -67,7 +70,18 @@ class Conditions:
 
     @classmethod
     def of(cls, options: LutOptions, runtime: Runtime) -> Conditions:
-        """Describe the conditions of a measurement that is about to begin."""
+        """Describe the conditions of a measurement that is about to begin on this device.
+
+        Raises:
+            MeasurementError: It has fewer cores than threads were asked for.
+            MissingExtraError: The runtime is not installed.
+        """
+        cores = usable_cores()
+        if options.threads > cores:
+            raise MeasurementError(
+                f"{options.threads} threads were asked for, but this device lets a process use "
+                f"{cores} cores. Choose from 1 to {cores}."
+            )
         return cls(
             options.runtime,
             runtime.version(),
@@ -104,7 +118,7 @@ class Identity:
     def of(cls, space: SearchSpace, options: LutOptions, runtime: Runtime) -> Identity:
         """Describe a measurement that is about to begin on this device."""
         conditions = Conditions.of(options, runtime)
-        return cls(SpaceIdentity.of(space), conditions, device_identity())
+        return cls(SpaceIdentity.of(space), conditions, device_identity(runtime.accelerator()))
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields."""
@@ -120,7 +134,7 @@ class Identity:
         return cls(
             SpaceIdentity.from_json(fields.object("space")),
             Conditions.from_json(fields.object("conditions")),
-            _device(fields.object("device")),
+            Device.from_json(fields.object("device")),
         )
 
     def differences(self, other: Identity) -> list[str]:
@@ -138,15 +152,3 @@ class Identity:
 def _space(space: SpaceIdentity) -> str:
     options = ", ".join(f"{name}={value}" for name, value in space.options.items())
     return f"{space.name}({options})"
-
-
-def _device(fields: Fields) -> Device:
-    return Device(
-        fields.text("cpu"),
-        fields.integer("cores"),
-        fields.text("machine"),
-        fields.text("system"),
-        fields.texts("simd"),
-        fields.text("os"),
-        fields.text("accelerator"),
-    )

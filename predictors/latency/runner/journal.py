@@ -15,8 +15,8 @@ import numpy as np
 from predictors.errors import TableError
 from predictors.latency.fields import Fields
 from predictors.latency.files import append_line, write_text
-from predictors.latency.identity import Identity
-from predictors.latency.timing import Round
+from predictors.latency.runner.identity import Identity
+from predictors.latency.runner.timing import Round
 
 __all__ = ["Journal"]
 
@@ -100,7 +100,3 @@ class Journal:
             "repeats": finished.repeats.tolist(),
         }
         append_line(self.path, json.dumps(entry))
-
-    def remove(self) -> None:
-        """Delete the journal; the table is written."""
-        self.path.unlink(missing_ok=True)

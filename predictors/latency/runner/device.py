@@ -9,7 +9,9 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["Device", "device_identity", "same_device"]
+from predictors.latency.fields import Fields
+
+__all__ = ["Device", "device_identity", "same_device", "usable_cores"]
 
 _SIMD = (
     "sse4_2",
@@ -42,6 +44,8 @@ class Device:
         simd: The vector extensions that kernels choose their code by.
         os: Operating system with version; kept for the reader, not compared.
         accelerator: What the network runs on when it is not the CPU.
+        clocks: Range of the processor's clock and its governor, where they can be read; kept
+            for the reader, not compared.
     """
 
     cpu: str
@@ -51,6 +55,25 @@ class Device:
     simd: tuple[str, ...] = ()
     os: str = ""
     accelerator: str = ""
+    clocks: str = ""
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> Device:
+        """Read the fields.
+
+        Raises:
+            TableError: One is missing or of the wrong type.
+        """
+        return cls(
+            fields.text("cpu"),
+            fields.integer("cores"),
+            fields.text("machine"),
+            fields.text("system"),
+            fields.texts("simd"),
+            fields.text("os"),
+            fields.text("accelerator"),
+            fields.text("clocks"),
+        )
 
     def differences(self, other: Device) -> list[str]:
         """Return what tells two devices apart, as ``cores 8 against 4``; empty if nothing."""
@@ -73,9 +96,20 @@ def same_device(first: Device, second: Device) -> bool:
     return not first.differences(second)
 
 
-@lru_cache(maxsize=1)
-def device_identity() -> Device:
-    """Return this machine."""
+def usable_cores() -> int:
+    """Return how many processors this process may use; a container may allow it fewer."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@lru_cache(maxsize=4)
+def device_identity(accelerator: str = "") -> Device:
+    """Return this machine.
+
+    Args:
+        accelerator: What networks run on when it is not the CPU, by `Runtime.accelerator`.
+    """
     fields = _cpuinfo(Path("/proc/cpuinfo"))
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
     return Device(
@@ -85,7 +119,24 @@ def device_identity() -> Device:
         system=platform.system(),
         simd=tuple(name for name in _SIMD if name in flags),
         os=platform.platform(),
+        accelerator=accelerator,
+        clocks=_clocks(Path("/sys/devices/system/cpu")),
     )
+
+
+def _clocks(folder: Path) -> str:
+    """Return the clocks of the processors, for example ``0.6-1.5 GHz, ondemand``."""
+    found = set()
+    for frequencies in folder.glob("cpu[0-9]*/cpufreq"):
+        try:
+            low, high, governor = (
+                (frequencies / name).read_text(encoding="utf-8").strip()
+                for name in ("scaling_min_freq", "scaling_max_freq", "scaling_governor")
+            )
+            found.add(f"{int(low) / 1e6:.1f}-{int(high) / 1e6:.1f} GHz, {governor}")
+        except (OSError, ValueError):
+            continue
+    return "; ".join(sorted(found))
 
 
 def _cpuinfo(path: Path) -> dict[str, str]:
