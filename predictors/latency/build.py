@@ -7,13 +7,12 @@ from pathlib import Path
 
 from predictors.errors import TableError
 from predictors.latency.assemble import assemble
-from predictors.latency.measurement import measure_here
 from predictors.latency.plan import make_plan
 from predictors.latency.runner.identity import Identity
 from predictors.latency.runner.options import LutOptions
-from predictors.latency.runtimes import get_runtime
 from predictors.latency.table import LatencyTable
 from predictors.latency.table_file import load_table
+from predictors.latency.target import Target, ThisMachine, remove_work
 from search_spaces import SearchSpace
 from search_spaces.progress import Progress, silent
 
@@ -27,9 +26,10 @@ def build_table(
     options: LutOptions | None = None,
     path: Path | str = "latency.lut.json",
     *,
+    target: Target | None = None,
     progress: Progress | None = None,
 ) -> LatencyTable:
-    """Measure every different block of a space on this device and write a latency table.
+    """Measure every different block of a space on a device and write a latency table.
 
     Whole networks are measured among the blocks to calibrate and to validate the table.
     Finished rounds are kept in ``<path>.partial``; the same call continues them. A finished
@@ -39,6 +39,7 @@ def build_table(
         space: Whose blocks.
         options: How to measure.
         path: File of the table; its folder must exist.
+        target: Where to measure; by default on this machine.
         progress: Told how far the work has come.
 
     Raises:
@@ -48,32 +49,33 @@ def build_table(
         MissingExtraError: The runtime is not installed.
     """
     options, path = options or LutOptions(), Path(path)
-    runtime = get_runtime(options.runtime)
-    identity = Identity.of(space, options, runtime)
+    target = target or ThisMachine()
+    identity = target.identity(space, options)
     if path.exists():
-        return _finished(path, identity)
-    partial = path.with_name(f"{path.name}.partial")
-    measurement = measure_here(
-        make_plan(space, options),
-        identity,
-        runtime,
-        options,
-        partial,
-        progress=progress or silent,
-    )
+        return _finished(path, identity, space, options)
+    work = path.with_name(f"{path.name}.partial")
+    plan = make_plan(space, options)
+    measurement = target.measure(space, plan, options, work, progress=progress or silent)
     assemble(space, measurement).save(path)
-    partial.unlink(missing_ok=True)
+    remove_work(work)
     return load_table(path)
 
 
-def _finished(path: Path, identity: Identity) -> LatencyTable:
-    """Return the table at a path if it is of the same measurement."""
+def _finished(
+    path: Path, identity: Identity | None, space: SearchSpace, options: LutOptions
+) -> LatencyTable:
+    """Return the table at a path if it is of the same measurement, as far as that is known."""
     table = load_table(path)
-    differences = table.identity.differences(identity)
-    if differences:
-        raise TableError(
-            f"{path} is a table of another measurement: {'; '.join(differences)}. Choose another "
-            "name, or delete the file."
-        )
+    if identity is not None:
+        differences = table.identity.differences(identity)
+        if differences:
+            raise TableError(
+                f"{path} is a table of another measurement: {'; '.join(differences)}. Choose "
+                "another name, or delete the file."
+            )
+    table.check(space)
+    table.check_conditions(
+        runtime=options.runtime, threads=options.threads, batch_size=options.batch_size
+    )
     _LOG.info("%s is finished; nothing is measured", path)
     return table

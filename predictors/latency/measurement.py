@@ -5,21 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
 from predictors.latency.plan import Plan
-from predictors.latency.runner.campaign import measure_schedule
 from predictors.latency.runner.identity import Identity
-from predictors.latency.runner.journal import Journal
-from predictors.latency.runner.options import LutOptions
-from predictors.latency.runner.thermal import Cooler
-from predictors.latency.runner.timing import Loaded, Round, Timing, summarise, warm_up
-from predictors.latency.runtimes import Runtime
-from search_spaces.progress import Progress
+from predictors.latency.runner.timing import Round, Timing, summarise
 
-__all__ = ["Measurement", "measure_here", "now"]
+__all__ = ["Measurement", "now"]
 
 
 def now() -> str:
@@ -70,44 +63,3 @@ class Measurement:
         """What a call of the runtime costs."""
         call = len(self.plan.items) - 2
         return float(np.median([timing.latency_ms for timing in self.timings[call]]))
-
-
-def measure_here(
-    plan: Plan,
-    identity: Identity,
-    runtime: Runtime,
-    options: LutOptions,
-    path: Path,
-    *,
-    progress: Progress,
-) -> Measurement:
-    """Measure a plan on this device, or go on with one that was stopped.
-
-    Args:
-        plan: What to measure.
-        identity: Of the measurement.
-        runtime: Runs it.
-        options: How.
-        path: Of the journal; the caller deletes it when the measurement is in a safe place.
-        progress: Told how far the work has come.
-
-    Raises:
-        TableError: The journal is of another measurement, or cannot be written.
-        MeasurementError: The runtime cannot run a network.
-    """
-    journal = Journal(path, identity, plan=plan.digest, started=now())
-
-    def load(position: int) -> Loaded:
-        model = plan.items[position].model
-        return warm_up(runtime.prepare(model, threads=options.threads), options)
-
-    with runtime.measuring(threads=options.threads):
-        parts = measure_schedule(
-            plan.schedule,
-            load,
-            options=options,
-            journal=journal,
-            progress=progress,
-            cooler=Cooler(options.max_celsius),
-        )
-    return Measurement(identity, plan, journal.started, now(), tuple(map(tuple, parts)))

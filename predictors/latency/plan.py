@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from search_spaces import Architecture, Population, SearchSpace
 from search_spaces.blocks import BlockSpec, layers_of
 
 __all__ = [
+    "ROLES",
     "Item",
     "Plan",
     "Role",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 Role: TypeAlias = Literal["block", "calibration", "validation", "call", "reference"]
+
+ROLES: tuple[Role, ...] = get_args(Role)
 
 _CANDIDATES = 1500
 

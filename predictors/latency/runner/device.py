@@ -9,9 +9,10 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
+from predictors.errors import MeasurementError
 from predictors.latency.fields import Fields
 
-__all__ = ["Device", "device_identity", "same_device", "usable_cores"]
+__all__ = ["Device", "device_identity", "device_of", "same_device", "usable_cores"]
 
 _SIMD = (
     "sse4_2",
@@ -38,7 +39,7 @@ class Device:
 
     Attributes:
         cpu: Model of the processor, or of the board where that is all that is known.
-        cores: Logical processors.
+        cores: Logical processors; 0 where that is not known.
         machine: Instruction set, for example ``x86_64`` or ``aarch64``.
         system: Kernel, for example ``Linux``.
         simd: The vector extensions that kernels choose their code by.
@@ -75,6 +76,20 @@ class Device:
             fields.text("clocks"),
         )
 
+    @classmethod
+    def named(cls, name: str) -> Device:
+        """Return a device of which no more than a name is known.
+
+        Raises:
+            MeasurementError: There is no name.
+        """
+        if not name.strip():
+            raise MeasurementError(
+                "A command tells nothing about the device it measures on. Name it with --device, "
+                "for example --device 'Cortex-M55 board 3'."
+            )
+        return cls(name.strip(), 0, "", "")
+
     def differences(self, other: Device) -> list[str]:
         """Return what tells two devices apart, as ``cores 8 against 4``; empty if nothing."""
         pairs = ((name, getattr(self, name), getattr(other, name)) for name in _COMPARED)
@@ -82,7 +97,8 @@ class Device:
 
     def __str__(self) -> str:
         what = f"{self.accelerator}, {self.cpu}" if self.accelerator else self.cpu
-        return f"{what}, {self.cores} cores, {self.machine}, {self.system}"
+        known = [f"{self.cores} cores" if self.cores else "", self.machine, self.system]
+        return ", ".join([what, *filter(None, known)])
 
 
 def _text(value: object) -> str:
@@ -110,18 +126,56 @@ def device_identity(accelerator: str = "") -> Device:
     Args:
         accelerator: What networks run on when it is not the CPU, by `Runtime.accelerator`.
     """
-    fields = _cpuinfo(Path("/proc/cpuinfo"))
-    flags = set((fields.get("flags") or fields.get("Features") or "").split())
-    return Device(
-        cpu=_cpu_name(fields),
+    board = _read(Path("/proc/device-tree/model")).strip("\0 \n")
+    cpuinfo = _read(Path("/proc/cpuinfo"))
+    return dataclasses.replace(
+        device_of(
+            cpuinfo,
+            board=board or ("" if cpuinfo else _sysctl() or platform.processor()),
+            machine=platform.machine(),
+            system=platform.system(),
+            os=platform.platform(),
+        ),
         cores=os.cpu_count() or 1,
-        machine=platform.machine(),
-        system=platform.system(),
-        simd=tuple(name for name in _SIMD if name in flags),
-        os=platform.platform(),
         accelerator=accelerator,
         clocks=_clocks(Path("/sys/devices/system/cpu")),
     )
+
+
+def device_of(cpuinfo: str, *, board: str, machine: str, system: str, os: str) -> Device:
+    """Return a device by what its system says.
+
+    Args:
+        cpuinfo: Contents of Linux's ``/proc/cpuinfo``; empty where there is none.
+        board: Name of the board or the product, where there is one.
+        machine: Instruction set.
+        system: Kernel.
+        os: Operating system with version.
+    """
+    fields: dict[str, str] = {}
+    cores = 0
+    for line in cpuinfo.splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            fields.setdefault(name.strip(), value.strip())
+            cores += name.strip() == "processor"
+    flags = set((fields.get("flags") or fields.get("Features") or "").split())
+    return Device(
+        cpu=_cpu_name(fields, board),
+        cores=cores,
+        machine=machine,
+        system=system,
+        simd=tuple(name for name in _SIMD if name in flags),
+        os=os,
+    )
+
+
+def _read(path: Path) -> str:
+    """Return a file's text; empty where the system has no such file."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _clocks(folder: Path) -> str:
@@ -139,30 +193,10 @@ def _clocks(folder: Path) -> str:
     return "; ".join(sorted(found))
 
 
-def _cpuinfo(path: Path) -> dict[str, str]:
-    """Return the fields of the first processor; empty where the system has no such file."""
-    fields: dict[str, str] = {}
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return fields
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if colon:
-            fields.setdefault(name.strip(), value.strip())
-    return fields
-
-
-def _cpu_name(fields: dict[str, str]) -> str:
+def _cpu_name(fields: dict[str, str], board: str) -> str:
     """Return the most telling name of the processor that the system gives."""
-    if "model name" in fields:
-        return fields["model name"]
-    try:
-        board = Path("/proc/device-tree/model").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        board = ""
     part = " ".join(fields[key] for key in ("CPU implementer", "CPU part") if key in fields)
-    names = [board.strip("\0 \n"), part and f"CPU {part}", _sysctl(), platform.processor()]
+    names = (fields.get("model name", ""), board, part and f"CPU {part}")
     return next((name for name in names if name), "unknown processor")
 
 

@@ -82,13 +82,17 @@ class Conditions:
                 f"{options.threads} threads were asked for, but this device lets a process use "
                 f"{cores} cores. Choose from 1 to {cores}."
             )
-        return cls(
-            options.runtime,
-            runtime.version(),
-            options.threads,
-            options.batch_size,
-            options.dtype,
-        )
+        return cls.asked(options, runtime.version())
+
+    @classmethod
+    def asked(cls, options: LutOptions, version: str) -> Conditions:
+        """Describe the conditions that options ask for.
+
+        Args:
+            options: How networks are run.
+            version: Of the runtime.
+        """
+        return cls(options.runtime, version, options.threads, options.batch_size, options.dtype)
 
     @classmethod
     def from_json(cls, fields: Fields) -> Conditions:
@@ -116,9 +120,19 @@ class Identity:
 
     @classmethod
     def of(cls, space: SearchSpace, options: LutOptions, runtime: Runtime) -> Identity:
-        """Describe a measurement that is about to begin on this device."""
+        """Describe a measurement of a space that is about to begin on this device."""
+        return cls.here(SpaceIdentity.of(space), options, runtime)
+
+    @classmethod
+    def here(cls, space: SpaceIdentity, options: LutOptions, runtime: Runtime) -> Identity:
+        """Describe the same for a space of which only the description is known.
+
+        Raises:
+            MeasurementError: This device has fewer cores than threads were asked for.
+            MissingExtraError: The runtime is not installed.
+        """
         conditions = Conditions.of(options, runtime)
-        return cls(SpaceIdentity.of(space), conditions, device_identity(runtime.accelerator()))
+        return cls(space, conditions, device_identity(runtime.accelerator()))
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields."""

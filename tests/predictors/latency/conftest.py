@@ -8,8 +8,8 @@ from contextlib import nullcontext
 import pytest
 
 from predictors.latency import ArchitectureModel, BlockModel, LutOptions, Runtime
-from predictors.latency import build as build_module
 from predictors.latency import measure as measure_module
+from predictors.latency import target as target_module
 from predictors.latency.graph import network, weight_megabytes
 from predictors.latency.runner import timing as timing_module
 from search_spaces import SpaceBuilder
@@ -112,7 +112,7 @@ def virtual(monkeypatch):
     )
     monkeypatch.setattr(timing_module, "time", clock)
     monkeypatch.setattr(timing_module, "resource", None)
-    for module in (build_module, measure_module):
+    for module in (target_module, measure_module):
         monkeypatch.setattr(module, "get_runtime", lambda name: runtime)
     return runtime
 
