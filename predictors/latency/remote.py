@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from predictors.errors import MeasurementError, TableError
+from predictors.errors import ConnectionLostError, MeasurementError, TableError
 from predictors.latency.files import append_line, write_bytes
 from predictors.latency.kit import RUNNER, read_measurement, write_kit
 from predictors.latency.measurement import Measurement
@@ -118,8 +118,11 @@ class Remote:
                     progress(done, total, text)
                 except ValueError:
                     said = event["log"]
-        except MeasurementError as error:
-            if said.startswith("error: "):
-                message = said.removeprefix("error: ")
-                raise MeasurementError(f"{self.ssh.host}: {message}") from error
+        except ConnectionLostError:
             raise
+        except MeasurementError as error:
+            message = said.removeprefix("error: ") or (
+                "the runner ended before it was done. What it measured is kept; run the same "
+                "command again."
+            )
+            raise MeasurementError(f"{self.ssh.host}: {message}") from error
