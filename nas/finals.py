@@ -108,6 +108,7 @@ def export_final(
         std=splits.std,
         class_names=splits.test.class_names,
         dataset=splits.source,
+        weights=run.imported(),
     )
     images = splits.test.images[:_CHECKED_IMAGES]
     files = export_subnet(

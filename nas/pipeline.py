@@ -22,6 +22,7 @@ from nas.errors import (
     RunError,
     nearest,
 )
+from nas.latency_tables import AnyTable, is_published, read_table
 from nas.problems import build_problem
 from nas.runs import RunFolder
 from nas.search import (
@@ -34,7 +35,7 @@ from nas.search import (
     search,
 )
 from predictors import Macs, compile_cost
-from predictors.latency import LatencyTable, LutOptions, build_table, load_table
+from predictors.latency import LatencyTable, LutOptions, build_table
 from search_spaces import SearchSpace
 from search_spaces.progress import Progress
 
@@ -110,47 +111,74 @@ def lut_options(config: LatencyConfig) -> LutOptions:
     )
 
 
-def _usable(path: Path, config: LatencyConfig, space: SearchSpace) -> LatencyTable:
-    """Load a table that was measured before, maybe on another device, and check it.
+def _usable(path: Path, config: LatencyConfig, space: SearchSpace) -> AnyTable:
+    """Load a table, maybe of another device, and check that it has every block of a space.
 
     Raises:
-        TableError: It is damaged, lacks blocks, or was measured otherwise than asked.
+        TableError: It is damaged or lacks blocks.
     """
-    table = load_table(path)
+    table = read_table(path, device=config.table_device)
     table.check(space)
+    return table
+
+
+def _check_asked(table: AnyTable, path: Path, config: LatencyConfig) -> None:
+    """Check that a table was measured as a configuration asks.
+
+    Raises:
+        TableError: It was not.
+        ConfigError: It is asked for what a table of its kind does not say, or says itself.
+    """
     asked = {
         name: getattr(config, name)
         for name in ("runtime", "threads", "batch_size")
         if name in config.model_fields_set
     }
-    table.check_conditions(**asked)
-    return table
+    if isinstance(table, LatencyTable):
+        if config.table_device:
+            raise ConfigError(
+                f"latency.table_device = {config.table_device!r} is for YAML tables; {path} says "
+                f"itself that it was measured on {table.device}. Leave it out."
+            )
+        table.check_conditions(**asked)
+        return
+    unusual = [name for name in asked if asked[name] != getattr(LatencyConfig(), name)]
+    if unusual:
+        raise ConfigError(
+            f"{path} does not say how it was measured, so {', '.join(unusual)} of the section "
+            "latency cannot be checked. Leave them out; name the device by latency.table_device."
+        )
 
 
-def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> LatencyTable | None:
+def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> AnyTable | None:
     """Return the run's latency table: the configured one, or one built on this machine.
 
     Returns:
         None when the configuration has no ``[latency]`` section.
 
     Raises:
-        TableError: The configured table does not cover the space, or is damaged.
+        TableError: The configured table does not cover the space, is damaged, or was measured
+            otherwise than asked.
+        ConfigError: It is asked for what a table of its kind does not say, or says itself.
     """
     config = run.config.latency
     if config is None:
         return None
     path = run.path / "latency.lut.json"
     if config.table is not None:
+        if is_published(Path(config.table)):
+            path = path.with_suffix(".yaml")
         if not path.exists():
-            _usable(Path(config.table), config, space)
-            shutil.copyfile(config.table, path)
+            given = Path(config.table)
+            _check_asked(_usable(given, config, space), given, config)
+            shutil.copyfile(given, path)
         return _usable(path, config, space)
     options = lut_options(config)
     with _stage(run, "latency"), bars("latency table") as progress:
         return build_table(space, options, path, progress=progress)
 
 
-def check_limits(config: Config, space: SearchSpace, table: LatencyTable | None) -> None:
+def check_limits(config: Config, space: SearchSpace, table: AnyTable | None) -> None:
     """Refuse limits that no architecture can meet.
 
     Raises:
@@ -160,10 +188,20 @@ def check_limits(config: Config, space: SearchSpace, table: LatencyTable | None)
 
 
 def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Bars) -> None:
-    """Train the supernet, or go on where training stopped."""
+    """Train the supernet, or go on where training stopped.
+
+    Raises:
+        RunError: Its weights were imported.
+        NasError: As `nas.training.train`.
+    """
     from nas.training import train
     from search_spaces.supernet import Supernet
 
+    if source := run.imported():
+        raise RunError(
+            f"The supernet of {run.path} was trained elsewhere ({source}), so there is no "
+            f"training to go on with. Search it: nas search --resume {run.path}"
+        )
     config = run.config
     supernet = Supernet(space, seed=config.seed)
     with _stage(run, "train"), bars("training") as progress:
@@ -286,7 +324,7 @@ def export_stage(
     chosen: Sequence[Evaluated],
     formats: Sequence[str],
     *,
-    table: LatencyTable | None,
+    table: AnyTable | None,
     bars: Bars,
 ) -> None:
     """Score the chosen subnets on the test split, time them, export them and check the files."""
@@ -296,7 +334,7 @@ def export_stage(
     evaluator = subnet_evaluator(run, space, splits)
     subnets = {row.id: evaluator.subnet(row.architecture) for row in chosen}
     latencies: dict[str, Metric] = {}
-    if config.latency is not None and table is not None:
+    if config.latency is not None and isinstance(table, LatencyTable):
         shaped = {
             row.id: (subnets[row.id], space.input_shape_of(row.architecture)) for row in chosen
         }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from nas.config import Config
 from nas.errors import ConfigError, nearest
+from nas.latency_tables import AnyTable
 from nas.search.problem import Objective, Problem, UpperLimit
 from predictors import CostTable, Macs, Params, PeakMemory, compile_cost
-from predictors.latency import LatencyTable
 from search_spaces import SearchSpace, get_space
 
 __all__ = ["build_problem", "compiled_costs", "space_of"]
@@ -17,7 +17,7 @@ def space_of(config: Config) -> SearchSpace:
     return get_space(config.space.name, **config.space.options)
 
 
-def compiled_costs(space: SearchSpace, table: LatencyTable | None) -> dict[str, CostTable]:
+def compiled_costs(space: SearchSpace, table: AnyTable | None) -> dict[str, CostTable]:
     """Return every cost a limit may name, compiled for the space."""
     costs = {m.metric: compile_cost(space, m) for m in (Macs(), Params(), PeakMemory())}
     if table is not None:
@@ -25,7 +25,7 @@ def compiled_costs(space: SearchSpace, table: LatencyTable | None) -> dict[str, 
     return costs
 
 
-def build_problem(config: Config, space: SearchSpace, table: LatencyTable | None) -> Problem:
+def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) -> Problem:
     """Return the search problem of a configuration, with shares resolved.
 
     A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs.

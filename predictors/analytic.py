@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from predictors.provenance import ANALYTIC, Provenance
-from search_spaces.blocks import INPUT, VIEWS, BlockSpec, Layer, layers_of
+from search_spaces.blocks import INPUT, VIEWS, BlockSpec, Layer, inputs_read, layers_of
 
 __all__ = ["Macs", "Params", "PeakMemory"]
 
@@ -72,9 +72,11 @@ def _peak_elements(block: BlockSpec) -> int:
     """Return the largest number of live activation elements while a block runs.
 
     A layer's buffer is named by the position that allocates it; inputs have negative ones.
+    Inputs that the block does not read are not counted.
     """
     layers = layers_of(block)
-    size = {INPUT - i: math.prod(shape) for i, shape in enumerate(block.in_shapes)}
+    read = inputs_read(layers) or [block.passes]
+    size = {INPUT - i: math.prod(block.in_shapes[i]) for i in read}
     buffer = {position: position for position in size}
     last_use = dict.fromkeys(size, INPUT)
     for position, layer in enumerate(layers):

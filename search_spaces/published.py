@@ -15,6 +15,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.autoformer import SIZES
 from search_spaces.choices import Option
 from search_spaces.spos_shufflenet_v2 import OPERATIONS, SCALES
+from search_spaces.vit_resnas import SIZES as RESNAS_SIZES
 
 __all__ = ["PublishedSubnet", "published_subnets"]
 
@@ -57,7 +58,10 @@ def published_subnets() -> list[PublishedSubnet]:
         *_efficientnet(),
         *_autoformer(),
         *_prenas(),
+        *_vit_resnas(),
         *_nasbench201(),
+        *_nasnet(),
+        *_darts(),
     ]
 
 
@@ -392,6 +396,72 @@ def _prenas() -> list[PublishedSubnet]:
     ]
 
 
+# Liao et al. 2021: name, size, G multiply-accumulates, and for each stage the width, the heads
+# and the perceptrons of its layers. Their estimator counts what is counted here: convolutions,
+# linear layers and attention.
+_RESNAS_SOURCE = "estimator and scripts of yilunliao/vit-search (arXiv:2109.00642)"
+_RESNAS = (
+    (
+        "Tiny",
+        "tiny",
+        1.783,
+        (176, "3 3 3 4 4", "704 576 640 576 704"),
+        (352, "10 8 8 8 10 10", "1408 1408 1280 1408 1280 1024"),
+        (704, "10 10 10 8 8", "2560 1792 2816 2816 2560"),
+    ),
+    (
+        "Small",
+        "small",
+        2.846,
+        (220, "5 5 7 5 5 5", "880 880 800 720 720 720"),
+        (440, "10 10 10 10 12 12", "1760 1440 1920 1600 1600 1440"),
+        (880, "16 12 16 12 14", "3200 3200 2880 2240 2560"),
+    ),
+    (
+        "Medium",
+        "small",
+        4.513,
+        (240, "7 6 7 8 7 8 6", "960 960 800 960 880 880 800"),
+        (640, "10 14 14 16 14 16 16", "1120 1760 1920 1760 1440 1760 1920"),
+        (880, "16 10 16 12 16 14", "3200 3840 3840 3200 3520 3520"),
+    ),
+)
+
+
+def _vit_resnas() -> list[PublishedSubnet]:
+    """Return them with the last optional layers left out; which ones is not printed."""
+    return [
+        PublishedSubnet(
+            f"ViT-ResNAS-{name}",
+            "vit_resnas",
+            _staged_transformer(size, stages),
+            giga_macs * 1e9,
+            None,
+            _RESNAS_SOURCE,
+            options={"size": size},
+            macs_within=0.5e6,
+        )
+        for name, size, giga_macs, *stages in _RESNAS
+    ]
+
+
+def _staged_transformer(size: str, stages: list[tuple[int, str, str]]) -> Architecture:
+    """Return an architecture of ViT-ResNAS; layers left out get any option."""
+    options: dict[str, Option] = {}
+    for s, (width, heads, mlp_dims) in enumerate(stages, start=1):
+        options[f"embed_dim_{s}"] = width
+        layers = list(zip(heads.split(), mlp_dims.split(), strict=True))
+        missing = RESNAS_SIZES[size].layers - len(layers)
+        for b in reversed(range(RESNAS_SIZES[size].layers)):
+            left_out = b % 2 == 1 and missing > 0
+            if b % 2 == 1:
+                options[f"layer_{s}_{b}"] = "no" if left_out else "yes"
+            missing -= left_out
+            h, m = layers[-1] if left_out else layers.pop()
+            options[f"heads_{s}_{b}"], options[f"mlp_dim_{s}_{b}"] = int(h), int(m)
+    return Architecture(options)
+
+
 def _nasbench201() -> list[PublishedSubnet]:
     """Return the most accurate cell on CIFAR-10; the bias of the classifier counts 10 there."""
     conv_3, conv_1, skip = "nor_conv_3x3", "nor_conv_1x1", "skip_connect"
@@ -407,4 +477,107 @@ def _nasbench201() -> list[PublishedSubnet]:
             "NATS-Bench's table (arXiv:2001.00326)",
             macs_within=10,
         )
+    ]
+
+
+# Cells as their authors write them: for each node twice an operation and the state it reads.
+_NASNET_A = {
+    "normal": "sep5 1 sep3 0 | sep5 0 sep3 0 | avg3 1 skip 0 | avg3 0 avg3 0 | sep3 1 skip 1",
+    "reduction": "sep5 1 sep7 0 | max3 1 sep7 0 | avg3 1 sep5 0 | skip 3 avg3 2 | sep3 2 max3 1",
+}
+_DARTS_V2 = {
+    "normal": "sep3 0 sep3 1 | sep3 0 sep3 1 | skip 0 sep3 1 | skip 0 dil3 2",
+    "reduction": "max3 0 max3 1 | max3 1 skip 2 | max3 0 skip 2 | max3 1 skip 2",
+}
+_CELL_OPERATIONS = {"sep": "sep_conv", "dil": "dil_conv", "avg": "avg_pool", "max": "max_pool"}
+
+
+def _nodes(cell: str) -> list[tuple[tuple[str, int], tuple[str, int]]]:
+    """Return the two operations of every node, each with the state it reads."""
+    nodes = []
+    for text in cell.split("|"):
+        first, state, second, other = text.split()
+        nodes.append(((_operation(first), int(state)), (_operation(second), int(other))))
+    return nodes
+
+
+def _operation(text: str) -> str:
+    if text == "skip":
+        return "skip_connect"
+    return f"{_CELL_OPERATIONS[text[:3]]}_{text[3]}x{text[3]}"
+
+
+def _nasnet() -> list[PublishedSubnet]:
+    """Return NASNet-A; the published 88.9 M parameters of the large one hold statistics too."""
+    options: dict[str, Option] = {}
+    for kind, cell in _NASNET_A.items():
+        for node, operands in enumerate(_nodes(cell), start=2):
+            for letter, (operation, state) in zip("ab", operands, strict=True):
+                options[f"{kind}_{node}_{letter}_input"] = state
+                options[f"{kind}_{node}_{letter}_operation"] = operation
+    return [
+        PublishedSubnet(
+            "NASNet-A mobile (4@1056)",
+            "nasnet",
+            Architecture(options),
+            564e6,
+            5_289_978,
+            "slim/nets/nasnet of tensorflow/models (arXiv:1707.07012); parameters recounted",
+            macs_within=0.5e6,
+        ),
+        PublishedSubnet(
+            "NASNet-A large (6@4032)",
+            "nasnet",
+            Architecture(options),
+            23_783_414_658,
+            88_753_150,
+            "timm's definition, recounted (arXiv:1707.07012)",
+            options={
+                "resolution": 331,
+                "filters": 4032,
+                "cells": 6,
+                "stem": 96,
+                "skip_reduction_input": True,
+            },
+        ),
+    ]
+
+
+def _darts() -> list[PublishedSubnet]:
+    """Return DARTS's second-order cells.
+
+    The paper prints 574 M multiply-adds on ImageNet and not how they are counted; convolutions
+    and classifier make 529.9 M of them.
+    """
+    options: dict[str, Option] = {}
+    for kind, cell in _DARTS_V2.items():
+        for node, (first, second) in enumerate(_nodes(cell), start=2):
+            options[f"{kind}_{node}_inputs"] = f"{first[1]},{second[1]}"
+            options[f"{kind}_{node}_a_operation"] = first[0]
+            options[f"{kind}_{node}_b_operation"] = second[0]
+    return [
+        PublishedSubnet(
+            "DARTS_V2 on CIFAR-10",
+            "darts",
+            Architecture(options),
+            None,
+            3_349_342,
+            "printed by train.py of quark0/darts (arXiv:1806.09055)",
+        ),
+        PublishedSubnet(
+            "DARTS_V2 on ImageNet",
+            "darts",
+            Architecture(options),
+            None,
+            4.7e6,
+            "table 3 of the paper (arXiv:1806.09055)",
+            options={
+                "classes": 1000,
+                "resolution": 224,
+                "width": 48,
+                "cells": 14,
+                "imagenet": True,
+            },
+            params_within=0.05e6,
+        ),
     ]

@@ -17,6 +17,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "bignas": {"resolutions": (32, 64), "classes": 10},
     "compofa": {"resolutions": (32, 64), "classes": 10, "elastic_kernel": True},
+    "darts": {"resolution": 16, "width": 4, "cells": 3, "classes": 10},
     "efficientnet": {
         "resolutions": (32, 64),
         "classes": 10,
@@ -25,6 +26,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "mobile_small": {"resolutions": (24, 32)},
     "nasbench201": {"resolution": 8, "width": 4, "cells": 2, "classes": 10},
+    "nasnet": {"resolution": 32, "filters": 192, "cells": 1, "stem": 6, "classes": 10},
     "ofa_mobilenet_v3": {"resolutions": (32, 64), "classes": 10},
     "ofa_proxyless": {"resolutions": (32, 64), "classes": 10, "width": 0.5},
     "ofa_resnet50": {"resolutions": (32, 64), "classes": 10},
@@ -34,4 +36,5 @@ SMALL: dict[str, dict[str, Any]] = {
         "widths": (16, 8, 16, 24, 40, 48, 64, 80, 128),
     },
     "spos_shufflenet_v2": {"resolution": 64, "classes": 10},
+    "vit_resnas": {"resolution": 32, "patch": 4, "classes": 10, "width": 0.125},
 }

@@ -80,15 +80,9 @@ def _table_cost(space: SearchSpace, path: Path, device: str) -> CostTable:
     Raises:
         TableError: It is damaged or was built for other blocks.
     """
-    if path.suffix in (".yaml", ".yml"):
-        from predictors.foreign import load_lookup_table
+    from nas.latency_tables import read_table
 
-        published = load_lookup_table(path, device=device)
-        published.check(space)
-        return compile_cost(space, published)
-    from predictors.latency import load_table
-
-    table = load_table(path)
+    table = read_table(path, device=device)
     table.check(space)
     return compile_cost(space, table.cost_model())
 

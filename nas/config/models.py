@@ -120,7 +120,10 @@ class LatencyConfig(Section):
     """Where the latency table comes from: a file, or a measurement of this machine."""
 
     table: str | None = None
-    """Path of an existing latency table, of this or another device; none builds one here."""
+    """Path of an existing latency table, of this or another device; none builds one here. A
+    YAML file is a table of once-for-all or ProxylessNAS."""
+    table_device: str = ""
+    """What a YAML table was measured on; other tables say so themselves."""
     runtime: str = "onnxruntime"
     """The runtime that blocks are measured in."""
     threads: Count = 1

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from search_spaces.blocks import (
+    Activation,
+    AsymmetricConv,
     AvgPool,
     BlockSpec,
     Bottleneck,
+    Concat,
     Conv,
+    FactorizedReduce,
     Head,
     MaxPool,
     MBConv,
@@ -15,8 +19,11 @@ from search_spaces.blocks import (
     PatchEmbed,
     PreActConv,
     PreActResidual,
+    Select,
+    SeparableConv,
     ShuffleV2,
     ShuffleXception,
+    SpatialReduction,
     TokenHead,
     TransformerLayer,
     Zero,
@@ -54,7 +61,24 @@ def describe(block: BlockSpec) -> str:
             )
         case PreActConv():
             name = f"activation, convolution {_square(block.kernel)}"
-            return _line(name, block, _stride(block.stride))
+            return _line(name, block, _stride(block.stride), _dilation(block.dilation))
+        case SeparableConv():
+            name = f"separable convolution {_square(block.kernel)}"
+            repeats = "" if block.repeats == 1 else f"{block.repeats} times"
+            extras = [repeats, _stride(block.stride), _dilation(block.dilation)]
+            return _line(name, block, *extras)
+        case AsymmetricConv():
+            across, down = f"1{_TIMES}{block.kernel}", f"{block.kernel}{_TIMES}1"
+            return _line(f"convolutions {across} and {down}", block, _stride(block.stride))
+        case FactorizedReduce():
+            return _line("factorised reduction", block)
+        case Activation():
+            return f"activation, {block.cin} channels, {_square(block.hw)} px"
+        case Select():
+            return f"choice of input {block.source} of {len(block.cin)}"
+        case Concat():
+            inputs = f"concatenation of {len(block.sources)} inputs"
+            return f"{inputs}, {block.cin} channels each, {_square(block.hw)} px"
         case PreActResidual():
             name = f"residual block of two {_square(block.kernel)}"
             return _line(name, block, _stride(block.stride))
@@ -85,6 +109,9 @@ def describe(block: BlockSpec) -> str:
                 f"transformer layer, {block.tokens} tokens of {block.cin}, {heads}, "
                 f"{block.mid} inside"
             )
+        case SpatialReduction():
+            fewer = f"{block.out_shape[0]} of {block.cout}"
+            return f"spatial reduction, {block.tokens} tokens of {block.cin} → {fewer}"
         case TokenHead():
             return (
                 f"pooling and classifier, {block.tokens} tokens of {block.cin} → {block.classes}"
@@ -92,7 +119,19 @@ def describe(block: BlockSpec) -> str:
     return str(block)
 
 
-_Conv = Bottleneck | Conv | MBConv | PreActConv | PreActResidual | ShuffleV2 | ShuffleXception
+_TIMES = "\N{MULTIPLICATION SIGN}"
+_Conv = (
+    AsymmetricConv
+    | Bottleneck
+    | Conv
+    | FactorizedReduce
+    | MBConv
+    | PreActConv
+    | PreActResidual
+    | SeparableConv
+    | ShuffleV2
+    | ShuffleXception
+)
 
 
 def _line(what: str, block: _Conv, *extras: str) -> str:
@@ -107,8 +146,12 @@ def _shortcut(block: MBConv) -> str:
 
 
 def _square(side: int) -> str:
-    return f"{side}\N{MULTIPLICATION SIGN}{side}"
+    return f"{side}{_TIMES}{side}"
 
 
 def _stride(stride: int) -> str:
     return "" if stride == 1 else f"stride {stride}"
+
+
+def _dilation(dilation: int) -> str:
+    return "" if dilation == 1 else f"dilation {dilation}"

@@ -71,6 +71,7 @@ class _Graph:
         import_optional("onnx.helper", extra="latency", purpose="Writing networks")
         self.batch_size = batch_size
         self._nodes: list[Any] = []
+        self._known: dict[tuple[str, tuple[str, ...], str], str] = {}
         self._weights: list[Any] = []
         self._inputs: dict[str, Any] = {}
 
@@ -86,10 +87,12 @@ class _Graph:
         return name
 
     def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Add a node and return the name of its output."""
-        name = f"value_{len(self._nodes)}"
-        self._nodes.append(self._onnx.helper.make_node(op, inputs, [name], **attributes))
-        return name
+        """Add a node and return the name of its output; equal nodes are one, as in an export."""
+        key = (op, tuple(inputs), repr(sorted(attributes.items())))
+        if key not in self._known:
+            self._known[key] = name = f"value_{len(self._nodes)}"
+            self._nodes.append(self._onnx.helper.make_node(op, inputs, [name], **attributes))
+        return self._known[key]
 
     def constant(self, values: NDArray[Any]) -> str:
         """Add an initializer and return its name."""
@@ -151,17 +154,23 @@ def _lowering(op: str) -> _Lowering:
 
 
 def _conv(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    cout, cin, kernel = layer.out_shape[0], layer.in_shape[0], layer.kernel
-    operands = [x[0], graph.weight(cout, cin // layer.groups, kernel, kernel)]
+    cout, cin = layer.out_shape[0], layer.in_shape[0]
+    along = [layer.axis in (None, dimension) for dimension in (1, 2)]
+    kernel, strides = (
+        [size if extends else 1 for extends in along] for size in (layer.kernel, layer.stride)
+    )
+    padding = [layer.dilation * (side // 2) if layer.padded else 0 for side in kernel]
+    operands = [x[0], graph.weight(cout, cin // layer.groups, *kernel)]
     if layer.bias or any(reader.op == "batch_norm" for reader in readers):
         operands.append(graph.weight(cout))
     return graph.node(
         "Conv",
         operands,
         group=layer.groups,
-        kernel_shape=[kernel, kernel],
-        pads=[kernel // 2] * 4,
-        strides=[layer.stride] * 2,
+        kernel_shape=kernel,
+        pads=padding * 2,
+        strides=strides,
+        dilations=[layer.dilation] * 2,
     )
 
 
@@ -194,6 +203,11 @@ def _padded_avg_pool(
     window = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
     pads = [layer.kernel // 2] * 4
     return graph.node("AveragePool", x, pads=pads, count_include_pad=0, **window)
+
+
+def _shift(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    pads = np.array([0, 0, -1, -1, 0, 0, 1, 1], dtype=np.int64)
+    return graph.node("Pad", [x[0], graph.constant(pads)])
 
 
 def _zero(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
@@ -295,6 +309,30 @@ def _token_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence
     return graph.node("ReduceMean", [patches, axes], keepdims=0)
 
 
+def _first_token(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    bounds = [np.array([value], dtype=np.int64) for value in (0, 1, 1)]
+    return graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+
+
+def _token_map(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    bounds = [np.array([value], dtype=np.int64) for value in (1, _TO_THE_END, 1)]
+    patches = graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+    transposed = graph.node("Transpose", [patches], perm=[0, 2, 1])
+    return _reshape(graph, transposed, graph.batch_size, *layer.out_shape)
+
+
+def _map_tokens(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    tokens, features = layer.out_shape
+    flat = _reshape(graph, x[0], graph.batch_size, features, tokens)
+    return graph.node("Transpose", [flat], perm=[0, 2, 1])
+
+
+def _pad_features(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    tokens, features = layer.in_shape
+    zeros = np.zeros((graph.batch_size, tokens, layer.out_shape[-1] - features), np.float32)
+    return graph.node("Concat", [x[0], graph.constant(zeros)], axis=2)
+
+
 def _plain(op: str, **attributes: Any) -> _Lowering:
     """Return the lowering of a layer that is one node of the same inputs."""
 
@@ -312,16 +350,19 @@ _LOWERINGS: dict[str, _Lowering] = {
     "class_token": _class_token,
     "concat": _plain("Concat", axis=1),
     "conv2d": _conv,
+    "first_token": _first_token,
     "gelu": _plain("Gelu"),
     "global_avg_pool": _pool,
     "h_sigmoid": _plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     "h_swish": _plain("HardSwish"),
     "layer_norm": _layer_norm,
     "linear": _linear,
+    "map_tokens": _map_tokens,
     "matmul": _plain("MatMul"),
     "max_pool": _max_pool,
     "merge_heads": _merge_heads,
     "mul": _plain("Mul"),
+    "pad_features": _pad_features,
     "patches": _patches,
     "position_embedding": _position,
     "relative_scores": _relative,
@@ -330,11 +371,13 @@ _LOWERINGS: dict[str, _Lowering] = {
     "relu": _plain("Relu"),
     "relu6": _relu6,
     "scale": _scale,
+    "shift": _shift,
     "sigmoid": _plain("Sigmoid"),
     "softmax": _plain("Softmax", axis=-1),
     "split_heads": _split_heads,
     "swish": _swish,
     "token_linear": _token_linear,
+    "token_map": _token_map,
     "token_pool": _token_pool,
     "transpose": _transpose,
     "zero": _zero,

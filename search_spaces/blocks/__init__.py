@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
-from search_spaces.blocks.cell import AvgPool, NodeSum, Zero
+from search_spaces.blocks.cell import Activation, AvgPool, Concat, NodeSum, Select, Zero
 from search_spaces.blocks.conv import Conv
 from search_spaces.blocks.head import Head
 from search_spaces.blocks.layers import INPUT, VIEWS, Layer, Shape, Tape, conv_hw, inputs_read
 from search_spaces.blocks.mbconv import MBConv
 from search_spaces.blocks.preact import NormAct, PreActConv, PreActResidual
+from search_spaces.blocks.reduction import SpatialReduction
+from search_spaces.blocks.separable import AsymmetricConv, FactorizedReduce, SeparableConv
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
-from search_spaces.blocks.spec import BlockSpec, block_family, block_from_json, layers_of
+from search_spaces.blocks.spec import (
+    BlockSpec,
+    block_family,
+    block_from_json,
+    layers_of,
+    passed_on,
+)
 from search_spaces.blocks.tokens import TokenTape
 from search_spaces.blocks.transformer import PatchEmbed, TokenHead, TransformerLayer
 
 __all__ = [
     "INPUT",
     "VIEWS",
+    "Activation",
+    "AsymmetricConv",
     "AvgPool",
     "BlockSpec",
     "Bottleneck",
+    "Concat",
     "Conv",
+    "FactorizedReduce",
     "Head",
     "Layer",
     "MBConv",
@@ -30,9 +42,12 @@ __all__ = [
     "PatchEmbed",
     "PreActConv",
     "PreActResidual",
+    "Select",
+    "SeparableConv",
     "Shape",
     "ShuffleV2",
     "ShuffleXception",
+    "SpatialReduction",
     "Tape",
     "TokenHead",
     "TokenTape",
@@ -43,4 +58,5 @@ __all__ = [
     "conv_hw",
     "inputs_read",
     "layers_of",
+    "passed_on",
 ]

@@ -23,7 +23,9 @@ Shape: TypeAlias = tuple[int, ...]
 INPUT = -1
 """Position that stands for the block's input; ``INPUT - i`` is input i of a block of several."""
 
-VIEWS = frozenset({"channel_split", "split_heads", "transpose"})
+VIEWS = frozenset(
+    {"channel_split", "first_token", "map_tokens", "split_heads", "token_map", "transpose"}
+)
 """In-place layers that read the memory of their input and overwrite nothing."""
 
 
@@ -43,8 +45,8 @@ class Layer:
 
     Attributes:
         op: conv2d, linear, batch_norm, an activation, global_avg_pool, avg_pool,
-            padded_avg_pool, max_pool, add, mul, zero, channel_split, channel_shuffle or concat;
-            on tokens, see `tokens.TokenTape`.
+            padded_avg_pool, max_pool, add, mul, zero, shift, channel_split, channel_shuffle or
+            concat; on tokens, see `tokens.TokenTape`.
         inputs: Positions of the layers it reads; `INPUT` is the block's input, and
             ``INPUT - i`` input i of a block that has several.
         in_shape: (C, H, W), (features,) or (tokens, features) of the first input.
@@ -57,6 +59,10 @@ class Layer:
         bias: Whether a convolution or linear layer has one.
         in_place: Whether the output takes the memory of the first input: an element-wise
             layer that overwrites it, or a view.
+        dilation: Distance of a convolution's taps.
+        padded: Whether a convolution keeps the size at stride 1; else it has no padding.
+        axis: Dimension of the shape, 1 or 2, along which alone a convolution has its kernel
+            and stride; None for a square one.
     """
 
     op: str
@@ -70,6 +76,9 @@ class Layer:
     groups: int = 1
     bias: bool = False
     in_place: bool = False
+    dilation: int = 1
+    padded: bool = True
+    axis: int | None = None
 
 
 class Tape:
@@ -113,10 +122,13 @@ class Tape:
         stride: int = 1,
         groups: int = 1,
         bias: bool = False,
+        dilation: int = 1,
+        padded: bool = True,
+        axis: int | None = None,
     ) -> int:
-        """Record a square convolution of an odd kernel with padding kernel // 2."""
+        """Record a convolution of an odd kernel, square or along one axis; see `Layer`."""
         in_shape = self.shape(x)
-        cin, height, width = in_shape
+        cin = in_shape[0]
         if kernel < 1 or kernel % 2 == 0 or stride < 1:
             raise SpaceError(
                 f"A convolution needs an odd kernel and a stride of at least 1, got kernel "
@@ -124,8 +136,12 @@ class Tape:
             )
         if groups < 1 or cin % groups or cout % groups:
             raise SpaceError(f"{groups} groups do not divide {cin} and {cout} channels.")
-        out_h, out_w = conv_hw(height, stride), conv_hw(width, stride)
-        weights = cout * (cin // groups) * kernel * kernel
+        lost = 0 if padded else dilation * (kernel - 1)
+        out_h, out_w = (
+            conv_hw(side - lost, stride) if axis in (None, dimension) else side
+            for dimension, side in enumerate(in_shape[1:], start=1)
+        )
+        weights = cout * (cin // groups) * kernel ** (2 if axis is None else 1)
         return self._record(
             Layer(
                 "conv2d",
@@ -138,13 +154,18 @@ class Tape:
                 stride=stride,
                 groups=groups,
                 bias=bias,
+                dilation=dilation,
+                padded=padded,
+                axis=axis,
             )
         )
 
-    def depthwise(self, x: int, *, kernel: int, stride: int = 1) -> int:
+    def depthwise(self, x: int, *, kernel: int, stride: int = 1, dilation: int = 1) -> int:
         """Record a depthwise convolution."""
         channels = self.shape(x)[0]
-        return self.conv(x, channels, kernel=kernel, stride=stride, groups=channels)
+        return self.conv(
+            x, channels, kernel=kernel, stride=stride, groups=channels, dilation=dilation
+        )
 
     def linear(self, x: int, features: int, *, bias: bool = True) -> int:
         """Record a linear layer on the flattened input."""
@@ -197,6 +218,10 @@ class Tape:
     def zero(self, x: int) -> int:
         """Record a product with the number zero."""
         return self._same_shape("zero", x)
+
+    def shift(self, x: int) -> int:
+        """Record a shift by one pixel up and to the left; zeros come in."""
+        return self._record(Layer("shift", (x,), self.shape(x), self.shape(x)))
 
     def mul(self, x: int, gate: int) -> int:
         """Record an element-wise product; the gate broadcasts."""

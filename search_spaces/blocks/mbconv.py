@@ -34,6 +34,7 @@ class MBConv(BlockSpec):
         kernel_transform: Whether a smaller kernel is made of a larger one by once-for-all's
             learned transforms in a supernet; its plain centre crop otherwise. No part of what
             the block is.
+        bn_eps: What batch norm adds to the variance; no part of what the block costs.
     """
 
     cin: int
@@ -50,6 +51,7 @@ class MBConv(BlockSpec):
     se_act: str = "relu"
     se_gate: str = "h_sigmoid"
     kernel_transform: bool = field(default=True, compare=False)
+    bn_eps: float = field(default=1e-5, compare=False)
 
     @property
     def in_shape(self) -> Shape:

@@ -12,6 +12,8 @@ from search_spaces.modules import (
     head,
     mbconv,
     preact,
+    reduction,
+    separable,
     shuffle,
     transformer,
 )
@@ -32,7 +34,9 @@ __all__ = [
     "head",
     "mbconv",
     "preact",
+    "reduction",
     "register_modules",
+    "separable",
     "shuffle",
     "transformer",
 ]

@@ -14,7 +14,14 @@ from search_spaces.errors import SpaceError, nearest
 from search_spaces.modules.elastic import Elastic, Part
 from search_spaces.modules.initialise import initialise
 
-__all__ = ["ElasticBlock", "ElasticChoice", "build_block", "build_elastic", "register_modules"]
+__all__ = [
+    "ElasticBlock",
+    "ElasticChoice",
+    "build_block",
+    "build_elastic",
+    "register_modules",
+    "require_equal",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,20 @@ def build_elastic(
     if len(groups) == 1:
         return _elastic_group(blocks, generator)
     return ElasticChoice(groups, separate_weights, generator)
+
+
+def require_equal(blocks: Sequence[BlockSpec], *names: str) -> None:
+    """Refuse blocks of one family that differ in a field that cannot be sliced.
+
+    Raises:
+        SpaceError: They do; the message names the field.
+    """
+    for name in names:
+        if len(values := sorted({getattr(block, name) for block in blocks})) > 1:
+            raise SpaceError(
+                f"{type(blocks[0]).__name__} blocks of one slot cannot share weights with "
+                f"different {name}: {values}. Put {name!r} in the slot's separate_weights."
+            )
 
 
 def _elastic_group(blocks: Sequence[BlockSpec], generator: torch.Generator) -> ElasticBlock:

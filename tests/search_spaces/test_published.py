@@ -11,7 +11,15 @@ import pytest
 
 from predictors import CostTable, Macs, Params, compile_cost
 from search_spaces import SpaceError, get_space
-from search_spaces.blocks import Conv, Head, MBConv, TransformerLayer
+from search_spaces.blocks import (
+    Conv,
+    Head,
+    MBConv,
+    NodeSum,
+    PatchEmbed,
+    SpatialReduction,
+    TransformerLayer,
+)
 from search_spaces.published import PublishedSubnet, published_subnets
 
 
@@ -137,6 +145,35 @@ def test_scaled_networks_are_the_file_s(shared_data: Path) -> None:
     assert len(subnets) == 13
     found = [s for s in subnets.values() if (s.macs, s.params) in recounted]
     assert len(found) >= 8
+
+
+def test_multi_stage_transformers_are_the_file_s(shared_data: Path) -> None:
+    """Stem, every layer and reduction, and the parameters of the layers."""
+    entries = json.loads((shared_data / "vit_spos_published.json").read_text())["models"]
+    found = [e for e in entries if e["family"] == "ViT-ResNAS"]
+    assert len(found) == 2
+    for entry in found:
+        subnet = by_name("vit_resnas")[entry["name"]]
+        built = get_space(subnet.space, **subnet.options).blocks(subnet.architecture)
+        blocks = [block for block in built.values() if block is not None]
+        (stem, width), *rows, (_, _, classes) = entry["arch"]["network_def"]
+        assert stem == 4, "three convolutions and patches of their map"
+        assert [type(block) for block in blocks[:5]] == [Conv, Conv, Conv, NodeSum, PatchEmbed]
+        assert (blocks[3].cin, blocks[4].cout) == (24, width)
+        for block, (kind, *row) in zip(blocks[5:-1], rows, strict=True):
+            if kind == 3:
+                assert isinstance(block, SpatialReduction)
+                assert [block.cin, block.cout] == row
+            else:
+                assert isinstance(block, TransformerLayer)
+                assert [[block.cin, block.heads, block.head_dim], [block.cin, block.mid], 1] == row
+        assert blocks[-1].out_shape == (classes,)
+        layers = sum(Params()(block) for block in blocks if isinstance(block, TransformerLayer))
+        measured = entry["measured"]
+        assert round(layers / 1e6, 2) == pytest.approx(
+            measured["transformer_block_params_M"], abs=0.011
+        )
+        assert subnet.macs == measured["macs_M_repo_estimator"] * 1e6
 
 
 def test_transformers_are_the_file_s(shared_data: Path) -> None:

@@ -14,10 +14,14 @@ from predictors.latency.onnx_graph import to_onnx
 from search_spaces import get_space, list_spaces
 from search_spaces.blocks import (
     INPUT,
+    Activation,
+    AsymmetricConv,
     AvgPool,
     BlockSpec,
     Bottleneck,
+    Concat,
     Conv,
+    FactorizedReduce,
     Head,
     MaxPool,
     MBConv,
@@ -26,8 +30,10 @@ from search_spaces.blocks import (
     PatchEmbed,
     PreActConv,
     PreActResidual,
+    SeparableConv,
     ShuffleV2,
     ShuffleXception,
+    SpatialReduction,
     Tape,
     TokenHead,
     TransformerLayer,
@@ -59,6 +65,13 @@ BLOCKS = [
     NormAct(8, 5),
     PreActConv(6, 8, 7, kernel=3),
     PreActResidual(6, 8, 7),
+    PreActConv(6, 8, 7, kernel=3, dilation=2),
+    Conv(3, 8, 9, kernel=3, stride=2, padded=False),
+    Activation(8, 5),
+    AsymmetricConv(6, 8, 9, stride=2),
+    FactorizedReduce(6, 7, 9),
+    SeparableConv(6, 8, 9, kernel=5, stride=2),
+    SeparableConv(6, 8, 9, dilation=2, repeats=1),
     MBConv(8, 8, 16, 6, kernel=5, shortcut=True),
     MBConv(8, 8, 8, 6, expand_conv=False, shortcut=True),
     MBConv(8, 12, 24, 6, stride=2, se=8, act="h_swish"),
@@ -72,7 +85,11 @@ BLOCKS = [
     PatchEmbed(3, 8, 12, patch=4),
     TransformerLayer(12, 3, 20, 10, head_dim=4),
     TransformerLayer(12, 1, 20, 5, head_dim=5),
+    TransformerLayer(12, 2, 20, 5, head_dim=6, relative=False),
+    SpatialReduction(6, 8, 17),
+    SpatialReduction(6, 6, 10),
     TokenHead(8, 5, 10),
+    TokenHead(8, 5, 10, pool="class"),
 ]
 
 
@@ -112,6 +129,26 @@ def test_sums_and_zeros_are_exact(block):
     inputs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
     expected = sum(inputs) if isinstance(block, NodeSum) else np.zeros(shapes[0])
     np.testing.assert_allclose(_run(data, *shapes), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_concatenation_joins_the_inputs_it_names():
+    block = Concat(2, 3, (2, 0))
+    model = BlockModel(block)
+    inputs = [np.full(shape, i, np.float32) for i, shape in enumerate(model.input_shapes)]
+    session = onnxruntime.InferenceSession(model.onnx(), providers=["CPUExecutionProvider"])
+    feed = {f"input_{i}": x for i, x in enumerate(inputs)}
+    (output,) = session.run(None, feed)
+    assert output[0, :, 0, 0].tolist() == [2, 2, 0, 0]
+
+
+def test_what_two_layers_compute_alike_is_written_once():
+    """Two operations on one state activate it once, as in torch's export."""
+    placed = [
+        PlacedBlock(PreActConv(4, 4, 5), (INPUT,)),
+        PlacedBlock(PreActConv(4, 4, 5), (INPUT,)),
+        PlacedBlock(NodeSum(4, 5), (0, 1)),
+    ]
+    assert _nodes(to_onnx(placed)) == {"Relu": 1, "Conv": 2, "Add": 1, "Gemm": 0}
 
 
 def _counted_macs(data: bytes) -> int:
@@ -191,8 +228,8 @@ def test_a_transformer_layer_computes_what_torch_does(batch):
 
     x = torch.tensor(np.random.default_rng(0).normal(size=(batch, 10, 12)).astype(np.float32))
     q, k, v = take(layer_norm(x, (12,), next(tensors), next(tensors)), 3)
-    position_k, position_v = next(tensors).transpose(1, 2), next(tensors)
-    x = x + take(attention(q, k, v, position_k, position_v, 4), 1)[0]
+    positions = next(tensors).transpose(1, 2), next(tensors)
+    x = x + take(attention(q, k, v, 4, positions), 1)[0]
     inner = gelu(take(layer_norm(x, (12,), next(tensors), next(tensors)), 1)[0])
     expected = x + take(inner, 1)[0]
     output = _run(data, (batch, 10, 12))

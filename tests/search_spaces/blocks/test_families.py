@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 
 from predictors import Macs, Params, PeakMemory
 from search_spaces.blocks import (
+    AsymmetricConv,
     BlockSpec,
     Bottleneck,
     Conv,
+    FactorizedReduce,
     Head,
     MBConv,
     PreActConv,
     PreActResidual,
+    SeparableConv,
     ShuffleV2,
     ShuffleXception,
     TokenHead,
@@ -29,10 +32,15 @@ BLOCKS = st.one_of(
     st.builds(MBConv, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS, se=st.integers(1, 8)),
     st.builds(Bottleneck, SIZES, SIZES, SIZES, SIZES, kernel=KERNELS, project=st.just(True)),
     st.builds(PreActConv, SIZES, SIZES, SIZES, kernel=KERNELS),
+    st.builds(AsymmetricConv, SIZES, SIZES, SIZES, kernel=KERNELS),
+    st.builds(FactorizedReduce, SIZES, SIZES, SIZES),
+    st.builds(SeparableConv, SIZES, SIZES, SIZES, kernel=KERNELS, repeats=st.integers(1, 3)),
     st.builds(PreActResidual, SIZES, SIZES, SIZES, kernel=KERNELS),
     st.builds(Head, SIZES, SIZES, SIZES, hidden=st.integers(1, 40)),
     st.builds(TransformerLayer, SIZES, SIZES, SIZES, SIZES, head_dim=SIZES),
+    st.builds(TransformerLayer, SIZES, SIZES, SIZES, SIZES, relative=st.just(False)),
     st.builds(TokenHead, SIZES, SIZES, SIZES),
+    st.builds(TokenHead, SIZES, SIZES, SIZES, pool=st.just("class")),
     st.builds(ShuffleXception, SIZES, st.integers(41, 80), SIZES, SIZES, stride=st.just(2)),
     st.builds(
         ShuffleV2, SIZES, st.integers(41, 80), SIZES, SIZES, kernel=KERNELS, stride=st.just(2)

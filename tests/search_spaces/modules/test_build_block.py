@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -9,14 +11,23 @@ from torch import nn
 from predictors import Params
 from search_spaces import SpaceError
 from search_spaces.blocks import (
+    Activation,
+    AsymmetricConv,
     BlockSpec,
     Bottleneck,
+    Concat,
     Conv,
+    FactorizedReduce,
     Head,
     MaxPool,
     MBConv,
+    PreActConv,
+    SeparableConv,
     ShuffleV2,
     ShuffleXception,
+    SpatialReduction,
+    TokenHead,
+    TransformerLayer,
 )
 from search_spaces.blocks.spec import block_family
 from search_spaces.modules import build_block, build_elastic
@@ -26,7 +37,15 @@ MBCONV = MBConv(8, 8, 24, 8, kernel=5, act="relu6", se=8, shortcut=True)
 BLOCKS: list[BlockSpec] = [
     Conv(3, 8, 9, kernel=3, stride=2, act="h_swish"),
     Conv(4, 6, 8, act=None),
-    Conv(6, 6, 8, kernel=3, shortcut=True),
+    Conv(3, 6, 8, kernel=5, stride=2, padded=False),
+    PreActConv(4, 6, 9, kernel=5, stride=2, dilation=2),
+    SeparableConv(4, 6, 9, kernel=5, stride=2),
+    SeparableConv(4, 6, 7, dilation=2, repeats=1),
+    AsymmetricConv(4, 6, 9, stride=2),
+    FactorizedReduce(4, 7, 9),
+    Activation(4, 5),
+    Concat(4, 5, (0,)),
+    Conv(6, 6, 8, kernel=3, shortcut=True, bn_eps=1e-3),
     Bottleneck(16, 16, 4, 8),
     Bottleneck(8, 16, 4, 7, kernel=5, stride=2, act="swish", project=True),
     MaxPool(8, 7),
@@ -41,6 +60,10 @@ BLOCKS: list[BlockSpec] = [
     ShuffleXception(16, 16, 6, 8),
     Head(8, 10, 4, hidden=16, dropout=0.2),
     Head(8, 10, 4, bias=False),
+    TransformerLayer(12, 2, 20, 5, head_dim=6),
+    TransformerLayer(12, 2, 20, 5, head_dim=6, relative=False, prefix_bias=True),
+    SpatialReduction(6, 8, 17),
+    TokenHead(8, 10, 5, pool="class"),
 ]
 
 
@@ -79,6 +102,38 @@ def test_elastic_block_shares_a_kernel_crop_and_leading_channels() -> None:
     assert weight.shape == (8, 5, 5, 5)
     extracted = dict(elastic.static(small).named_parameters())["conv.weight"]
     assert torch.equal(extracted, weight[:4, :3, 1:4, 1:4])
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [
+        [
+            SeparableConv(3, 4, 9, kernel=3, repeats=1),
+            SeparableConv(6, 7, 9, kernel=5, stride=2),
+            SeparableConv(5, 3, 7, kernel=3, dilation=2, repeats=3),
+        ],
+        [AsymmetricConv(3, 4, 9, kernel=3), AsymmetricConv(5, 3, 9, kernel=7, stride=2)],
+        [FactorizedReduce(3, 5, 9), FactorizedReduce(6, 8, 7)],
+        [PreActConv(3, 4, 9, dilation=2), PreActConv(5, 6, 9, kernel=5)],
+        [Conv(3, 4, 9, kernel=3, padded=False), Conv(5, 6, 9, kernel=5)],
+    ],
+    ids=lambda specs: type(specs[0]).__name__,
+)
+def test_elastic_blocks_of_cells_compute_what_they_extract(specs: list[BlockSpec]) -> None:
+    """Channels, kernels and repeats that are slices of larger ones."""
+    elastic = build_elastic(specs).double().eval()
+    for spec in specs:
+        x = torch.randn(2, *spec.in_shape, dtype=torch.float64)
+        assert torch.allclose(elastic(x, spec), elastic.static(spec).eval()(x), atol=1e-12)
+
+
+def test_factorised_reduction_reads_even_and_odd_pixels() -> None:
+    """On an even side, as DARTS writes it: the second convolution without the first pixel."""
+    module = build_block(FactorizedReduce(4, 6, 8)).eval()
+    x = torch.randn(2, 4, 8, 8).relu()
+    first, second = dict(module.named_children())["first"], dict(module.named_children())["second"]
+    expected = torch.cat([first(x), second(x[:, :, 1:, 1:])], 1)
+    assert torch.allclose(module(x), expected / (1 + 1e-5) ** 0.5, atol=1e-6)
 
 
 def test_extracted_weights_are_copies() -> None:
@@ -129,6 +184,19 @@ def test_unknown_activation_names_the_nearest() -> None:
 def test_odd_channels_cannot_be_split() -> None:
     with pytest.raises(SpaceError, match="even"):
         build_block(ShuffleV2(7, 8, 4, 6))
+
+
+@pytest.mark.parametrize("block", [Conv(4, 4, 8), MBConv(4, 4, 8, 8)], ids=str)
+def test_batch_norm_has_the_epsilon_of_its_blocks_and_one_for_a_slot(block: BlockSpec) -> None:
+    """Equal blocks all the same: it costs nothing and makes no other network."""
+    other = dataclasses.replace(block, bn_eps=1e-3)
+    assert other == block
+    assert other.identity() == block.identity()
+    for module in (build_block(other), build_elastic([other]).static(other)):
+        norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
+        assert {norm.eps for norm in norms} == {1e-3}
+    with pytest.raises(SpaceError, match=r"different bn_eps: \[1e-05, 0\.001\]"):
+        build_elastic([block, other])
 
 
 def test_a_family_without_modules_is_named() -> None:
