@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from nas.config import Config
+from nas.config import Config, Limit
 from nas.errors import ConfigError, nearest
 from nas.latency_tables import AnyTable
 from nas.search.problem import Objective, Problem, UpperLimit
 from predictors import CostTable, Macs, Params, PeakMemory, compile_cost
+from predictors.latency import LatencyTable
 from search_spaces import SearchSpace, get_space
 
 __all__ = ["build_problem", "compiled_costs", "space_of"]
@@ -36,7 +37,8 @@ def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) ->
         table: The latency table; without one a limit on latency is left out.
 
     Raises:
-        ConfigError: A limit names no cost.
+        ConfigError: A limit names no cost, or asks for a confidence in what has no error.
+        TableError: The table has too few held-out networks for the confidence.
     """
     costs = compiled_costs(space, table)
     largest = costs["macs"].maximum().architecture
@@ -49,8 +51,26 @@ def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) ->
                 f"search.limits.{limit.metric}: no such cost. "
                 f"{nearest(limit.metric, [*costs, 'latency_ms'])}"
             )
-        value = limit.resolve(costs[limit.metric].of(largest))
+        margin = _margin(limit, table)
+        value = limit.resolve(costs[limit.metric].of(largest)) / (1 + margin)
         said = str(config.search.limits[limit.metric])
-        limits.append(UpperLimit(limit.metric, value, said))
+        limits.append(UpperLimit(limit.metric, value, said, margin))
     objective = Objective(config.search.objective)
     return Problem(space, objectives=(objective,), costs=costs, limits=tuple(limits))
+
+
+def _margin(limit: Limit, table: AnyTable | None) -> float:
+    """Return by how much a limit is lowered, relative to it, to be kept with its confidence."""
+    if limit.confidence is None:
+        return 0.0
+    if limit.metric != "latency_ms":
+        raise ConfigError(
+            f"search.limits.{limit.metric}: {limit.metric} is counted exactly, so a confidence "
+            'means nothing. Leave out what follows the "@".'
+        )
+    if not isinstance(table, LatencyTable):
+        raise ConfigError(
+            "search.limits.latency_ms: a published table has no measured networks to tell its "
+            "error by, so no limit can be kept with a confidence. Build a table of your own."
+        )
+    return table.margin(limit.confidence)

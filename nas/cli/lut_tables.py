@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nas.cli.arguments import chosen_space
 from nas.cli.output import print_json
+from nas.latency_tables import is_published
 from nas.text import columns
 from predictors.latency import (
     Difference,
@@ -29,7 +30,7 @@ def show(arguments: argparse.Namespace) -> None:
 
 def import_(arguments: argparse.Namespace) -> None:
     """Make a table of what a device measured, or of what others published."""
-    if arguments.result.suffix in (".yaml", ".yml"):
+    if is_published(arguments.result):
         path = arguments.out or arguments.result.with_suffix(".lut.json")
         _import_yaml(arguments, path)
     else:

@@ -167,7 +167,8 @@ class SearchConfig(Section):
     objective: str = "accuracy"
     """The metric to maximise."""
     limits: dict[str, int | float | str] = {}
-    """Upper limits by metric: 2.5, "60M", "2.5 ms", or "60%" of the largest subnet's."""
+    """Upper limits by metric: 2.5, "60M", "2.5 ms", or "60%" of the largest subnet's; for a
+    latency also "<= 20 ms @ 95%", which keeps back what the table may be wrong by."""
 
     @field_validator("limits", mode="before")
     @classmethod

@@ -47,11 +47,14 @@ class UpperLimit:
         metric: Name of the cost, which states its unit.
         value: In that unit, above zero.
         said: How the user wrote it, for example ``60%``; for messages only.
+        margin: What the limit was lowered by, relative to it, so that the true cost is within
+            what was asked with the confidence that was asked.
     """
 
     metric: str
     value: float
     said: str = ""
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and self.value > 0):
@@ -62,6 +65,18 @@ class UpperLimit:
     def __str__(self) -> str:
         said = f' ("{self.said}")' if self.said else ""
         return f"{self.metric} <= {number(self.value)}{said}"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it was asked for as a share of the largest subnet's cost."""
+        return self.said.partition("@")[0].rstrip().endswith("%")
+
+    @property
+    def remark(self) -> str:
+        """What a table of limits adds to the number, in parentheses; empty for a plain limit."""
+        if self.said.count("@"):
+            return f" ({self.said}: {self.margin:.1%} less, for the error of the prediction)"
+        return f" ({self.said})" if self.is_share else ""
 
     @property
     def largest(self) -> float:

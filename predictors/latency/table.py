@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -211,6 +212,31 @@ class LatencyTable:
         return suspicious_rows(
             [row.block for row in self.rows], [row.timing for row in self.rows], self.call_ms
         )
+
+    def margin(self, confidence: float) -> float:
+        """Return how much longer than estimated a network may take, relative to the estimate.
+
+        Of networks drawn as the held-out ones were, the given share takes no longer than the
+        estimate times one plus this: it is the conformal quantile of their errors (Lei et al.
+        2018, arXiv:1604.04173, section 2.2), and never below zero.
+
+        Args:
+            confidence: In (0, 1).
+
+        Raises:
+            TableError: There are too few held-out networks to say.
+        """
+        held_out = [net for net in self.networks if net.role == "validation"]
+        errors = sorted(net.timing.latency_ms / net.estimated_ms - 1 for net in held_out)
+        rank = math.ceil((len(errors) + 1) * confidence - 1e-9)
+        if rank > len(errors):
+            needed = math.ceil(confidence / (1 - confidence) - 1e-9)
+            raise TableError(
+                f"{self.source} has {len(errors)} held-out networks; a limit at {confidence:.4g} "
+                f"of confidence needs {needed} or more. Measure them: nas lut validate TABLE "
+                f"--nets {max(50, needed)}."
+            )
+        return max(0.0, errors[rank - 1])
 
     # for people and files
 
