@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.errors import TableError
-from predictors.latency.calibration import calibrate
+from predictors.latency.calibration import Calibration, calibrate
 from predictors.latency.cost import TableCost
 from predictors.latency.graph import network, weight_megabytes
 from predictors.latency.measurement import Measurement
@@ -97,9 +97,9 @@ def machine_drift(table: LatencyTable, measurement: Measurement) -> float:
 def _fitted(
     space: SearchSpace, table: LatencyTable
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return features [n, 3] and latencies in ms [n] of the networks to calibrate with."""
+    """Return features [n, 4] and latencies in ms [n] of the networks to calibrate with."""
     networks = [net for net in table.networks if net.role == "calibration"]
-    bare = dataclasses.replace(table, calibration=calibrate(np.zeros((0, 3)), np.zeros(0)))
+    bare = dataclasses.replace(table, calibration=Calibration())
     features = _features(space, bare.cost_model(), [net.architecture for net in networks])
     return features, np.array([net.timing.latency_ms for net in networks])
 
@@ -107,13 +107,15 @@ def _fitted(
 def _features(
     space: SearchSpace, price: TableCost, architectures: Sequence[Architecture]
 ) -> NDArray[np.float64]:
-    """Return what `calibrate` fits, float64 [n, 3]: sum of rows, blocks, weights."""
+    """Return what `calibrate` fits, float64 [n, 4]: sums of rows, blocks, weights."""
     features = []
     for architecture in architectures:
         blocks = [step.block for step in network(space, architecture)]
+        first = sum(price(block) for block in blocks if price.reads_input(block))
+        others = sum(price(block) for block in blocks if not price.reads_input(block))
         megabytes = sum(weight_megabytes(block) for block in blocks)
-        features.append((sum(price(block) for block in blocks), len(blocks), megabytes))
-    return np.array(features, dtype=np.float64).reshape(-1, 3)
+        features.append((others, first, len(blocks), megabytes))
+    return np.array(features, dtype=np.float64).reshape(-1, 4)
 
 
 def _estimate(space: SearchSpace, price: TableCost, architecture: Architecture) -> float:

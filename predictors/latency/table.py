@@ -121,7 +121,8 @@ class LatencyTable:
         if space is not None:
             self.check(space)
         rows = {work: row.timing.latency_ms - self.call_ms for work, row in self._by_work.items()}
-        return TableCost(rows, self.calibration, self.provenance, self._advice(None))
+        shapes = frozenset(self.identity.space.input_shapes)
+        return TableCost(rows, self.calibration, shapes, self.provenance, self._advice(None))
 
     # checks
 

@@ -193,6 +193,7 @@ def _quantiles(fields: Fields) -> tuple[float, float, float]:
 def _calibration(fields: Fields) -> Calibration:
     return Calibration(
         fields.number("scale"),
+        fields.number("input_scale"),
         fields.number("per_block_ms"),
         fields.number("per_megabyte_ms"),
         fields.number("constant_ms"),
