@@ -64,7 +64,7 @@ def plan(arguments: argparse.Namespace) -> None:
     print(
         f"{space.name}: {blocks:,} different blocks and {figures['networks']} whole networks, "
         f"{figures['weights_megabytes']:,} MB of weights in {len(found.parts)} parts\n"
-        f"  {options.runtime}, {options.threads} threads, batch {options.batch_size}: about "
+        f"  {options.runtime}, threads {options.threads}, batch {options.batch_size}: about "
         f"{guess.minutes:.1f} minutes for {guess.rounds} rounds on a machine like this one\n"
         f"  the reference network takes {guess.reference_ms:.3g} ms here; a device that is ten "
         "times slower takes up to ten times longer"
