@@ -5,13 +5,11 @@
 
 A block alone is not a block in its network: it pays for layout changes at its edges, which
 `scale` and `constant` take off, and it finds its weights in the cache, where a large network
-does not: `per_megabyte` puts that on. The block that reads the image is a case of its own: it
-has few input channels and the largest output, and alone it must write that output in the layout
-of images, for which runtimes have no fast kernel (in OpenVINO such a stem took ten times longer
-alone). So it has a scale of its own, and the sum is that of the others. Slopes are not
-negative, so no block has a negative price. The constant may be negative, because stem and head
-are in every network and pay at their edges too, but by at most half of the smallest measured
-network. The fit minimises relative errors.
+does not: `per_megabyte` puts that on. The block that reads the image has other kernels than the
+rest, and reads it in the layout it comes in; so it has a scale of its own, and the sum is that
+of the others. Slopes are not negative, so no block has a negative price. The constant may be
+negative, because stem and head are in every network and pay at their edges too, but by at most
+half of the smallest measured network. The fit minimises relative errors.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from predictors.latency.fields import Fields
 from predictors.latency.files import write_bytes, write_text
 from predictors.latency.kit_modules import module_closure
 from predictors.latency.measurement import Measurement
-from predictors.latency.models import ArchitectureModel, BlockModel, EmptyModel
-from predictors.latency.plan import ROLES, Item, Plan
+from predictors.latency.models import ArchitectureModel, EmptyModel
+from predictors.latency.plan import ROLES, Item, Plan, block_item
 from predictors.latency.runner.identity import Identity, SpaceIdentity
 from predictors.latency.runner.journal import round_of
 from predictors.latency.runner.kit import PLAN, Kit, kit_of, plan_json, read_kit, read_result
@@ -233,8 +233,7 @@ def _item(space: SearchSpace, fields: Fields, batch: int) -> Item:
         raise TableError(f"{fields.where}: role must be one of {ROLES}, got {role!r}.")
     block_json, found = fields.optional_object("block"), fields.optional_object("architecture")
     if block_json is not None:
-        block = block_from_json(block_json.value)
-        return Item("block", BlockModel(block, batch), block=block)
+        return block_item(block_from_json(block_json.value), batch)
     if found is not None:
         architecture = Architecture.from_json(found.value)
         model = ArchitectureModel(space, architecture, batch)

@@ -26,6 +26,7 @@ __all__ = [
     "Item",
     "Plan",
     "Role",
+    "block_item",
     "choose_networks",
     "distinct_work",
     "make_plan",
@@ -177,10 +178,7 @@ def _one_of_each_quantile(ordered: Population, n: int, rng: np.random.Generator)
 def make_plan(space: SearchSpace, options: LutOptions) -> Plan:
     """Return the plan of a table; it depends on the space and the options only."""
     calibration, validation = choose_networks(space, options)
-    blocks = [
-        Item("block", BlockModel(block, options.batch_size), weight_megabytes(block), block=block)
-        for block in distinct_work(space).values()
-    ]
+    blocks = [block_item(block, options.batch_size) for block in distinct_work(space).values()]
     return _plan(space, options, blocks, calibration, validation, reference_network(space))
 
 
@@ -214,6 +212,12 @@ def _plan(
     last = (Item("call", EmptyModel()), _network_item(space, reference, "reference", batch))
     # Every part measures the call, too; its samples are taken together.
     return Plan((*items, *last), tuple((*part, len(items)) for part in parts))
+
+
+def block_item(block: BlockSpec, batch_size: int) -> Item:
+    """Return the item of a block alone."""
+    model = BlockModel(block, batch_size, pooled=True)
+    return Item("block", model, weight_megabytes(block), block=block)
 
 
 def _network_item(space: SearchSpace, architecture: Architecture, role: Role, batch: int) -> Item:
