@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from predictors.errors import TableError
+from search_spaces.files import replacing
 
 __all__ = ["append_line", "write_bytes", "write_text"]
 
@@ -26,18 +26,11 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         TableError: As `write_text`.
     """
-    temporary = path.with_name(f".writing-{secrets.token_hex(4)}-{path.name}")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
     except OSError as error:
         raise _refused(path, error) from error
-    finally:
-        if path.parent.is_dir():
-            temporary.unlink(missing_ok=True)
 
 
 def append_line(path: Path, line: str) -> None:
