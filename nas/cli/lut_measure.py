@@ -152,12 +152,13 @@ def _worst(table: LatencyTable) -> str:
 def _build(arguments: argparse.Namespace, target: Target) -> None:
     space, options = _chosen(arguments)
     path = arguments.out or Path(f"{space.name}.{options.runtime}.lut.json")
+    said = f"{path} is there already; nothing was measured" if path.exists() else f"wrote {path}"
     with ProgressBar("latency table") as progress:
         table = build_table(space, options, path, target=target, progress=progress)
     if arguments.json:
         print_json(table.summary())
     else:
-        print(f"wrote {path}\n")
+        print(f"{said}\n")
         print(table.describe())
 
 

@@ -47,8 +47,8 @@ class UpperLimit:
         metric: Name of the cost, which states its unit.
         value: In that unit, above zero.
         said: How the user wrote it, for example ``60%``; for messages only.
-        margin: What the limit was lowered by, relative to it, so that the true cost is within
-            what was asked with the confidence that was asked.
+        margin: By how much the true cost may exceed the predicted one, relative to it, with the
+            confidence that was asked; ``value`` is what was asked over one plus this.
     """
 
     metric: str
@@ -74,8 +74,8 @@ class UpperLimit:
     @property
     def remark(self) -> str:
         """What a table of limits adds to the number, in parentheses; empty for a plain limit."""
-        if self.said.count("@"):
-            return f" ({self.said}: {self.margin:.1%} less, for the error of the prediction)"
+        if "@" in self.said:
+            return f" ({self.said}: predictions may be {self.margin:.1%} too low)"
         return f" ({self.said})" if self.is_share else ""
 
     @property

@@ -38,7 +38,7 @@ def test_a_confidence_lowers_the_limit_by_the_table_s_error(table: LatencyTable)
     (limit, plain) = build_problem(config, space_of(config), table).limits
     assert limit.value == pytest.approx(2 / (1 + margin))
     assert limit.margin == margin
-    assert f"<= 2 @ 80%: {margin:.1%} less" in limit.remark
+    assert f"<= 2 @ 80%: predictions may be {margin:.1%} too low" in limit.remark
     assert not limit.is_share
     assert (plain.margin, plain.remark, plain.is_share) == (0, " (60%)", True)
 
