@@ -96,12 +96,16 @@ def main() -> None:
     parser.add_argument("--runtime", action="append", help="default: every installed one")
     parser.add_argument("--space", action="append", choices=sorted(SPACES))
     parser.add_argument("--nets", type=int, default=50, help="held-out networks (50)")
+    parser.add_argument("--calibration", type=int, default=40, help="networks to fit (40)")
     parser.add_argument("--rounds", type=int, help="default: until a latency is sure to 1 %%")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="latency_table", help="of the result")
     arguments = parser.parse_args()
     options = LutOptions(
-        threads=arguments.threads, rounds=arguments.rounds, validation_nets=arguments.nets
+        threads=arguments.threads,
+        rounds=arguments.rounds,
+        calibration_nets=arguments.calibration,
+        validation_nets=arguments.nets,
     )
     rows = []
     for space in arguments.space or sorted(SPACES):

@@ -149,7 +149,7 @@ class Ssh:
             if sign in said:
                 raise MeasurementError(f"{self.host} cannot be reached: {last}. {advice}")
         raise ConnectionLostError(
-            f"The connection to {self.host} was lost: {last}. The device goes on measuring; run "
+            f"The connection to {self.host} was lost: {last}. What is measured there goes on; run "
             "the same command again to follow it. What was measured is kept."
         )
 
