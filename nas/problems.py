@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from nas.config import Config, Limit
 from nas.errors import ConfigError, nearest
 from nas.latency_tables import AnyTable
 from nas.search.problem import Objective, Problem, UpperLimit
-from predictors import CostTable, Macs, Params, PeakMemory, compile_cost
+from predictors import (
+    INT8_PEAK_MEMORY,
+    CostModel,
+    CostTable,
+    Macs,
+    Params,
+    PeakMemory,
+    compile_cost,
+)
 from predictors.latency import LatencyTable
 from search_spaces import SearchSpace, get_space
 
 __all__ = ["build_problem", "compiled_costs", "space_of"]
+
+_ON_REQUEST = (INT8_PEAK_MEMORY,)
+"""Costs that are compiled and recorded only where a limit names them."""
 
 
 def space_of(config: Config) -> SearchSpace:
@@ -18,9 +31,19 @@ def space_of(config: Config) -> SearchSpace:
     return get_space(config.space.name, **config.space.options)
 
 
-def compiled_costs(space: SearchSpace, table: AnyTable | None) -> dict[str, CostTable]:
-    """Return every cost a limit may name, compiled for the space."""
-    costs = {m.metric: compile_cost(space, m) for m in (Macs(), Params(), PeakMemory())}
+def compiled_costs(
+    space: SearchSpace, table: AnyTable | None, *, limited: Collection[str] = ()
+) -> dict[str, CostTable]:
+    """Return the costs of a problem, compiled for the space.
+
+    Args:
+        space: The space.
+        table: The latency table, if there is one.
+        limited: Metrics that limits name; some costs are compiled for these only.
+    """
+    models: list[CostModel] = [Macs(), Params(), PeakMemory()]
+    models += [model for model in _ON_REQUEST if model.metric in limited]
+    costs = {model.metric: compile_cost(space, model) for model in models}
     if table is not None:
         costs["latency_ms"] = compile_cost(space, table.cost_model())
     return costs
@@ -40,16 +63,17 @@ def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) ->
         ConfigError: A limit names no cost, or asks for a confidence in what has no error.
         TableError: The table has too few held-out networks for the confidence.
     """
-    costs = compiled_costs(space, table)
+    asked = config.search.parsed_limits()
+    costs = compiled_costs(space, table, limited=[limit.metric for limit in asked])
     largest = costs["macs"].maximum().architecture
     limits = []
-    for limit in config.search.parsed_limits():
+    for limit in asked:
         if limit.metric == "latency_ms" and table is None:
             continue
         if limit.metric not in costs:
+            known = [*costs, *(model.metric for model in _ON_REQUEST), "latency_ms"]
             raise ConfigError(
-                f"search.limits.{limit.metric}: no such cost. "
-                f"{nearest(limit.metric, [*costs, 'latency_ms'])}"
+                f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, known)}"
             )
         margin = _margin(limit, table)
         value = limit.resolve(costs[limit.metric].of(largest)) / (1 + margin)

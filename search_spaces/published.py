@@ -54,12 +54,18 @@ def published_subnets() -> list[PublishedSubnet]:
         *_ofa_resnet50(),
         *_attentive_nas(),
         *_proxyless(),
+        *_netaug(),
         *_single_path(),
         *_efficientnet(),
         *_autoformer(),
         *_prenas(),
         *_vit_resnas(),
         *_nasbench201(),
+        *_mcunet(),
+        *_ghostnet(),
+        *_fasternet(),
+        *_efficientnet_v2(),
+        *_lsnet(),
         *_nasnet(),
         *_darts(),
     ]
@@ -477,6 +483,164 @@ def _nasbench201() -> list[PublishedSubnet]:
             "NATS-Bench's table (arXiv:2001.00326)",
             macs_within=10,
         )
+    ]
+
+
+# Lin et al. 2020: name, classes, resolution, for each stage the kernels and the expansions of its
+# blocks; MACs and parameters, of in3 as its authors' definition counts to the integer, of vww1 as
+# the README prints them.
+_MCUNET_SOURCE = "mit-han-lab/tinyml's definition and mcunet's README (arXiv:2007.10319)"
+_MCUNET = (
+    ("in3", 1000, 176, "7375 555 375 573 373 7", "3554 555 564 555 654 5", 81_785_520, 737_408, 0),
+    ("vww1", 2, 80, "333 735 77 33 533 7", "633 365 66 64 554 3", 11.6e6, 0.43e6, 0.05e6),
+)
+
+
+def _mcunet() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"mcunet-{name}",
+            "mcunet",
+            Architecture(
+                {**_stages(resolution, kernels.split(), expansions.split()), "width": 0.5}
+            ),
+            macs,
+            params,
+            _MCUNET_SOURCE,
+            options={"classes": classes},
+            macs_within=within,
+            params_within=within / 10,
+        )
+        for name, classes, resolution, kernels, expansions, macs, params, within in _MCUNET
+    ]
+
+
+# Han et al. 2020: width, MACs, parameters.
+_GHOSTNET_SOURCE = "timm's definition, recounted (arXiv:1911.11907)"
+_GHOSTNET = (
+    (0.5, 42_328_152, 2_587_292),
+    (1.0, 141_150_512, 5_182_508),
+    (1.3, 227_003_256, 7_358_820),
+)
+
+
+def _ghostnet() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"GhostNet-{width}",
+            "ghostnet",
+            Architecture({"resolution": 224, "width": width}),
+            macs,
+            params,
+            _GHOSTNET_SOURCE,
+        )
+        for width, macs, params in _GHOSTNET
+    ]
+
+
+# Chen et al. 2023: name, width, depths, activation, MACs, parameters.
+_FASTERNET_SOURCE = "timm's definition, recounted (arXiv:2303.03667)"
+_FASTERNET = (
+    ("T0", 40, (1, 2, 8, 2), "gelu", 335_422_720, 3_905_500),
+    ("T1", 64, (1, 2, 8, 2), "gelu", 850_511_872, 7_595_368),
+    ("T2", 96, (1, 2, 8, 2), "relu", 1_904_334_848, 14_982_888),
+    ("S", 128, (1, 2, 13, 2), "relu", 4_549_740_544, 31_181_032),
+    ("M", 144, (3, 4, 18, 3), "relu", 8_721_938_432, 53_521_464),
+    ("L", 192, (3, 4, 18, 3), "relu", 15_494_383_616, 93_465_192),
+)
+
+
+def _fasternet() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"FasterNet-{name}",
+            "fasternet",
+            Architecture(
+                {"resolution": 224, "width": width}
+                | {f"depth_{s}": depth for s, depth in enumerate(depths, start=1)}
+            ),
+            macs,
+            params,
+            _FASTERNET_SOURCE,
+            options={"act": act},
+        )
+        for name, width, depths, act, macs, params in _FASTERNET
+    ]
+
+
+def _efficientnet_v2() -> list[PublishedSubnet]:
+    """Return EfficientNetV2-S (Tan, Le 2021)."""
+    options: dict[str, Option] = {"resolution": 384}
+    stages = zip((1, 4, 4, 4, 6, 6), (2, 4, 4, 6, 9, 15), strict=True)
+    for s, (expand, depth) in enumerate(stages, start=1):
+        operation = "fused" if s <= 3 else "mbconv"
+        options |= {f"operation_{s}": operation, f"kernel_{s}": 3}
+        options |= {f"expand_{s}": expand, f"depth_{s}": depth}
+    return [
+        PublishedSubnet(
+            "EfficientNetV2-S",
+            "efficientnet_v2",
+            Architecture(options),
+            8_365_617_152,
+            21_458_488,
+            "torchvision's definition, recounted (arXiv:2104.00298)",
+        )
+    ]
+
+
+# Wang et al. 2025: name, widths, depths, MACs, parameters; the aggregation of the large-small
+# convolutions is left out, as in the authors' own counts.
+_LSNET_SOURCE = "jameslahm/lsnet's definition, recounted without aggregation (arXiv:2503.23135)"
+_LSNET = (
+    ("T", (64, 128, 256, 384), (0, 2, 8, 10), 315_147_392, 11_409_832),
+    ("S", (96, 192, 320, 448), (1, 2, 8, 10), 537e6, 16_146_304),
+    ("B", (128, 256, 384, 512), (4, 6, 8, 10), 1_240_906_752, 23_313_608),
+)
+
+
+def _lsnet() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"LSNet-{name}",
+            "lsnet",
+            Architecture(
+                {"resolution": 224}
+                | {f"width_{s}": width for s, width in enumerate(widths, start=1)}
+                | {f"depth_{s}": depth for s, depth in enumerate(depths, start=1)}
+            ),
+            macs,
+            params,
+            _LSNET_SOURCE,
+            macs_within=0.5e6 if name == "S" else 0.0,
+        )
+        for name, widths, depths, macs, params in _LSNET
+    ]
+
+
+# Cai et al. 2022: width, resolution, channels of the layers, MACs, parameters.
+_NETAUG_SOURCE = (
+    "mit-han-lab/tinyml's definition of NetAug's networks, recounted (arXiv:2110.08890)"
+)
+_NETAUG = (
+    (0.3, 176, (16, 8, 16, 16, 24, 32, 56, 96, 1280), 40_762_792, 1_695_448),
+    (0.35, 160, (16, 8, 16, 16, 32, 32, 64, 112, 1280), 35_716_800, 1_781_344),
+)
+
+
+def _netaug() -> list[PublishedSubnet]:
+    """Return ProxylessNAS's mobile network at small widths; the last convolution keeps its."""
+    mobile = next(subnet for subnet in _proxyless() if subnet.name == "proxyless_mobile")
+    return [
+        PublishedSubnet(
+            f"proxyless_mobile-w{width}",
+            "proxyless",
+            Architecture({**mobile.architecture, "resolution": resolution}),
+            macs,
+            params,
+            _NETAUG_SOURCE,
+            options={"widths": list(channels), "resolutions": [resolution]},
+        )
+        for width, resolution, channels, macs, params in _NETAUG
     ]
 
 

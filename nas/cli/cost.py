@@ -10,7 +10,7 @@ from typing import Any
 from nas.cli.arguments import add_json, add_space, chosen_space
 from nas.cli.output import print_json
 from nas.text import columns, quantity
-from predictors import CostTable, Macs, Params, PeakMemory, compile_cost
+from predictors import INT8_PEAK_MEMORY, CostTable, Macs, Params, PeakMemory, compile_cost
 from search_spaces import SearchSpace, get_space, read_architecture
 
 __all__ = ["configure", "run"]
@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
     architecture = read_architecture(arguments.architecture)
     space = _space(arguments)
     space.encode(architecture)
-    costs = [compile_cost(space, model) for model in (Macs(), Params(), PeakMemory())]
+    models = (Macs(), Params(), PeakMemory(), INT8_PEAK_MEMORY)
+    costs = [compile_cost(space, model) for model in models]
     costs += [_table_cost(space, path, arguments.lut_device) for path in arguments.lut]
     if arguments.json:
         _print_json(space, costs, architecture, blocks=arguments.blocks)
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     ]
     width = max(len(row[1]) for row in rows)
     for metric, value, source in rows:
-        print(f"  {metric:18} {value:>{width}}   {source}")
+        print(f"  {metric:22} {value:>{width}}   {source}")
     if arguments.blocks:
         print()
         print(_block_table(space, costs, architecture))

@@ -8,14 +8,22 @@ from search_spaces.blocks import (
     AvgPool,
     BlockSpec,
     Bottleneck,
+    ChannelMixer,
     Concat,
     Conv,
+    DepthwiseMixer,
     FactorizedReduce,
+    FusedMBConv,
+    Ghost,
+    GhostBottleneck,
     Head,
+    LSConv,
+    MapAttention,
     MaxPool,
     MBConv,
     NodeSum,
     NormAct,
+    PartialConvBlock,
     PatchEmbed,
     PreActConv,
     PreActResidual,
@@ -43,6 +51,49 @@ def describe(block: BlockSpec) -> str:
                 _shortcut(block),
             ]
             return _line(f"inverted residual {_square(block.kernel)}", block, *extras)
+        case FusedMBConv():
+            extras = [
+                f"{block.mid} inside",
+                _stride(block.stride),
+                "squeeze-excite" if block.se else "",
+                "shortcut" if block.shortcut else "",
+            ]
+            return _line(f"fused inverted residual {_square(block.kernel)}", block, *extras)
+        case Ghost():
+            return _line(f"ghost module {_square(block.kernel)}", block)
+        case GhostBottleneck():
+            extras = [
+                f"{block.mid} inside",
+                _stride(block.stride),
+                "squeeze-excite" if block.se else "",
+                "projected shortcut" if block.projects else "shortcut",
+            ]
+            return _line(f"ghost bottleneck {_square(block.kernel)}", block, *extras)
+        case PartialConvBlock():
+            return (
+                f"partial convolution {_square(block.kernel)} of {block.part} of {block.cin} "
+                f"channels, {block.mid} inside, {_square(block.hw)} px"
+            )
+        case DepthwiseMixer():
+            extra = ", squeeze-excite" if block.se else ""
+            return (
+                f"depthwise mixer {_square(block.kernel)}, {block.cin} channels{extra}, "
+                f"{_square(block.hw)} px"
+            )
+        case ChannelMixer():
+            return (
+                f"channel mixer, {block.cin} channels, {block.mid} inside, {_square(block.hw)} px"
+            )
+        case MapAttention():
+            return (
+                f"attention of pixels, {block.cin} channels, {block.heads} heads of "
+                f"{block.key_dim} and {block.value_dim}, {_square(block.hw)} px"
+            )
+        case LSConv():
+            return (
+                f"large-small convolution {_square(block.kernel)} to {_square(block.small)}, "
+                f"{block.cin} channels, {block.mid} inside, {_square(block.hw)} px"
+            )
         case Conv():
             extras = [_stride(block.stride), "shortcut" if block.shortcut else ""]
             return _line(f"convolution {_square(block.kernel)}", block, *extras)
@@ -125,6 +176,9 @@ _Conv = (
     | Bottleneck
     | Conv
     | FactorizedReduce
+    | FusedMBConv
+    | Ghost
+    | GhostBottleneck
     | MBConv
     | PreActConv
     | PreActResidual

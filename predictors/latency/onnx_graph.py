@@ -224,9 +224,21 @@ def _max_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[L
 
 
 def _split(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    step = layer.in_shape[0] // layer.out_shape[0]
-    bounds = [np.array([value], dtype=np.int64) for value in (0, _TO_THE_END, 1, step)]
-    return graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+    first = int(2 * layer.out_shape[0] < layer.in_shape[0])
+    return _slice(graph, x[0], 1, first, _TO_THE_END, 2)
+
+
+def _slice(graph: _Graph, x: str, axis: int, start: int, stop: int, step: int = 1) -> str:
+    bounds = [np.array([value], dtype=np.int64) for value in (start, stop, axis, step)]
+    return graph.node("Slice", [x, *(graph.constant(bound) for bound in bounds)])
+
+
+def _leading(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _slice(graph, x[0], 1, 0, layer.out_shape[0])
+
+
+def _trailing(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _slice(graph, x[0], 1, layer.in_shape[0] - layer.out_shape[0], _TO_THE_END)
 
 
 def _swish(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
@@ -301,26 +313,63 @@ def _relative(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[L
     return _reshape(graph, product, graph.batch_size, *layer.out_shape)
 
 
+def _as_shaped(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _reshape(graph, x[0], graph.batch_size, *layer.out_shape)
+
+
+def _offset_bias(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return graph.node("Add", [x[0], graph.weight(*layer.out_shape)])
+
+
 def _scale(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     factor = np.array(layer.in_shape[-1] ** -0.5, dtype=np.float32)
     return graph.node("Mul", [x[0], graph.constant(factor)])
 
 
 def _token_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    bounds = [np.array([value], dtype=np.int64) for value in (1, _TO_THE_END, 1)]
-    patches = graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+    patches = _slice(graph, x[0], 1, 1, _TO_THE_END)
     axes = graph.constant(np.array([1], dtype=np.int64))
     return graph.node("ReduceMean", [patches, axes], keepdims=0)
 
 
+def _group_norm(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    """Normalise groups as instances, which every runtime has, then scale and shift channels."""
+    channels, groups = layer.out_shape[0], layer.groups
+    grouped = _reshape(graph, x[0], graph.batch_size, groups, -1)
+    ones = np.ones(groups, dtype=np.float32)
+    inputs = [grouped, graph.constant(ones), graph.constant(0 * ones)]
+    normal = graph.node("InstanceNormalization", inputs, epsilon=1e-5)
+    normal = graph.node("Reshape", [normal, graph.node("Shape", x)])
+    scaled = graph.node("Mul", [normal, graph.weight(channels, 1, 1)])
+    return graph.node("Add", [scaled, graph.weight(channels, 1, 1)])
+
+
+def _aggregate(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    """Multiply every shifted window by the kernels' values for that shift, and add up."""
+    (channels, height, width), side = layer.out_shape, layer.kernel
+    kernels = _reshape(graph, x[1], graph.batch_size, layer.groups, side**2, height, width)
+    if (repeats := -(-channels // layer.groups)) > 1:
+        kernels = graph.node("Concat", [kernels] * repeats, axis=1)
+    if repeats * layer.groups > channels:
+        kernels = _slice(graph, kernels, 1, 0, channels)
+    pads = np.array([0, 0, side // 2, side // 2] * 2, dtype=np.int64)
+    around = graph.node("Pad", [x[0], graph.constant(pads)])
+    total = ""
+    rows = [_slice(graph, around, 2, top, top + height) for top in range(side)]
+    for i in range(side**2):
+        window = _slice(graph, rows[i // side], 3, i % side, i % side + width)
+        values = graph.node("Gather", [kernels, graph.constant(np.array(i))], axis=2)
+        product = graph.node("Mul", [window, values])
+        total = graph.node("Add", [total, product]) if total else product
+    return total
+
+
 def _first_token(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    bounds = [np.array([value], dtype=np.int64) for value in (0, 1, 1)]
-    return graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+    return _slice(graph, x[0], 1, 0, 1)
 
 
 def _token_map(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    bounds = [np.array([value], dtype=np.int64) for value in (1, _TO_THE_END, 1)]
-    patches = graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+    patches = _slice(graph, x[0], 1, 1, _TO_THE_END)
     transposed = graph.node("Transpose", [patches], perm=[0, 2, 1])
     return _reshape(graph, transposed, graph.batch_size, *layer.out_shape)
 
@@ -348,6 +397,7 @@ def _plain(op: str, **attributes: Any) -> _Lowering:
 
 _LOWERINGS: dict[str, _Lowering] = {
     "add": _plain("Add"),
+    "aggregate": _aggregate,
     "avg_pool": _avg_pool,
     "batch_norm": _batch_norm,
     "channel_split": _split,
@@ -357,15 +407,19 @@ _LOWERINGS: dict[str, _Lowering] = {
     "first_token": _first_token,
     "gelu": _plain("Gelu"),
     "global_avg_pool": _pool,
+    "group_norm": _group_norm,
     "h_sigmoid": _plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     "h_swish": _plain("HardSwish"),
     "layer_norm": _layer_norm,
+    "leading_channels": _leading,
     "linear": _linear,
     "map_tokens": _map_tokens,
     "matmul": _plain("MatMul"),
     "max_pool": _max_pool,
     "merge_heads": _merge_heads,
+    "merge_map": _as_shaped,
     "mul": _plain("Mul"),
+    "offset_bias": _offset_bias,
     "pad_features": _pad_features,
     "patches": _patches,
     "position_embedding": _position,
@@ -379,10 +433,12 @@ _LOWERINGS: dict[str, _Lowering] = {
     "sigmoid": _plain("Sigmoid"),
     "softmax": _plain("Softmax", axis=-1),
     "split_heads": _split_heads,
+    "split_map": _as_shaped,
     "swish": _swish,
     "token_linear": _token_linear,
     "token_map": _token_map,
     "token_pool": _token_pool,
+    "trailing_channels": _trailing,
     "transpose": _transpose,
     "zero": _zero,
 }

@@ -5,9 +5,23 @@ from __future__ import annotations
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
 from search_spaces.blocks.cell import Activation, AvgPool, Concat, NodeSum, Select, Zero
 from search_spaces.blocks.conv import Conv
+from search_spaces.blocks.fused import FusedMBConv
+from search_spaces.blocks.ghost import Ghost, GhostBottleneck
 from search_spaces.blocks.head import Head
-from search_spaces.blocks.layers import INPUT, VIEWS, Layer, Shape, Tape, conv_hw, inputs_read
+from search_spaces.blocks.layers import (
+    INPUT,
+    VIEWS,
+    Layer,
+    Shape,
+    Tape,
+    conv_hw,
+    inputs_read,
+)
+from search_spaces.blocks.lsconv import LSConv
+from search_spaces.blocks.map_attention import MapAttention
 from search_spaces.blocks.mbconv import MBConv
+from search_spaces.blocks.mixers import ChannelMixer, DepthwiseMixer
+from search_spaces.blocks.partial import PartialConvBlock
 from search_spaces.blocks.preact import NormAct, PreActConv, PreActResidual
 from search_spaces.blocks.reduction import SpatialReduction
 from search_spaces.blocks.separable import AsymmetricConv, FactorizedReduce, SeparableConv
@@ -30,15 +44,23 @@ __all__ = [
     "AvgPool",
     "BlockSpec",
     "Bottleneck",
+    "ChannelMixer",
     "Concat",
     "Conv",
+    "DepthwiseMixer",
     "FactorizedReduce",
+    "FusedMBConv",
+    "Ghost",
+    "GhostBottleneck",
     "Head",
+    "LSConv",
     "Layer",
     "MBConv",
+    "MapAttention",
     "MaxPool",
     "NodeSum",
     "NormAct",
+    "PartialConvBlock",
     "PatchEmbed",
     "PreActConv",
     "PreActResidual",

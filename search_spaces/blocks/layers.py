@@ -16,7 +16,15 @@ from typing import TypeAlias
 
 from search_spaces.errors import SpaceError
 
-__all__ = ["INPUT", "VIEWS", "Layer", "Shape", "Tape", "conv_hw", "inputs_read"]
+__all__ = [
+    "INPUT",
+    "VIEWS",
+    "Layer",
+    "Shape",
+    "Tape",
+    "conv_hw",
+    "inputs_read",
+]
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -24,7 +32,18 @@ INPUT = -1
 """Position that stands for the block's input; ``INPUT - i`` is input i of a block of several."""
 
 VIEWS = frozenset(
-    {"channel_split", "first_token", "map_tokens", "split_heads", "token_map", "transpose"}
+    {
+        "channel_split",
+        "first_token",
+        "leading_channels",
+        "map_tokens",
+        "merge_map",
+        "split_heads",
+        "split_map",
+        "token_map",
+        "trailing_channels",
+        "transpose",
+    }
 )
 """In-place layers that read the memory of their input and overwrite nothing."""
 
@@ -45,8 +64,8 @@ class Layer:
 
     Attributes:
         op: conv2d, linear, batch_norm, an activation, global_avg_pool, avg_pool,
-            padded_avg_pool, max_pool, add, mul, zero, shift, channel_split, channel_shuffle or
-            concat; on tokens, see `tokens.TokenTape`.
+            padded_avg_pool, max_pool, add, mul, zero, shift, channel_split, leading_channels,
+            trailing_channels, channel_shuffle or concat; on tokens, see `tokens.TokenTape`.
         inputs: Positions of the layers it reads; `INPUT` is the block's input, and
             ``INPUT - i`` input i of a block that has several.
         in_shape: (C, H, W), (features,) or (tokens, features) of the first input.
@@ -126,13 +145,16 @@ class Tape:
         padded: bool = True,
         axis: int | None = None,
     ) -> int:
-        """Record a convolution of an odd kernel, square or along one axis; see `Layer`."""
+        """Record a convolution, square or along one axis; see `Layer`.
+
+        The kernel is odd; an even one has no padding, as in a patch embedding that tiles.
+        """
         in_shape = self.shape(x)
         cin = in_shape[0]
-        if kernel < 1 or kernel % 2 == 0 or stride < 1:
+        if kernel < 1 or stride < 1 or (kernel % 2 == 0 and padded):
             raise SpaceError(
-                f"A convolution needs an odd kernel and a stride of at least 1, got kernel "
-                f"{kernel} and stride {stride}."
+                f"A convolution needs an odd kernel, or an even one without padding, and a "
+                f"stride of at least 1, got kernel {kernel} and stride {stride}."
             )
         if groups < 1 or cin % groups or cout % groups:
             raise SpaceError(f"{groups} groups do not divide {cin} and {cout} channels.")
@@ -228,10 +250,22 @@ class Tape:
         return self._same_shape("mul", x, gate)
 
     def split(self, x: int, channels: int) -> int:
-        """Record the selection of some channels without arithmetic."""
+        """Record a view of the even or the odd channels: of an odd number fewer are odd."""
+        return self._view("channel_split", x, channels)
+
+    def leading(self, x: int, channels: int) -> int:
+        """Record a view of the first channels."""
+        return self._view("leading_channels", x, channels)
+
+    def trailing(self, x: int, channels: int) -> int:
+        """Record a view of the last channels."""
+        return self._view("trailing_channels", x, channels)
+
+    def _view(self, op: str, x: int, channels: int) -> int:
         shape = self.shape(x)
-        out_shape = (channels, *shape[1:])
-        return self._record(Layer("channel_split", (x,), shape, out_shape, in_place=True))
+        if channels > shape[0]:
+            raise SpaceError(f"{shape[0]} channels do not hold {channels}.")
+        return self._record(Layer(op, (x,), shape, (channels, *shape[1:]), in_place=True))
 
     def concat(self, *inputs: int) -> int:
         """Record a concatenation along channels."""

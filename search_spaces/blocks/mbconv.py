@@ -22,7 +22,7 @@ class MBConv(BlockSpec):
         hw: Input height = width.
         kernel: Side of the depthwise kernel.
         stride: Of the depthwise convolution.
-        act: Activation after the expansion and the depthwise convolution.
+        act: Activation after the expansion and the depthwise convolution, or None.
         se: Squeeze channels of squeeze-and-excitation; 0 for none.
         shortcut: Whether the input is added to the output.
         expand_conv: Whether the 1x1 expansion exists; without it mid == cin.
@@ -43,7 +43,7 @@ class MBConv(BlockSpec):
     hw: int
     kernel: int = 3
     stride: int = 1
-    act: str = "relu"
+    act: str | None = "relu"
     se: int = 0
     shortcut: bool = False
     expand_conv: bool = True

@@ -18,6 +18,7 @@ from search_spaces.modules.initialise import LINEAR_STD, normal_fan_out_
 
 __all__ = [
     "Elastic",
+    "ElasticAffine",
     "ElasticBatchNorm",
     "ElasticConv2d",
     "ElasticLinear",
@@ -199,7 +200,7 @@ class ElasticBatchNorm(Elastic):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``x`` [n, c, h, w]."""
+        """Normalise ``x`` [n, c, h, w] or [n, c]."""
         channels = x.shape[1]
         mean = var = None
         if not self.training:
@@ -220,6 +221,23 @@ class ElasticBatchNorm(Elastic):
             "running_var": leading(self.running_var, channels),
             "num_batches_tracked": torch.zeros((), dtype=torch.int64, device=self.weight.device),
         }
+
+
+class ElasticAffine(Elastic):
+    """Scale and shift over leading features: what norms without running statistics learn."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def active(self, features: int) -> dict[str, Region]:
+        """Return the regions used by ``features`` features."""
+        return {"weight": _region(self.weight, features), "bias": _region(self.bias, features)}
+
+    def weights(self, features: int) -> dict[str, Tensor]:
+        """Return scale and shift of the plain norm."""
+        return _views(self, self.active(features))
 
 
 def _views(layer: nn.Module, regions: dict[str, Region]) -> dict[str, Tensor]:

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from search_spaces.modules.elastic import Elastic, ElasticLinear, Part, Region, leading
+from search_spaces.modules.elastic import (
+    Elastic,
+    ElasticAffine,
+    ElasticLinear,
+    Part,
+    Region,
+    leading,
+)
 from search_spaces.modules.initialise import TABLE_STD
 from search_spaces.modules.layers import TokenTable
 
@@ -29,30 +36,14 @@ def token_linear(
     return ElasticLinear(cin, cout, generator=generator, bias=bias, std=TABLE_STD)
 
 
-class ElasticLayerNorm(Elastic):
+class ElasticLayerNorm(ElasticAffine):
     """Layer norm over leading features (eps 1e-5)."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last dimension of ``x``."""
         features = x.shape[-1]
         weight, bias = leading(self.weight, features), leading(self.bias, features)
         return functional.layer_norm(x, (features,), weight, bias)
-
-    def active(self, features: int) -> dict[str, Region]:
-        """Return the regions used by ``features`` features."""
-        return {"weight": (slice(0, features),), "bias": (slice(0, features),)}
-
-    def weights(self, features: int) -> dict[str, Tensor]:
-        """Return scale and shift of the plain layer norm."""
-        return {
-            "weight": self.weight.detach()[:features],
-            "bias": self.bias.detach()[:features],
-        }
 
 
 class ElasticTokenTable(Elastic):

@@ -1,63 +1,49 @@
-"""From a configuration to the problem: limits that are kept with a confidence."""
+"""From a configuration to a search problem: which costs are compiled, and limits in numbers."""
 
 from __future__ import annotations
-
-import dataclasses
-from typing import Any
 
 import pytest
 
 from nas.config import Config, parse_config
 from nas.errors import ConfigError
 from nas.problems import build_problem, space_of
-from predictors import TableError
-from predictors.latency import LatencyTable
-from tests.nas.report.conftest import latency_table
-
-BASE: dict[str, Any] = {
-    "space": {"name": "mobile_small", "options": {"channels": 1, "resolutions": [16]}},
-    "data": {"format": "digits", "validation": 300},
-    "train": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
-    "latency": {},
-}
+from predictors import INT8_PEAK_MEMORY, compile_cost
 
 
-def config_with(**limits: Any) -> Config:
-    return parse_config({**BASE, "search": {"limits": limits}}, source="test")
+def config_with(**limits: str) -> Config:
+    return parse_config(
+        {
+            "space": {"name": "mcunet", "options": {"widths": [0.3], "classes": 10}},
+            "data": {"format": "digits", "validation": 100},
+            "train": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
+            "search": {"limits": limits},
+        },
+        source="test",
+    )
 
 
-@pytest.fixture(scope="module")
-def table() -> LatencyTable:
-    return latency_table(space_of(config_with()))
+def test_int8_memory_is_a_cost_where_a_limit_names_it() -> None:
+    config = config_with(int8_peak_memory_bytes="64 KiB", macs="20M")
+    space = space_of(config)
+    problem = build_problem(config, space, None)
+    assert set(problem.costs) == {"macs", "params", "peak_memory_bytes", "int8_peak_memory_bytes"}
+    assert [(limit.metric, limit.value) for limit in problem.limits] == [
+        ("int8_peak_memory_bytes", 65536.0),
+        ("macs", 20e6),
+    ]
+    row = compile_cost(space, INT8_PEAK_MEMORY).minimum().architecture
+    assert problem.costs["int8_peak_memory_bytes"].of(row) < 65536.0
 
 
-def test_a_confidence_lowers_the_limit_by_the_table_s_error(table: LatencyTable) -> None:
-    margin = table.margin(0.8)
-    assert margin > 0
-    config = config_with(latency_ms="<= 2 @ 80%", macs="60%")
-    (limit, plain) = build_problem(config, space_of(config), table).limits
-    assert limit.value == pytest.approx(2 / (1 + margin))
-    assert limit.margin == margin
-    assert f"<= 2 @ 80%: predictions may be {margin:.1%} too low" in limit.remark
-    assert not limit.is_share
-    assert (plain.margin, plain.remark, plain.is_share) == (0, " (60%)", True)
+def test_other_searches_do_not_record_it() -> None:
+    config = config_with(macs="50%")
+    problem = build_problem(config, space_of(config), None)
+    assert "int8_peak_memory_bytes" not in problem.costs
+    (limit,) = problem.limits
+    assert limit.value == problem.costs["macs"].maximum().value / 2
 
 
-def test_a_share_with_a_confidence(table: LatencyTable) -> None:
-    share, sure = config_with(latency_ms="50%"), config_with(latency_ms="50% @ 80%")
-    values = [build_problem(c, space_of(c), table).limits[0] for c in (share, sure)]
-    assert values[1].value == pytest.approx(values[0].value / (1 + table.margin(0.8)))
-    assert values[1].is_share
-
-
-def test_confidences_that_cannot_be_had(table: LatencyTable) -> None:
-    config = config_with(latency_ms="2 @ 99%")
-    with pytest.raises(TableError, match="nas lut validate"):
-        build_problem(config, space_of(config), table)
-    config = config_with(macs="5M @ 95%")
-    with pytest.raises(ConfigError, match="counted exactly"):
-        build_problem(config, space_of(config), table)
-    without = dataclasses.replace(table, networks=())
-    config = config_with(latency_ms="2 @ 50%")
-    with pytest.raises(TableError, match="0 held-out networks"):
-        build_problem(config, space_of(config), without)
+def test_an_unknown_cost_names_the_nearest() -> None:
+    config = config_with(int8_peak_memory="64")
+    with pytest.raises(ConfigError, match="Did you mean 'int8_peak_memory_bytes'"):
+        build_problem(config, space_of(config), None)

@@ -19,14 +19,22 @@ from search_spaces.blocks import (
     AvgPool,
     BlockSpec,
     Bottleneck,
+    ChannelMixer,
     Concat,
     Conv,
+    DepthwiseMixer,
     FactorizedReduce,
+    FusedMBConv,
+    Ghost,
+    GhostBottleneck,
     Head,
+    LSConv,
+    MapAttention,
     MaxPool,
     MBConv,
     NodeSum,
     NormAct,
+    PartialConvBlock,
     PatchEmbed,
     PreActConv,
     PreActResidual,
@@ -77,11 +85,22 @@ BLOCKS = [
     MBConv(8, 12, 24, 6, stride=2, se=8, act="h_swish"),
     MBConv(8, 12, 24, 7, stride=2, act="swish", shortcut=True, shortcut_kind="pool_conv"),
     MBConv(8, 8, 24, 6, se=4, se_act="swish", se_gate="sigmoid", shortcut=True),
+    Conv(3, 8, 9, kernel=2, stride=2, padded=False),
+    FusedMBConv(8, 8, 16, 6, se=4, shortcut=True),
+    Ghost(8, 11, 6),
+    GhostBottleneck(8, 12, 16, 6, stride=2, se=4),
+    PartialConvBlock(8, 16, 6, part=3),
+    LSConv(8, 4, 6, kernels=3),
+    DepthwiseMixer(8, 6, se=4),
+    ChannelMixer(8, 16, 6),
+    MapAttention(8, 3, heads=2, key_dim=4, value_dim=5),
+    ShuffleV2(7, 8, 4, 6, kernel=5),
     ShuffleV2(8, 8, 4, 6, kernel=5),
     ShuffleV2(8, 16, 8, 6, stride=2),
     ShuffleXception(8, 8, 4, 6),
     Head(8, 5, 4),
     Head(8, 5, 4, hidden=12, bias=False),
+    Head(8, 5, 4, hidden=12, hidden_bias=True, norm=True),
     PatchEmbed(3, 8, 12, patch=4),
     TransformerLayer(12, 3, 20, 10, head_dim=4),
     TransformerLayer(12, 1, 20, 5, head_dim=5),
@@ -246,6 +265,29 @@ def test_a_transformer_layer_computes_what_torch_does(batch):
     expected = x + take(inner, 1)[0]
     output = _run(data, (batch, 10, 12))
     np.testing.assert_allclose(output, expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_large_small_convolution_computes_what_torch_does(batch):
+    """With the weights of the file; three kernels for eight channels."""
+    torch = pytest.importorskip("torch")
+    from torch.nn.functional import conv2d, group_norm
+
+    from search_spaces.modules.lsconv import aggregate
+
+    block = LSConv(8, 4, 6, kernels=3)
+    data = BlockModel(block, batch).onnx()
+    arrays = [onnx.numpy_helper.to_array(w) for w in onnx.load_from_string(data).graph.initializer]
+    tensors = [torch.tensor(a) for a in arrays if a.dtype == np.float32]
+    reduce, depthwise, mix, predict = (tensors[i : i + 2] for i in (0, 2, 4, 6))
+    scale, shift = tensors[10:12]
+    x = torch.tensor(np.random.default_rng(0).normal(size=(batch, 8, 6, 6)).astype(np.float32))
+    y = conv2d(conv2d(x, *reduce).relu(), *depthwise, padding=3, groups=4)
+    kernels = group_norm(conv2d(conv2d(y, *mix).relu(), *predict), 3, None, None)
+    kernels = kernels * scale + shift
+    normal = (aggregate(x, kernels, block) - 1) / (1 + 1e-5) ** 0.5 + 1  # statistics of ones
+    output = _run(data, (batch, 8, 6, 6))
+    np.testing.assert_allclose(output, x + normal, rtol=1e-4, atol=1e-4)
 
 
 def test_batch_norm_without_a_convolution_before_it_stays():

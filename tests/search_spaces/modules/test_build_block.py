@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -15,12 +16,20 @@ from search_spaces.blocks import (
     AsymmetricConv,
     BlockSpec,
     Bottleneck,
+    ChannelMixer,
     Concat,
     Conv,
+    DepthwiseMixer,
     FactorizedReduce,
+    FusedMBConv,
+    Ghost,
+    GhostBottleneck,
     Head,
+    LSConv,
+    MapAttention,
     MaxPool,
     MBConv,
+    PartialConvBlock,
     PreActConv,
     SeparableConv,
     ShuffleV2,
@@ -32,6 +41,7 @@ from search_spaces.blocks import (
 from search_spaces.blocks.spec import block_family
 from search_spaces.modules import build_block, build_elastic
 from search_spaces.modules.block import ElasticChoice
+from search_spaces.modules.lsconv import aggregate
 
 MBCONV = MBConv(8, 8, 24, 8, kernel=5, act="relu6", se=8, shortcut=True)
 BLOCKS: list[BlockSpec] = [
@@ -49,6 +59,20 @@ BLOCKS: list[BlockSpec] = [
     Bottleneck(16, 16, 4, 8),
     Bottleneck(8, 16, 4, 7, kernel=5, stride=2, act="swish", project=True),
     MaxPool(8, 7),
+    Conv(3, 8, 9, kernel=2, stride=2, padded=False),
+    FusedMBConv(8, 12, 16, 7, kernel=5, stride=2),
+    FusedMBConv(8, 8, 16, 7, se=4, shortcut=True),
+    Ghost(8, 12, 7, act=None),
+    Ghost(8, 13, 7, kernel=3, cheap=5),
+    GhostBottleneck(8, 8, 12, 7),
+    GhostBottleneck(8, 12, 16, 7, kernel=5, stride=2, se=4),
+    PartialConvBlock(8, 16, 7, part=2, act="gelu"),
+    LSConv(16, 8, 9, kernels=2),
+    LSConv(10, 5, 9, kernels=3, kernel=5, small=5),
+    DepthwiseMixer(8, 7, kernel=5),
+    DepthwiseMixer(8, 7, se=4),
+    ChannelMixer(8, 16, 7),
+    MapAttention(8, 3, heads=2, key_dim=4, value_dim=5),
     MBCONV,
     MBConv(8, 12, 16, 7, kernel=7, stride=2, act="swish"),
     MBConv(8, 8, 8, 8, expand_conv=False, shortcut=True),
@@ -60,6 +84,8 @@ BLOCKS: list[BlockSpec] = [
     ShuffleXception(16, 16, 6, 8),
     Head(8, 10, 4, hidden=16, dropout=0.2),
     Head(8, 10, 4, bias=False),
+    Head(8, 10, 4, hidden=16, hidden_bias=True),
+    Head(8, 10, 4, norm=True),
     TransformerLayer(12, 2, 20, 5, head_dim=6),
     TransformerLayer(12, 2, 20, 5, head_dim=6, relative=False, prefix_bias=True),
     SpatialReduction(6, 8, 17),
@@ -173,6 +199,45 @@ def test_shuffle_passes_even_channels_and_computes_on_odd_ones() -> None:
     assert not torch.equal(out[:, 4:], out_changed[:, 4:])
 
 
+def test_a_large_small_convolution_aggregates_with_kernels_of_every_pixel() -> None:
+    """Against a loop over pixels and channels; channel i takes kernel i modulo two."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 5, 4, 4, generator=generator)
+    kernels = torch.randn(1, 18, 4, 4, generator=generator)
+    spec = LSConv(5, 2, 4, kernels=2)
+    made, padded = aggregate(x, kernels, spec), torch.nn.functional.pad(x, [1] * 4)
+    for channel, row, column in itertools.product(range(5), range(4), range(4)):
+        window = padded[0, channel, row : row + 3, column : column + 3].flatten()
+        start = 9 * (channel % 2)
+        kernel = kernels[0, start : start + 9, row, column]
+        torch.testing.assert_close(made[0, channel, row, column], window @ kernel)
+
+
+def test_attention_knows_how_far_pixels_are_apart() -> None:
+    """Biases that favour the pixel itself beyond measure pass values through, projected."""
+    spec = MapAttention(8, 3, heads=2, key_dim=4, value_dim=5)
+    module = build_block(spec).eval()
+    x = torch.randn(2, *spec.in_shape)
+    passed = module.project(module.value(x).relu()) + x
+    assert not torch.allclose(module(x), passed, atol=1e-3)
+    with torch.no_grad():
+        module.bias.weight.fill_(-1e4)[:, 0, 0] = 0.0
+    torch.testing.assert_close(module(x), passed)
+    with torch.no_grad():
+        module.mix.bn.weight.zero_()  # queries that tell no key from another
+        module.bias.weight.fill_(-1e4)[:, 0, 1] = 0.0  # the next pixels in the row
+    middle = module.value(x)[..., 0::2].mean(-1)
+    expected = module.project(middle.relu()[..., None]) + x[..., 1:2]
+    torch.testing.assert_close(module(x)[..., 1:2], expected)
+
+
+def test_kernels_of_different_sizes_do_not_share_weights() -> None:
+    blocks = [LSConv(16, 8, 9, kernels=2), LSConv(16, 8, 9, kernels=2, small=5)]
+    with pytest.raises(SpaceError, match=r"\[3, 5\].*separate_weights=\('small',\)"):
+        build_elastic(blocks)
+    assert isinstance(build_elastic(blocks, ("small",)), ElasticChoice)
+
+
 def test_unknown_activation_names_the_nearest() -> None:
     with pytest.raises(SpaceError, match="'h_swish'"):
         build_block(Conv(3, 4, 8, act="hswish"))
@@ -181,9 +246,10 @@ def test_unknown_activation_names_the_nearest() -> None:
         elastic(torch.zeros(1, 3, 8, 8), Conv(3, 4, 8, act="hswish"))
 
 
-def test_odd_channels_cannot_be_split() -> None:
-    with pytest.raises(SpaceError, match="even"):
-        build_block(ShuffleV2(7, 8, 4, 6))
+def test_of_odd_channels_one_more_passes() -> None:
+    spec = ShuffleV2(7, 8, 4, 6)
+    x = torch.randn(2, *spec.in_shape)
+    assert torch.equal(build_block(spec).eval()(x)[:, :4], x[:, 0::2])
 
 
 @pytest.mark.parametrize("block", [Conv(4, 4, 8), MBConv(4, 4, 8, 8)], ids=str)
