@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from nas.config import Config, Sweep
+from nas.config import Config, Limit, Sweep
 from nas.errors import ConfigError, nearest
 from nas.latency_tables import AnyTable
 from nas.search.problem import Objective, Problem, UpperLimit
@@ -17,6 +17,7 @@ from predictors import (
     PeakMemory,
     compile_cost,
 )
+from predictors.latency import LatencyTable
 from search_spaces import SearchSpace, get_space
 
 __all__ = ["build_problem", "compiled_costs", "space_of", "sweep_values"]
@@ -61,7 +62,9 @@ def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) ->
         table: The latency table; without one a limit on latency is left out.
 
     Raises:
-        ConfigError: A limit or an objective names no cost.
+        ConfigError: A limit or an objective names no cost, or a limit asks for a confidence
+            in what has no error.
+        TableError: The table has too few held-out networks for the confidence.
     """
     asked = config.search.parsed_limits()
     costs = compiled_costs(space, table, limited=[limit.metric for limit in asked])
@@ -75,9 +78,10 @@ def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) ->
             raise ConfigError(
                 f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, known)}"
             )
-        value = limit.resolve(costs[limit.metric].of(largest))
+        margin = _margin(limit, table)
+        value = limit.resolve(costs[limit.metric].of(largest)) / (1 + margin)
         said = str(config.search.limits[limit.metric])
-        limits.append(UpperLimit(limit.metric, value, said))
+        limits.append(UpperLimit(limit.metric, value, said, margin))
     first, *others = _objectives(config, [*costs, "latency_ms"])
     objectives = (first, *(other for other in others if other.metric in costs))
     return Problem(space, objectives=objectives, costs=costs, limits=tuple(limits))
@@ -118,3 +122,20 @@ def _objectives(config: Config, costs: Sequence[str]) -> tuple[Objective, ...]:
             raise ConfigError("search.minimize names latency_ms: it needs a [latency] section.")
     rest = tuple(Objective(metric, "minimize") for metric in search.minimize)
     return (Objective(search.objective), *rest)
+
+
+def _margin(limit: Limit, table: AnyTable | None) -> float:
+    """Return by how much a limit is lowered, relative to it, to be kept with its confidence."""
+    if limit.confidence is None:
+        return 0.0
+    if limit.metric != "latency_ms":
+        raise ConfigError(
+            f"search.limits.{limit.metric}: {limit.metric} is counted exactly, so a confidence "
+            'means nothing. Leave out what follows the "@".'
+        )
+    if not isinstance(table, LatencyTable):
+        raise ConfigError(
+            "search.limits.latency_ms: a published table has no measured networks to tell its "
+            "error by, so no limit can be kept with a confidence. Build a table of your own."
+        )
+    return table.margin(limit.confidence)

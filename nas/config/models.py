@@ -177,7 +177,8 @@ class SearchConfig(Section):
     minimize: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Costs to minimise beside the objective, for nsga2 and nsga3."""
     limits: dict[str, int | float | str] = {}
-    """Upper limits by metric: 2.5, "60M", "2.5 ms", or "60%" of the largest subnet's."""
+    """Upper limits by metric: 2.5, "60M", "2.5 ms", or "60%" of the largest subnet's; for a
+    latency also "<= 20 ms @ 95%", which keeps back what the table may be wrong by."""
 
     @field_validator("limits", mode="before")
     @classmethod

@@ -50,11 +50,14 @@ class UpperLimit:
         metric: Name of the cost, which states its unit.
         value: In that unit, above zero.
         said: How the user wrote it, for example ``60%``; for messages only.
+        margin: By how much the true cost may exceed the predicted one, relative to it, with the
+            confidence that was asked; ``value`` is what was asked over one plus this.
     """
 
     metric: str
     value: float
     said: str = ""
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and self.value > 0):
@@ -65,6 +68,18 @@ class UpperLimit:
     def __str__(self) -> str:
         said = f' ("{self.said}")' if self.said else ""
         return f"{self.metric} <= {number(self.value)}{said}"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it was asked for as a share of the largest subnet's cost."""
+        return self.said.partition("@")[0].rstrip().endswith("%")
+
+    @property
+    def remark(self) -> str:
+        """What a table of limits adds to the number, in parentheses; empty for a plain limit."""
+        if "@" in self.said:
+            return f" ({self.said}: predictions may be {self.margin:.1%} too low)"
+        return f" ({self.said})" if self.is_share else ""
 
     @property
     def largest(self) -> float:

@@ -32,12 +32,13 @@ _POOL = np.random.default_rng(0).standard_normal(1 << 16, dtype=np.float32)
 _TO_THE_END = np.iinfo(np.int64).max
 
 
-def to_onnx(placed: Sequence[PlacedBlock], *, batch_size: int = 1) -> bytes:
+def to_onnx(placed: Sequence[PlacedBlock], *, batch_size: int = 1, pooled: bool = False) -> bytes:
     """Return a network as a serialised ONNX model with random float32 weights.
 
     Args:
         placed: Its blocks in running order.
         batch_size: Images in one call.
+        pooled: Whether the mean of the output over height and width is returned in its place.
 
     Raises:
         MeasurementError: A layer has no counterpart in ONNX here.
@@ -51,7 +52,10 @@ def to_onnx(placed: Sequence[PlacedBlock], *, batch_size: int = 1) -> bytes:
             for source, shape in zip(step.inputs, step.block.in_shapes, strict=False)
         ]
         outputs.append(graph.block(layers_of(step.block), names))
-    return graph.serialise(outputs[-1], placed[-1].block.out_shape)
+    output, shape = outputs[-1], placed[-1].block.out_shape
+    if pooled and len(shape) == 3:
+        output, shape = graph.node("GlobalAveragePool", [output]), (shape[0], 1, 1)
+    return graph.serialise(output, shape)
 
 
 def empty_onnx() -> bytes:

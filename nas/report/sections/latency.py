@@ -191,7 +191,8 @@ def _about(latency_table: LatencyTable) -> Html:
     ]
     if fit.nets:
         correction = (
-            f"{fit.scale:.3f} times the sum of the blocks, {fit.per_block_ms:+.4f} ms a block, "
+            f"{fit.scale:.3f} times the sum of the blocks "
+            f"({fit.input_scale:.3f} times the first), {fit.per_block_ms:+.4f} ms a block, "
             f"{fit.per_megabyte_ms:+.4f} ms a megabyte of weights, {fit.constant_ms:+.4f} ms, "
             f"fitted on {fit.nets} networks"
         )

@@ -139,6 +139,18 @@ def test_blocks_give_their_output_shape(block, batch):
     assert output.std() > 1e-3
 
 
+def test_blocks_of_a_plan_return_the_mean_of_what_they_compute():
+    """So that no runtime has to bring their output into the layout of images."""
+    block = Conv(3, 8, 9, kernel=3, stride=2)
+    plain, pooled = (
+        _run(BlockModel(block, 2, pooled=pooled).onnx(), (2, 3, 9, 9)) for pooled in (False, True)
+    )
+    assert pooled.shape == (2, 8, 1, 1)
+    np.testing.assert_allclose(pooled, plain.mean((2, 3), keepdims=True), rtol=1e-4, atol=1e-6)
+    vectors = BlockModel(Head(8, 5, 4), pooled=True)
+    assert _run(vectors.onnx(), (1, 8, 4, 4)).shape == (1, 5)
+
+
 @pytest.mark.parametrize("block", SUMS_AND_ZEROS, ids=str)
 def test_sums_and_zeros_are_exact(block):
     data = BlockModel(block).onnx()

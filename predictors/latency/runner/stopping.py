@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from predictors.latency.options import LutOptions
-from predictors.latency.timing import Round, corrected_samples
+from predictors.latency.runner.options import LutOptions
+from predictors.latency.runner.timing import Round, corrected_samples
 
 __all__ = ["StoppingRule", "confidence_of"]
 

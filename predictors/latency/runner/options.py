@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from predictors.errors import MeasurementError
-from predictors.latency.device import device_identity
 
 __all__ = ["LutOptions"]
 
@@ -27,6 +26,7 @@ class LutOptions:
         validation_nets: Further networks that tell how good the corrected table is; 0 for none.
         sample_ms: Shortest time of one sample; shorter networks are run several times.
         loaded_megabytes: Most weights, in 10^6 bytes, that are loaded at one time.
+        max_celsius: Nothing is measured while the device is hotter, where it tells.
         seed: Of the choice of networks and of the order of measurements.
 
     Raises:
@@ -44,22 +44,17 @@ class LutOptions:
     validation_nets: int = 20
     sample_ms: float = 0.3
     loaded_megabytes: float = 512.0
+    max_celsius: float = 80.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        cores = device_identity().cores
         if self.dtype != "float32":
             raise MeasurementError(f"Latency can be measured in float32 only, not {self.dtype!r}.")
-        if self.threads > cores:
-            raise MeasurementError(
-                f"{self.threads} threads were asked for, but this device has {cores} cores. "
-                f"Choose from 1 to {cores}."
-            )
         for name in ("threads", "batch_size", "rounds"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise MeasurementError(f"{name} must be at least 1, got {value}.")
-        for name in ("confidence", "max_seconds", "sample_ms", "loaded_megabytes"):
+        for name in ("confidence", "max_seconds", "sample_ms", "loaded_megabytes", "max_celsius"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise MeasurementError(f"{name} must be above 0, got {value}.")

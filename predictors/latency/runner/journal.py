@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from predictors.errors import TableError
 from predictors.latency.fields import Fields
 from predictors.latency.files import append_line, write_text
-from predictors.latency.identity import Identity
-from predictors.latency.timing import Round
+from predictors.latency.runner.identity import Identity
+from predictors.latency.runner.timing import Round
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "round_json", "round_of"]
 
 _FORMAT, _VERSION = "latency-table-journal", 1
 
@@ -67,10 +68,7 @@ class Journal:
         self.started = header.text("started")
         for number, line in enumerate(lines[1:], 2):
             entry = self._parse(line, number)
-            samples = np.array(entry.numbers("samples_ms"), dtype=np.float64)
-            repeats = np.array(entry.numbers("repeats"), dtype=np.int64)
-            finished = Round(samples, repeats, entry.number("reference_ms"))
-            self._rounds.setdefault(entry.integer("part"), []).append(finished)
+            self._rounds.setdefault(entry.integer("part"), []).append(round_of(entry))
 
     def _parse(self, line: str, number: int) -> Fields:
         where = f"{self.path}, line {number}"
@@ -92,15 +90,30 @@ class Journal:
             TableError: The disk is full or the file not writable.
         """
         self._rounds.setdefault(part, []).append(finished)
-        samples = [round(sample, 6) for sample in finished.samples_ms.tolist()]
-        entry = {
-            "part": part,
-            "reference_ms": finished.reference_ms,
-            "samples_ms": samples,
-            "repeats": finished.repeats.tolist(),
-        }
-        append_line(self.path, json.dumps(entry))
+        append_line(self.path, json.dumps({"part": part} | round_json(finished)))
 
-    def remove(self) -> None:
-        """Delete the journal; the table is written."""
-        self.path.unlink(missing_ok=True)
+
+def round_json(finished: Round) -> dict[str, Any]:
+    """Return the fields of a round; samples are kept to a nanosecond."""
+    return {
+        "reference_ms": finished.reference_ms,
+        "samples_ms": [round(sample, 6) for sample in finished.samples_ms.tolist()],
+        "repeats": finished.repeats.tolist(),
+    }
+
+
+def round_of(fields: Fields) -> Round:
+    """Read what `round_json` wrote.
+
+    Raises:
+        TableError: A field is missing, or a latency is not above zero.
+    """
+    samples = np.array(fields.numbers("samples_ms"), dtype=np.float64)
+    repeats = np.array(fields.numbers("repeats"), dtype=np.int64)
+    reference_ms = fields.number("reference_ms")
+    if not (reference_ms > 0 and (samples > 0).all()):
+        raise TableError(
+            f"{fields.where} has a latency of zero or less. The file is damaged, or the clock "
+            "of the device jumped; take the round out of the file, or measure again."
+        )
+    return Round(samples, repeats, reference_ms)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from predictors.latency.device import Device, device_identity
+from predictors.errors import MeasurementError
 from predictors.latency.fields import Fields
-from predictors.latency.options import LutOptions
-from predictors.latency.runtimes import Runtime
-from search_spaces import SearchSpace
-from search_spaces.blocks import Shape
+from predictors.latency.runner.device import Device, device_identity, usable_cores
+from predictors.latency.runner.options import LutOptions
+from predictors.latency.runtimes.base import Runtime
+
+if TYPE_CHECKING:
+    from search_spaces import SearchSpace
+    from search_spaces.blocks import Shape
 
 __all__ = ["Conditions", "Identity", "SpaceIdentity", "input_shapes"]
 
@@ -73,14 +76,29 @@ class Conditions:
 
     @classmethod
     def of(cls, options: LutOptions, runtime: Runtime) -> Conditions:
-        """Describe the conditions of a measurement that is about to begin."""
-        return cls(
-            options.runtime,
-            runtime.version(),
-            options.threads,
-            options.batch_size,
-            options.dtype,
-        )
+        """Describe the conditions of a measurement that is about to begin on this device.
+
+        Raises:
+            MeasurementError: It has fewer cores than threads were asked for.
+            MissingExtraError: The runtime is not installed.
+        """
+        cores = usable_cores()
+        if options.threads > cores:
+            raise MeasurementError(
+                f"{options.threads} threads were asked for, but this device lets a process use "
+                f"{cores} cores. Choose from 1 to {cores}."
+            )
+        return cls.asked(options, runtime.version())
+
+    @classmethod
+    def asked(cls, options: LutOptions, version: str) -> Conditions:
+        """Describe the conditions that options ask for.
+
+        Args:
+            options: How networks are run.
+            version: Of the runtime.
+        """
+        return cls(options.runtime, version, options.threads, options.batch_size, options.dtype)
 
     @classmethod
     def from_json(cls, fields: Fields) -> Conditions:
@@ -108,9 +126,19 @@ class Identity:
 
     @classmethod
     def of(cls, space: SearchSpace, options: LutOptions, runtime: Runtime) -> Identity:
-        """Describe a measurement that is about to begin on this device."""
+        """Describe a measurement of a space that is about to begin on this device."""
+        return cls.here(SpaceIdentity.of(space), options, runtime)
+
+    @classmethod
+    def here(cls, space: SpaceIdentity, options: LutOptions, runtime: Runtime) -> Identity:
+        """Describe the same for a space of which only the description is known.
+
+        Raises:
+            MeasurementError: This device has fewer cores than threads were asked for.
+            MissingExtraError: The runtime is not installed.
+        """
         conditions = Conditions.of(options, runtime)
-        return cls(SpaceIdentity.of(space), conditions, device_identity())
+        return cls(space, conditions, device_identity(runtime.accelerator()))
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields."""
@@ -126,7 +154,7 @@ class Identity:
         return cls(
             SpaceIdentity.from_json(fields.object("space")),
             Conditions.from_json(fields.object("conditions")),
-            _device(fields.object("device")),
+            Device.from_json(fields.object("device")),
         )
 
     def differences(self, other: Identity) -> list[str]:
@@ -144,15 +172,3 @@ class Identity:
 def _space(space: SpaceIdentity) -> str:
     options = ", ".join(f"{name}={value}" for name, value in space.options.items())
     return f"{space.name}({options})"
-
-
-def _device(fields: Fields) -> Device:
-    return Device(
-        fields.text("cpu"),
-        fields.integer("cores"),
-        fields.text("machine"),
-        fields.text("system"),
-        fields.texts("simd"),
-        fields.text("os"),
-        fields.text("accelerator"),
-    )
