@@ -16,12 +16,12 @@ from search_spaces.blocks import (
     FusedMBConv,
     GeneralConcat,
     GeneralConv,
+    GeneralJoin,
     GeneralLinear,
     GeneralPool,
     Ghost,
     GhostBottleneck,
     Head,
-    Join,
     LSConv,
     MapAttention,
     MaxPool,
@@ -200,7 +200,7 @@ def _general(block: BlockSpec) -> str:
             if block.kind != "global":
                 kind += f" {_sides(block.kernel)}, stride {_sides(block.stride)}"
             return _listed(kind, f"{block.channels} channels", _place(block.hw))
-        case Join():
+        case GeneralJoin():
             kind = {"add": "sum", "sub": "difference", "mul": "product"}[block.op]
             kind += " with a gate" if block.gate else " of 2 inputs"
             return _listed(kind, f"{block.channels} channels", _place(block.hw))

@@ -19,9 +19,9 @@ from search_spaces.errors import SpaceError
 __all__ = [
     "GeneralConcat",
     "GeneralConv",
+    "GeneralJoin",
     "GeneralLinear",
     "GeneralPool",
-    "Join",
     "Pointwise",
     "Reshape",
 ]
@@ -207,7 +207,7 @@ class GeneralPool(BlockSpec):
 
 
 @block_family
-class Join(BlockSpec):
+class GeneralJoin(BlockSpec):
     """Two inputs joined element by element, and where wanted an activation.
 
     Attributes:
@@ -244,7 +244,7 @@ class Join(BlockSpec):
         tape = Tape(*self.in_shapes)
         operations = {"add": tape.add, "sub": tape.sub, "mul": tape.mul}
         if self.op not in operations:
-            raise SpaceError(f"A Join's op is one of {list(operations)}, got {self.op!r}.")
+            raise SpaceError(f"A GeneralJoin's op is one of {list(operations)}, got {self.op!r}.")
         tape.act(operations[self.op](INPUT, INPUT - 1), self.act)
         return tape.layers
 

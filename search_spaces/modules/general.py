@@ -14,9 +14,9 @@ from search_spaces.blocks import (
     BlockSpec,
     GeneralConcat,
     GeneralConv,
+    GeneralJoin,
     GeneralLinear,
     GeneralPool,
-    Join,
     Pointwise,
     Reshape,
     Shape,
@@ -173,7 +173,7 @@ def _pool(inputs: Sequence[Tensor], spec: GeneralPool) -> Tensor:
     return functional.avg_pool2d(x, *window, count_include_pad=spec.count_padding)
 
 
-def _join(inputs: Sequence[Tensor], spec: Join) -> Tensor:
+def _join(inputs: Sequence[Tensor], spec: GeneralJoin) -> Tensor:
     x, other = inputs
     joined = x + other if spec.op == "add" else x - other if spec.op == "sub" else x * other
     return activate(joined, spec.act)
@@ -181,7 +181,7 @@ def _join(inputs: Sequence[Tensor], spec: Join) -> Tensor:
 
 _RUN: dict[type[BlockSpec], Callable[[Sequence[Tensor], Any], Tensor]] = {
     GeneralPool: _pool,
-    Join: _join,
+    GeneralJoin: _join,
     GeneralConcat: lambda inputs, spec: torch.cat(list(inputs), 1),
     Reshape: lambda inputs, spec: inputs[0].reshape(len(inputs[0]), *spec.out_shape),
 }

@@ -13,9 +13,9 @@ from search_spaces.blocks import (
     BlockSpec,
     GeneralConcat,
     GeneralConv,
+    GeneralJoin,
     GeneralLinear,
     GeneralPool,
-    Join,
     Pointwise,
     Reshape,
     Shape,
@@ -54,7 +54,7 @@ class Draft:
         sizes: dict[str, Any]
         if self.family is GeneralConcat:
             sizes = {"channels": tuple(total(pieces, widths) for pieces in self.read)}
-        elif self.family in (GeneralPool, Join, Reshape):
+        elif self.family in (GeneralPool, GeneralJoin, Reshape):
             sizes = {"channels": total(self.read[0], widths)}
         else:
             sizes = {"cin": tuple(widths[group] * times for group, times in self.read[0])}
@@ -134,7 +134,7 @@ class _Walk:
             return None
         if kind == "norm" and (draft.family not in _FUSING or draft.fields["norm"]):
             return None
-        if kind == "act" and draft.family not in (*_FUSING, Join, Pointwise):
+        if kind == "act" and draft.family not in (*_FUSING, GeneralJoin, Pointwise):
             return None
         draft.fields.update(step.operation.fields)
         if kind == "norm":
@@ -230,7 +230,7 @@ class _Walk:
             )
         self.groups.tie(first.channels, second.channels)
         return self._draft(
-            step, Join, pair, first.channels, {"op": op, "gate": gate, "hw": first.hw}
+            step, GeneralJoin, pair, first.channels, {"op": op, "gate": gate, "hw": first.hw}
         )
 
     def _concat(self, step: Step, *inputs: _Value) -> _Value:
