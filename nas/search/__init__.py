@@ -7,7 +7,7 @@ and keeps everything in the archive, `best` and `pareto_front` choose from it.
 from __future__ import annotations
 
 from nas.search.errors import SearchError
-from nas.search.evaluators import Evaluate, EvaluatePopulation
+from nas.search.evaluators import Evaluate, EvaluateInParallel, EvaluatePopulation
 from nas.search.evolution import Evolution
 from nas.search.feasibility import Witness, check_feasible
 from nas.search.history import History, Proposals
@@ -18,10 +18,12 @@ from nas.search.random_search import RandomSearch
 from nas.search.sampling import draw_feasible
 from nas.search.searcher import Searcher
 from nas.search.selection import best
+from nas.search.workers import WorkerPool
 
 __all__ = [
     "CostRange",
     "Evaluate",
+    "EvaluateInParallel",
     "EvaluatePopulation",
     "Evolution",
     "History",
@@ -34,6 +36,7 @@ __all__ = [
     "Searcher",
     "UpperLimit",
     "Witness",
+    "WorkerPool",
     "best",
     "check_feasible",
     "draw_feasible",
