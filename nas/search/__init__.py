@@ -6,12 +6,15 @@ and keeps everything in the archive, `best` and `pareto_front` choose from it.
 
 from __future__ import annotations
 
+from nas.search.aging import AgingEvolution
 from nas.search.errors import SearchError
 from nas.search.evaluators import Evaluate, EvaluateInParallel, EvaluatePopulation
-from nas.search.evolution import Evolution
+from nas.search.evolution import Evolution, ofa_evolution, spos_evolution
+from nas.search.exact import Optimum, optimum
 from nas.search.feasibility import Witness, check_feasible
 from nas.search.history import History, Proposals
 from nas.search.loop import SearchResult, search
+from nas.search.nsga import NSGA2, NSGA3
 from nas.search.pareto import pareto_front
 from nas.search.problem import CostRange, Objective, Problem, UpperLimit, ranges
 from nas.search.random_search import RandomSearch
@@ -21,6 +24,9 @@ from nas.search.selection import best
 from nas.search.workers import WorkerPool
 
 __all__ = [
+    "NSGA2",
+    "NSGA3",
+    "AgingEvolution",
     "CostRange",
     "Evaluate",
     "EvaluateInParallel",
@@ -28,6 +34,7 @@ __all__ = [
     "Evolution",
     "History",
     "Objective",
+    "Optimum",
     "Problem",
     "Proposals",
     "RandomSearch",
@@ -40,7 +47,10 @@ __all__ = [
     "best",
     "check_feasible",
     "draw_feasible",
+    "ofa_evolution",
+    "optimum",
     "pareto_front",
     "ranges",
     "search",
+    "spos_evolution",
 ]

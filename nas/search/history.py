@@ -119,6 +119,7 @@ class History:
         population: Population,
         values: NDArray[np.float64],
         *,
+        keys: NDArray[np.uint64] | None = None,
         failed: Iterable[int] = (),
     ) -> None:
         """Add one finished round.
@@ -127,10 +128,11 @@ class History:
             round: Its number.
             population: What was evaluated with success, int16 [n, d].
             values: Of the objectives, float64 [n, objectives].
+            keys: Of the population where they are known already, uint64 [n].
             failed: Keys of what failed; it is not proposed again.
         """
-        space = self.problem.space
-        keys = space.keys(population)
+        if keys is None:
+            keys = self.problem.space.keys(population)
         order = np.argsort(keys)
         rows = population[order]
         self._columns["rounds"].append(np.full(len(rows), round, dtype=np.int64))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -25,33 +26,40 @@ __all__ = ["Asked", "Ledger"]
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """The proposals of one round with their keys and costs.
+    """The proposals of one round.
 
     Attributes:
+        problem: What is searched.
         round: Its number.
-        proposals: What the searcher wants evaluated.
+        proposals: What the searcher wants evaluated, canonical.
         keys: Of the proposals.
-        costs: By metric, float64, one for each proposal.
     """
 
+    problem: Problem
     round: int
     proposals: Proposals
     keys: tuple[int, ...]
-    costs: Mapping[str, NDArray[np.float64]]
 
     @classmethod
-    def of(cls, problem: Problem, round: int, proposals: Proposals) -> Asked:
-        """Make proposals canonical, and look up keys and costs."""
+    def of(
+        cls, problem: Problem, round: int, proposals: Proposals, keys: NDArray[np.uint64]
+    ) -> Asked:
+        """Make proposals, whose keys are known, canonical."""
         population = problem.space.canonical(proposals.population)
         proposals = Proposals(population, proposals.operators, proposals.parents)
-        keys = tuple(problem.space.keys(population).tolist())
-        return cls(round, proposals, keys, problem.cost_values(population))
+        return cls(problem, round, proposals, tuple(keys.tolist()))
+
+    @cached_property
+    def costs(self) -> Mapping[str, NDArray[np.float64]]:
+        """By metric, float64, one for each proposal."""
+        return self.problem.cost_values(self.proposals.population)
 
     def first(self, count: int) -> Asked:
         """Return the first proposals of the round only."""
-        chosen = range(min(count, len(self.keys)))
-        costs = {name: values[:count] for name, values in self.costs.items()}
-        return Asked(self.round, self.proposals.take(chosen), self.keys[:count], costs)
+        if count >= len(self.keys):
+            return self
+        proposals = self.proposals.take(range(count))
+        return Asked(self.problem, self.round, proposals, self.keys[:count])
 
 
 class Ledger:
@@ -218,24 +226,26 @@ class Ledger:
 
     def results(
         self, keys: Iterable[int]
-    ) -> tuple[NDArray[np.int16], NDArray[np.float64], list[int]]:
+    ) -> tuple[NDArray[np.int16], NDArray[np.float64], NDArray[np.uint64], list[int]]:
         """Return what was evaluated with success, and the keys of what was not.
 
         Returns:
-            Population [n, d], values of the objectives [n, objectives], keys that failed.
+            Population [n, d], values of the objectives [n, objectives], their keys [n], and
+            the keys that failed.
         """
         problem, keys = self._problem, list(keys)
-        found = [self._results[key] for key in keys if key in self._results]
+        good = [key for key in keys if key in self._results]
+        found = [self._results[key] for key in good]
         failed = [key for key in keys if key in self._failures]
         choices = len(problem.space.choices)
-        population = np.array([row for row, _ in found], np.int16).reshape(-1, choices)
+        population = np.array([row for row, _ in found], np.int16).reshape(len(found), choices)
         shape = (len(found), len(self._evaluated))
         columns = iter(np.array([values for _, values in found]).reshape(shape).T)
         values = np.empty((len(found), len(problem.objectives)))
         for column, objective in enumerate(problem.objectives):
             cost = problem.costs.get(objective.metric)
             values[:, column] = next(columns) if cost is None else cost(population)
-        return population, values, failed
+        return population, values, np.array(good, dtype=np.uint64), failed
 
     def last_failure(self) -> str:
         """Return the reason of the failure noted last."""

@@ -91,8 +91,9 @@ def search(
             if not ledger.complete(round, batch):
                 rng = stream(seed, "search", round)
                 proposals = searcher.propose(history, batch, round=round, rng=rng)
-                fresh = history.fresh(problem.space.keys(proposals.population))
-                asked = Asked.of(problem, round, proposals.take(fresh))
+                keys = problem.space.keys(proposals.population)
+                fresh = history.fresh(keys)
+                asked = Asked.of(problem, round, proposals.take(fresh), keys[fresh])
                 if not len(fresh) and round not in ledger.rounds:
                     return _exhausted(history, evaluations)
                 if _same_search(ledger, asked):
@@ -127,8 +128,8 @@ def _finish(history: History, ledger: Ledger, round: int, evaluations: int) -> N
     Raises:
         SearchError: Nothing succeeded so far, and that often enough.
     """
-    population, values, failed = ledger.results(ledger.rounds[round])
-    history.extend(round, population, values, failed=failed)
+    population, values, keys, failed = ledger.results(ledger.rounds[round])
+    history.extend(round, population, values, keys=keys, failed=failed)
     if not len(history) and history.proposed >= min(evaluations, _MAX_FAILED):
         raise SearchError(
             f"All {history.proposed} evaluations failed; the last one: "
@@ -173,7 +174,7 @@ def _exhausted(history: History, evaluations: int) -> SearchResult:
 def _text(history: History, ledger: Ledger, asked: Asked) -> str:
     """Return round and best value so far, for the progress report."""
     problem, objective = history.problem, history.problem.objectives[0]
-    population, values, _ = ledger.results(ledger.rounds[asked.round])
+    population, values, *_ = ledger.results(ledger.rounds[asked.round])
     values = np.concatenate([history.values[history.top(1)], values[problem.feasible(population)]])
     text = f"round {asked.round + 1}"
     if len(values):
