@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from nas.config import Config
+from collections.abc import Sequence
+
+from nas.config import Config, Sweep
 from nas.errors import ConfigError, nearest
 from nas.search.problem import Objective, Problem, UpperLimit
 from predictors import CostTable, Macs, Params, PeakMemory, compile_cost
 from predictors.latency import LatencyTable
 from search_spaces import SearchSpace, get_space
 
-__all__ = ["build_problem", "compiled_costs", "space_of"]
+__all__ = ["build_problem", "compiled_costs", "space_of", "sweep_values"]
+
+_EVALUATED = "accuracy"  # what `nas.evaluation` measures
 
 
 def space_of(config: Config) -> SearchSpace:
@@ -36,7 +40,7 @@ def build_problem(config: Config, space: SearchSpace, table: LatencyTable | None
         table: The latency table; without one a limit on latency is left out.
 
     Raises:
-        ConfigError: A limit names no cost.
+        ConfigError: A limit or an objective names no cost.
     """
     costs = compiled_costs(space, table)
     largest = costs["macs"].maximum().architecture
@@ -52,5 +56,43 @@ def build_problem(config: Config, space: SearchSpace, table: LatencyTable | None
         value = limit.resolve(costs[limit.metric].of(largest))
         said = str(config.search.limits[limit.metric])
         limits.append(UpperLimit(limit.metric, value, said))
-    objective = Objective(config.search.objective)
-    return Problem(space, objectives=(objective,), costs=costs, limits=tuple(limits))
+    first, *others = _objectives(config, [*costs, "latency_ms"])
+    objectives = (first, *(other for other in others if other.metric in costs))
+    return Problem(space, objectives=objectives, costs=costs, limits=tuple(limits))
+
+
+def sweep_values(problem: Problem, sweep: Sweep) -> tuple[float, ...]:
+    """Return the limits of a sweep, shares resolved as those of `build_problem`.
+
+    Raises:
+        ConfigError: The problem has no such cost, or the sweep no limits.
+    """
+    if sweep.metric not in problem.costs:
+        raise ConfigError(
+            f"sweep over {sweep.metric}: no such cost. {nearest(sweep.metric, problem.costs)}"
+        )
+    largest = problem.costs["macs"].maximum().architecture
+    return sweep.values(problem.costs[sweep.metric].of(largest))
+
+
+def _objectives(config: Config, costs: Sequence[str]) -> tuple[Objective, ...]:
+    """Return the objectives of a configuration.
+
+    Raises:
+        ConfigError: One is neither measured by the evaluation nor a cost.
+    """
+    search = config.search
+    if search.objective not in (_EVALUATED, *costs):
+        raise ConfigError(
+            f"search.objective = {search.objective!r}: neither the evaluation nor a cost gives "
+            f"it. {nearest(search.objective, [_EVALUATED, *costs])}"
+        )
+    for metric in search.minimize:
+        if metric not in costs:
+            raise ConfigError(
+                f"search.minimize names {metric!r}: no such cost. {nearest(metric, costs)}"
+            )
+        if metric == "latency_ms" and config.latency is None:
+            raise ConfigError("search.minimize names latency_ms: it needs a [latency] section.")
+    rest = tuple(Objective(metric, "minimize") for metric in search.minimize)
+    return (Objective(search.objective), *rest)

@@ -194,7 +194,7 @@ class CostTable:
                 draws close to it.
             SpaceError: Slots share so many choices that counting would not fit in memory.
         """
-        window = self._window(low, high)
+        window = self.window(low, high)
         found = [np.empty((0, len(self.space.choices)), dtype=np.int16)]
         missing, drawn = n, 0
         while missing and window.log_count > -math.inf and drawn < _MAX_DRAWS + 100 * n:
@@ -212,7 +212,8 @@ class CostTable:
             )
         return np.concatenate(found)
 
-    def _window(self, low: float, high: float) -> Window:
+    def window(self, low: float, high: float) -> Window:
+        """Return what `sample` draws from: the window and few beyond its edges; kept."""
         key = (low, high)
         if key not in self._windows:
             if len(self._windows) >= _MAX_WINDOWS:

@@ -269,8 +269,10 @@ class SearchSpace:
         self, population: Population, rng: np.random.Generator, *, probability: float = 0.1
     ) -> Population:
         """Redraw each choice of each row uniformly with the given probability."""
-        drawn = self.sample(len(population), rng)
-        return np.where(rng.random(population.shape) < probability, drawn, population)
+        rows, columns = np.nonzero(rng.random(population.shape) < probability)
+        result = population.copy()
+        result[rows, columns] = rng.integers(0, self.option_counts[columns], dtype=np.int16)
+        return result
 
     def crossover(
         self, first: Population, second: Population, rng: np.random.Generator

@@ -21,6 +21,7 @@ from nas.search.random_search import RandomSearch
 from nas.search.sampling import draw_feasible
 from nas.search.searcher import Searcher
 from nas.search.selection import best
+from nas.search.sweep import Target, swept, targets
 from nas.search.workers import WorkerPool
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "SearchError",
     "SearchResult",
     "Searcher",
+    "Target",
     "UpperLimit",
     "Witness",
     "WorkerPool",
@@ -53,4 +55,6 @@ __all__ = [
     "ranges",
     "search",
     "spos_evolution",
+    "swept",
+    "targets",
 ]

@@ -24,7 +24,8 @@ __all__ = ["Breeding", "Select", "at_least_one", "repaired", "uniformly"]
 Select: TypeAlias = Callable[[int, np.random.Generator], NDArray[np.intp]]
 """Chooses so many parents, with repetition: positions in the history."""
 
-_TRIES = 5
+_TRIES = 8
+_ALIKE = 0.5
 _OPERATORS = ("mutation", "crossover")
 _REPAIRED = ", repaired"
 _REPAIRS = (0.125, 0.25, 0.5, 1.0)
@@ -95,9 +96,8 @@ class Breeding:
         mutants = int(count * self.mutation_share + 0.5) if crossing else count
         missing, taken = [mutants, count - mutants], set[int]()
         children = Proposals.none(len(problem.space.choices))
-        for attempt in range(2 * _TRIES):
-            if attempt == _TRIES:  # parents too much alike to cross
-                missing = [sum(missing), 0]
+        for _ in range(_TRIES):
+            wanted = list(missing)
             sizes = [2 * n for n in missing]
             rows, pairs = self._children(history, select, sizes, rng)
             usable = np.flatnonzero(problem.feasible(rows))
@@ -118,6 +118,8 @@ class Breeding:
                 children = children.join(Proposals(rows[usable[chosen]], names, parents))
             if not any(missing):
                 break
+            if missing[1] > _ALIKE * wanted[1]:  # parents too much alike to cross
+                missing = [sum(missing), 0]
         return children
 
     def _children(

@@ -7,7 +7,7 @@ the search itself needs in memory; without an archive it is memory only.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from nas.archive import Archive, Metric, Proposal, Record
 from nas.errors import ConfigError, nearest
+from nas.search.columns import Column
 from nas.search.evaluators import Outcomes
 from nas.search.history import Proposals
 from nas.search.problem import Problem
+from search_spaces import Population
 
 __all__ = ["Asked", "Ledger"]
 
@@ -84,7 +86,9 @@ class Ledger:
         self._problem = problem
         self._archive = archive
         self._evaluated = [o.metric for o in problem.objectives if o.metric not in problem.costs]
-        self._results: dict[int, tuple[NDArray[np.int16], tuple[float, ...]]] = {}
+        self._results: dict[int, int] = {}  # positions in the two columns
+        self._rows = Column(np.empty((0, len(problem.space.choices)), dtype=np.int16))
+        self._values = Column(np.empty((0, len(self._evaluated))))
         self._failures: dict[int, str] = {}
         self._unsaved: list[Record] = []
         self._patience_s = patience_s
@@ -105,11 +109,15 @@ class Ledger:
         self._saved_at = time.monotonic()
 
     def _read(self, archive: Archive) -> None:
-        for row in archive.rows():
-            if all(name in row.metrics for name in self._evaluated):
-                values = tuple(row.metrics[name].value for name in self._evaluated)
-                encoded = self._problem.space.encode(row.architecture)
-                self._results[int(row.id, 16)] = (encoded, values)
+        rows = [
+            row for row in archive.rows() if all(name in row.metrics for name in self._evaluated)
+        ]
+        values = [[row.metrics[name].value for name in self._evaluated] for row in rows]
+        self._add(
+            [int(row.id, 16) for row in rows],
+            self._problem.space.encode_all(row.architecture for row in rows),
+            np.array(values).reshape(len(rows), len(self._evaluated)),
+        )
         if self._results:  # when nothing ever succeeded, the cause may have been mended
             self._failures = {int(id, 16): why for id, why in archive.failures().items()}
         for id, proposal in archive.proposals():
@@ -172,10 +180,19 @@ class Ledger:
                     f"objective {name}: neither the evaluation nor a cost gives it. "
                     f"{nearest(name, known)}"
                 )
-        columns = [outcomes.metrics[name].tolist() for name in self._evaluated]
-        for index, position in enumerate(outcomes.positions):
-            row = asked.proposals.population[position]
-            self._results[asked.keys[position]] = (row, tuple(c[index] for c in columns))
+        columns = [outcomes.metrics[name] for name in self._evaluated]
+        positions = list(outcomes.positions)
+        values = np.array(columns).T.reshape(len(positions), len(self._evaluated))
+        keys = [asked.keys[position] for position in positions]
+        self._add(keys, asked.proposals.population[positions], values)
+
+    def _add(
+        self, keys: Sequence[int], population: Population, values: NDArray[np.float64]
+    ) -> None:
+        first = len(self._rows)
+        self._rows.append(population)
+        self._values.append(values)
+        self._results.update(zip(keys, range(first, first + len(keys)), strict=True))
 
     def _records(self, asked: Asked, outcomes: Outcomes) -> Iterable[Record]:
         recorded = set(self.rounds.get(asked.round, ()))
@@ -226,24 +243,22 @@ class Ledger:
 
     def results(
         self, keys: Iterable[int]
-    ) -> tuple[NDArray[np.int16], NDArray[np.float64], NDArray[np.uint64], list[int]]:
+    ) -> tuple[Population, NDArray[np.float64], NDArray[np.uint64], list[int]]:
         """Return what was evaluated with success, and the keys of what was not.
 
         Returns:
             Population [n, d], values of the objectives [n, objectives], their keys [n], and
             the keys that failed.
         """
-        problem, keys = self._problem, list(keys)
+        keys = list(keys)
         good = [key for key in keys if key in self._results]
-        found = [self._results[key] for key in good]
         failed = [key for key in keys if key in self._failures]
-        choices = len(problem.space.choices)
-        population = np.array([row for row, _ in found], np.int16).reshape(len(found), choices)
-        shape = (len(found), len(self._evaluated))
-        columns = iter(np.array([values for _, values in found]).reshape(shape).T)
-        values = np.empty((len(found), len(problem.objectives)))
-        for column, objective in enumerate(problem.objectives):
-            cost = problem.costs.get(objective.metric)
+        positions = [self._results[key] for key in good]
+        population = self._rows.view[positions]
+        columns = iter(self._values.view[positions].T)
+        values = np.empty((len(good), len(self._problem.objectives)))
+        for column, objective in enumerate(self._problem.objectives):
+            cost = self._problem.costs.get(objective.metric)
             values[:, column] = next(columns) if cost is None else cost(population)
         return population, values, np.array(good, dtype=np.uint64), failed
 
