@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.search.breeding import repaired
 from nas.search.history import History, Proposals
 from nas.search.sampling import draw_feasible
 
@@ -70,9 +71,11 @@ def penalty(history: History, excess: NDArray[np.float64]) -> NDArray[np.float64
     """Return values for an architecture outside the limits, float64 [objectives].
 
     Each is the worst of the history, less the spread of the history times the sum of the
-    relative excesses, this sum being at most 1.
+    relative excesses, this sum being at most 1. An empty history gives zeros.
     """
     problem = history.problem
+    if not len(history):
+        return np.zeros(len(problem.objectives))
     gains = problem.gains(history.values)
     worst, best = gains.min(axis=0), gains.max(axis=0)
     outside = min(float(np.maximum(excess, 0.0).sum()), 1.0)
@@ -80,7 +83,13 @@ def penalty(history: History, excess: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def propose_by_asking(
-    engine: Engine, history: History, count: int, *, rng: np.random.Generator
+    engine: Engine,
+    history: History,
+    count: int,
+    *,
+    rng: np.random.Generator,
+    asks: int | None = None,
+    fill: bool = True,
 ) -> Proposals:
     """Return up to ``count`` new feasible architectures, most of them the engine's.
 
@@ -88,17 +97,20 @@ def propose_by_asking(
     then random architectures, make up the rest.
 
     Args:
-        engine: Knows the history, which is not empty.
+        engine: Knows the history.
         history: What was proposed, and the problem.
         count: How many are wanted.
         rng: For the rest.
+        asks: How many asks of no use are too many; none allows two a proposal, and ten.
+        fill: Whether there is a rest; without it fewer may be returned, or none.
     """
     problem, space = history.problem, history.problem.space
     positions = {key: position for position, key in enumerate(history.keys.tolist())}
     accepted: list[NDArray[np.int16]] = []
     taken: set[int] = set()
     strays: list[tuple[NDArray[np.int16], int]] = []
-    while len(accepted) < count and len(strays) < _TRIES + 2 * count:
+    most = _TRIES + 2 * count if asks is None else asks
+    while len(accepted) < count and len(strays) < most:
         ask = engine.ask()
         if ask is None:
             break
@@ -121,6 +133,8 @@ def propose_by_asking(
     none = Proposals.none(len(space.choices))
     rows = np.array(accepted, dtype=np.int16).reshape(-1, len(space.choices))
     found = none.join(Proposals(rows, [engine.operator] * len(rows), [()] * len(rows)))
+    if not fill:
+        return found
     found = found.join(_nearby(history, strays, count - len(found), taken, rng))
     return found.join(draw_feasible(history, count - len(found), rng=rng, besides=taken))
 
@@ -132,7 +146,7 @@ def _nearby(
     taken: set[int],
     rng: np.random.Generator,
 ) -> Proposals:
-    """Return new feasible mutants of rows, at most ``count``; add their keys to ``taken``."""
+    """Return new mutants of rows, repaired where they break a limit; note them as taken."""
     problem, space = history.problem, history.problem.space
     found = Proposals.none(len(space.choices))
     if not strays:
@@ -143,6 +157,7 @@ def _nearby(
         bases = np.array([strays[index][0] for index in chosen.tolist()], dtype=np.int16)
         probability = min(1.0, 2.0 / len(space.choices))
         rows = space.mutate(bases.reshape(-1, len(space.choices)), rng, probability=probability)
+        rows, _ = repaired(problem, rows, np.flatnonzero(problem.feasible(rows)), rng)
         within = np.flatnonzero(problem.feasible(rows))
         keys = space.keys(rows[within])
         fresh = history.fresh(keys, besides=taken)[: count - len(found)]

@@ -6,17 +6,25 @@ any time.
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nas.archive import Archive, Evaluated, Proposal
+from nas.errors import RunError
 from nas.search.optuna_bridge.package import optuna_package, quiet
 from nas.search.optuna_bridge.storage import open_study
 from nas.search.problem import Problem
+from search_spaces.progress import Progress
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 __all__ = ["StudyMirror"]
+
+logger = logging.getLogger(__name__)
 
 
 class StudyMirror:
@@ -65,6 +73,39 @@ class StudyMirror:
                 self._study.patiently("create_new_trial", self._study.id, template_trial=trial)
                 self._ids.add(trial.user_attrs["id"])
         return len(trials)
+
+    @contextmanager
+    def following(
+        self, archive: Archive, progress: Progress, *, every_s: float = 30.0
+    ) -> Iterator[Progress]:
+        """Yield a progress report that updates the study now and then, and once at the end.
+
+        A storage that cannot be reached is warned of: the search goes on without it.
+
+        Args:
+            archive: What the search writes.
+            progress: What else is to be told.
+            every_s: Seconds between two updates.
+        """
+        updated = time.monotonic()
+
+        def report(done: int, total: int, text: str) -> None:
+            nonlocal updated
+            progress(done, total, text)
+            if time.monotonic() - updated >= every_s:
+                self._try_update(archive)
+                updated = time.monotonic()
+
+        try:
+            yield report
+        finally:
+            self._try_update(archive)
+
+    def _try_update(self, archive: Archive) -> None:
+        try:
+            self.update(archive)
+        except RunError as error:
+            logger.warning("The study is not up to date: %s", error)
 
     def _has_objectives(self, row: Evaluated | None) -> bool:
         metrics = {objective.metric for objective in self._problem.objectives}

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("optuna", reason="optuna is not installed")
 
-from nas.archive import Archive, Metric, Proposal
+from nas.archive import Metric, Proposal
 from nas.errors import ConfigError, NasError, RunError
 from nas.search import Evolution, Objective, Problem, RandomSearch
 from nas.search.optuna_bridge import OptunaSearcher, SharedStudy, WorkPlan, work
@@ -250,7 +250,7 @@ def test_a_study_about_something_else_is_refused(journal: str) -> None:
 
 @pytest.mark.parametrize("url", ["nonsense://x", "postgresql+nodriver://x:secret@y/z"], ids=str)
 def test_an_unusable_storage_is_refused_without_telling_the_password(url: str) -> None:
-    with pytest.raises(ConfigError, match="cannot be used.*journal file") as caught:
+    with pytest.raises(ConfigError, match=r"cannot be used.*journal file") as caught:
         SharedStudy(limited(), url, "shared")
     assert "secret" not in str(caught.value)
 
