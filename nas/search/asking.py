@@ -131,7 +131,7 @@ def propose_by_asking(
         engine.answer(ask, values, excess)
         strays.append((row[0], key))
     none = Proposals.none(len(space.choices))
-    rows = np.array(accepted, dtype=np.int16).reshape(-1, len(space.choices))
+    rows = np.array(accepted, dtype=np.int16).reshape(len(accepted), len(space.choices))
     found = none.join(Proposals(rows, [engine.operator] * len(rows), [()] * len(rows)))
     if not fill:
         return found
@@ -154,9 +154,9 @@ def _nearby(
     evaluated = set(history.keys.tolist())
     for _ in range(_NEIGHBOUR_DRAWS):
         chosen = rng.integers(0, len(strays), size=4 * (count - len(found)))
-        bases = np.array([strays[index][0] for index in chosen.tolist()], dtype=np.int16)
-        probability = min(1.0, 2.0 / len(space.choices))
-        rows = space.mutate(bases.reshape(-1, len(space.choices)), rng, probability=probability)
+        bases = np.array([row for row, _ in strays])[chosen]
+        probability = min(1.0, 2.0 / max(1, len(space.choices)))
+        rows = space.mutate(bases, rng, probability=probability)
         rows, _ = repaired(problem, rows, np.flatnonzero(problem.feasible(rows)), rng)
         within = np.flatnonzero(problem.feasible(rows))
         keys = space.keys(rows[within])

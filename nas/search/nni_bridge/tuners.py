@@ -95,8 +95,8 @@ def told_tuner(name: str, options: Mapping[str, Any], history: History, *, seed:
         raise ConfigError(f"search.nni.options: NNI's {name} refuses them: {error}") from error
     if name == "Batch":
         space = problem.space
-        rows = [space.decode(space.encode(given)) for given in options["candidates"]]
-        listed = {"_type": "choice", "_value": [dict(row) for row in rows]}
+        candidates = [dict(space.decode(space.encode(c))) for c in options["candidates"]]
+        listed = {"_type": "choice", "_value": candidates}
         tuner.update_search_space({"candidates": listed})
     else:
         tuner.update_search_space(to_search_space(problem.space))
@@ -104,9 +104,10 @@ def told_tuner(name: str, options: Mapping[str, Any], history: History, *, seed:
         _populate(tuner, history, seed)
     elif name != "Random" and len(history):
         values = history.values[:, 0].tolist()
-        rows = [dict(row) for row in problem.space.decode_all(history.population)]
+        rows = problem.space.decode_all(history.population)
         data = [
-            {"parameter": row, "value": value} for row, value in zip(rows, values, strict=True)
+            {"parameter": dict(row), "value": value}
+            for row, value in zip(rows, values, strict=True)
         ]
         tuner.import_data(data)
     return tuner
