@@ -17,6 +17,8 @@ BLOCKED = (
     "onnxscript",
     "optuna",
     "pandas",
+    "psycopg",
+    "ray",
     "scipy",
     "sklearn",
     "yaml",

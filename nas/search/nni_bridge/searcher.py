@@ -58,7 +58,8 @@ class NniSearcher:
     ) -> Proposals:
         """Return what the tuner asks for; see `Searcher.propose`."""
         given = self.tuner == "Batch"
-        if not len(history) and not given:
+        nothing_to_choose = not history.problem.space.choices  # which tuners cannot take
+        if (not len(history) and not given) or nothing_to_choose:
             return draw_feasible(history, count, rng=rng)
         seed = int(rng.integers(2**31))
         with quiet(), own_randomness(rng):
