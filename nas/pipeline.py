@@ -26,8 +26,11 @@ from nas.errors import (
 from nas.files import atomic_write
 from nas.latency_tables import AnyTable, is_published, read_table
 from nas.problems import build_problem
+from nas.run_evaluator import RunEvaluator
 from nas.runs import RunFolder
-from nas.search import Problem, Target, best, check_feasible, search, targets
+from nas.search import Problem, Target, WorkerPool, best, check_feasible, search, targets
+from nas.search.executors import executor_factory
+from nas.search.optuna_bridge import StudyMirror
 from nas.searchers import build_searcher
 from predictors import Macs, compile_cost
 from predictors.latency import LatencyTable, LutOptions, build_table
@@ -175,12 +178,17 @@ def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> AnyTable | 
 
 
 def check_limits(config: Config, space: SearchSpace, table: AnyTable | None) -> None:
-    """Refuse limits that no architecture can meet.
+    """Refuse limits that no architecture can meet, and a search that cannot begin.
 
     Raises:
         InfeasibleError: It is proven that none can.
+        ConfigError: The searcher or the executor cannot be used as it is configured.
+        MissingExtraError: The package of the searcher is not installed.
     """
-    check_feasible(build_problem(config, space, table))
+    problem = build_problem(config, space, table)
+    check_feasible(problem)
+    build_searcher(config.search, objectives=len(problem.objectives))
+    executor_factory(config.search.executor)
 
 
 def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Bars) -> None:
@@ -212,6 +220,15 @@ def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Ba
         )
 
 
+def check_trained(run: RunFolder) -> None:
+    """Raise a RunError where training has not ended."""
+    if run.stages().get("train") != "done":
+        raise RunError(
+            f"The supernet of {run.path} is not trained. "
+            f"Run `nas train --resume {run.path}` first."
+        )
+
+
 def subnet_evaluator(run: RunFolder, space: SearchSpace, splits: DataSplits) -> SubnetEvaluator:
     """Return what scores subnets of the trained supernet of a run.
 
@@ -222,11 +239,7 @@ def subnet_evaluator(run: RunFolder, space: SearchSpace, splits: DataSplits) -> 
     from nas.evaluation import SubnetEvaluator
     from nas.training import load_supernet
 
-    if run.stages().get("train") != "done":
-        raise RunError(
-            f"The supernet of {run.path} is not trained. "
-            f"Run `nas train --resume {run.path}` first."
-        )
+    check_trained(run)
     config = run.config
     prepare_device(config.train.device, threads=config.train.threads)
     supernet = load_supernet(run, space)
@@ -243,14 +256,44 @@ def open_archive(run: RunFolder, space: SearchSpace) -> Archive:
     )
 
 
+@contextmanager
+def _evaluation(
+    run: RunFolder, space: SearchSpace, splits: DataSplits
+) -> Iterator[SubnetEvaluator | WorkerPool]:
+    """Yield what scores subnets: here, or on as many workers as are configured."""
+    config = run.config.search
+    if config.workers == 1:
+        yield subnet_evaluator(run, space, splits)
+        return
+    check_trained(run)
+    factory = executor_factory(config.executor)
+    evaluate = RunEvaluator(str(run.path.resolve()), config.workers)
+    with WorkerPool(evaluate, lambda: factory(config.workers), workers=config.workers) as pool:
+        yield pool
+
+
+@contextmanager
+def _mirrored(
+    run: RunFolder, problem: Problem, archive: Archive, progress: Progress
+) -> Iterator[Progress]:
+    """Yield the progress report that also keeps the configured study up to date."""
+    if run.config.search.optuna.study is None:
+        yield progress
+        return
+    mirror = StudyMirror(problem, run.config.search.optuna.study, run.path.resolve().name)
+    with mirror.following(archive, progress) as report:
+        yield report
+
+
 def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bars) -> None:
     """Search the trained supernet, or go on where the search stopped."""
     config = run.config
-    evaluate = subnet_evaluator(run, problem.space, splits)
     with (
         _stage(run, "search"),
+        _evaluation(run, problem.space, splits) as evaluate,
         open_archive(run, problem.space) as archive,
         bars("search") as progress,
+        _mirrored(run, problem, archive, progress) as report,
     ):
         search(
             problem,
@@ -260,7 +303,7 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
             evaluations=config.search.evaluations,
             batch=config.search.population,
             seed=config.seed,
-            progress=progress,
+            progress=report,
         )
 
 

@@ -17,6 +17,8 @@ from nas.search import (
     ofa_evolution,
     spos_evolution,
 )
+from nas.search.nni_bridge import NniSearcher
+from nas.search.optuna_bridge import OptunaSearcher
 
 __all__ = ["build_searcher"]
 
@@ -30,7 +32,7 @@ _SEARCHERS: Mapping[str, tuple[Callable[..., Searcher], tuple[str, ...]]] = {
     "nsga2": (NSGA2, ("population", "mutation_probability", "mutation_share")),
     "nsga3": (NSGA3, ("population", "mutation_probability", "mutation_share")),
 }
-_FRONTS = ("random", "nsga2", "nsga3")  # what looks for the front of several objectives
+_FRONTS = ("random", "nsga2", "nsga3", "optuna")  # what looks for the front of several objectives
 
 
 def build_searcher(config: SearchConfig, *, objectives: int = 1) -> Searcher:
@@ -43,8 +45,13 @@ def build_searcher(config: SearchConfig, *, objectives: int = 1) -> Searcher:
 
     Raises:
         ConfigError: An option is outside what the searcher allows.
+        MissingExtraError: The package of the searcher is not installed.
     """
     name = config.searcher if objectives == 1 or config.searcher in _FRONTS else "nsga2"
+    if name == "optuna":
+        return OptunaSearcher(config.optuna.sampler, config.optuna.options)
+    if name == "nni":
+        return NniSearcher(config.nni.tuner, config.nni.options, limits=config.nni.limits)
     make, names = _SEARCHERS[name]
     options: dict[str, Any] = {name: getattr(config, name) for name in names}
     return make(**{name: value for name, value in options.items() if value is not None})

@@ -18,6 +18,8 @@ BLOCKED = (
     "openvino",
     "optuna",
     "pandas",
+    "psycopg",
+    "ray",
     "scipy",
     "sklearn",
     "yaml",

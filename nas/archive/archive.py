@@ -164,11 +164,11 @@ class Archive:
         return Metric(rows[0][0], _provenance(rows[0][1])) if rows else None
 
     def ids(self) -> list[str]:
-        """Return the ids of all architectures ever recorded, failed ones too, first seen first."""
+        """Return the ids of all architectures ever proposed, failed ones too, first seen first."""
         return [row[0] for row in self._select("SELECT id FROM architectures ORDER BY position")]
 
     def count(self) -> int:
-        """Return the number of architectures ever recorded, failed ones too."""
+        """Return the number of architectures ever proposed, failed ones too."""
         return int(self._select("SELECT COUNT(*) FROM architectures")[0][0])
 
     def failures(self) -> dict[str, str]:
@@ -185,11 +185,11 @@ class Archive:
         return [(row[0], Proposal(row[1], row[2], tuple(json.loads(row[3])))) for row in rows]
 
     def rows(self, order: Literal["first seen", "id"] = "first seen") -> list[Evaluated]:
-        """Return all architectures whose evaluation did not fail, with their metrics."""
+        """Return all architectures that were evaluated with success, with their metrics."""
         by = "id" if order == "id" else "position"
         query = (  # one statement: a consistent view while a search goes on writing
             "SELECT id, choices, position, name, value, provenance FROM architectures "
-            "LEFT JOIN metrics USING (id) WHERE id NOT IN (SELECT id FROM failures) "
+            "JOIN metrics USING (id) WHERE id NOT IN (SELECT id FROM failures) "
             f"ORDER BY {by}, name"
         )
         rows: list[Evaluated] = []
@@ -198,8 +198,7 @@ class Archive:
             if not rows or rows[-1].id != id:
                 metrics = {}
                 rows.append(Evaluated(id, Architecture(json.loads(choices)), metrics, position))
-            if name is not None:
-                metrics[name] = Metric(value, _provenance(provenance))
+            metrics[name] = Metric(value, _provenance(provenance))
         return rows
 
     def _select(self, query: str, *values: str) -> list[tuple[Any, ...]]:

@@ -19,6 +19,8 @@ __all__ = [
     "EvaluateConfig",
     "ExportConfig",
     "LatencyConfig",
+    "NniConfig",
+    "OptunaConfig",
     "SearchConfig",
     "SpaceConfig",
     "TrainConfig",
@@ -149,15 +151,50 @@ class EvaluateConfig(Section):
     """Images in a batch."""
 
 
+class OptunaConfig(Section):
+    """Which of Optuna's samplers proposes subnets, and where a copy of the archive is kept."""
+
+    sampler: str = "TPESampler"
+    """Name of the sampler, as in `optuna.samplers`."""
+    options: dict[str, Any] = {}
+    """Arguments of its constructor; genetic operators and other samplers by name."""
+    study: str | None = None
+    """Where any search is mirrored into an Optuna study: a database URL or a journal file."""
+
+
+class NniConfig(Section):
+    """Which of NNI's tuners proposes subnets."""
+
+    tuner: Literal["Random", "TPE", "Evolution", "GridSearch", "Batch"] = "TPE"
+    """Name of the tuner."""
+    options: dict[str, Any] = {}
+    """Arguments of its constructor."""
+    limits: Literal["penalty", "reject"] = "penalty"
+    """Whether subnets outside the limits are told with a bad value, or as failed trials."""
+
+
 class SearchConfig(Section):
     """How subnets are searched."""
 
     searcher: Literal[
-        "evolution", "random", "spos", "ofa", "aging", "assisted", "nsga2", "nsga3"
+        "evolution",
+        "random",
+        "spos",
+        "ofa",
+        "aging",
+        "assisted",
+        "nsga2",
+        "nsga3",
+        "optuna",
+        "nni",
     ] = "evolution"
     """Evolution with fresh starts, random search, the published evolutions of SPOS and
-    once-for-all, aging evolution, search assisted by a fitted prediction, or NSGA-II and
-    NSGA-III for several objectives."""
+    once-for-all, aging evolution, search assisted by a fitted prediction, NSGA-II and NSGA-III
+    for several objectives, or a sampler of Optuna or a tuner of NNI."""
+    workers: Count = 1
+    """Evaluations at the same time; above 1 each worker loads a supernet of its own."""
+    executor: str = "processes"
+    """Where workers run: processes of this machine, ray, or an installed entry point."""
     population: Count = 50
     """Architectures in a generation."""
     evaluations: Count = 300
@@ -175,10 +212,14 @@ class SearchConfig(Section):
     objective: str = "accuracy"
     """The metric to maximise."""
     minimize: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Costs to minimise beside the objective, for nsga2 and nsga3."""
+    """Costs to minimise beside the objective, for nsga2, nsga3 and optuna."""
     limits: dict[str, int | float | str] = {}
     """Upper limits by metric: 2.5, "60M", "2.5 ms", or "60%" of the largest subnet's; for a
     latency also "<= 20 ms @ 95%", which keeps back what the table may be wrong by."""
+    optuna: OptunaConfig = OptunaConfig()
+    """Optuna's part."""
+    nni: NniConfig = NniConfig()
+    """NNI's part."""
 
     @field_validator("limits", mode="before")
     @classmethod
@@ -197,9 +238,9 @@ class SearchConfig(Section):
         problems = {}
         if self.searcher in ("evolution", "spos") and self.parents > self.population:
             problems["parents"] = f"must be at most population = {self.population}"
-        if self.minimize and self.searcher not in ("nsga2", "nsga3", "random"):
+        if self.minimize and self.searcher not in ("nsga2", "nsga3", "optuna", "random"):
             problems["minimize"] = (
-                f"{self.searcher} looks for one objective; set searcher to nsga2 or nsga3"
+                f"{self.searcher} looks for one objective; set searcher to nsga2, nsga3 or optuna"
             )
         _refuse(problems)
         return self

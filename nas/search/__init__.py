@@ -9,7 +9,7 @@ from __future__ import annotations
 from nas.search.aging import AgingEvolution
 from nas.search.assisted import AssistedSearch
 from nas.search.errors import SearchError
-from nas.search.evaluators import Evaluate, EvaluatePopulation
+from nas.search.evaluators import Evaluate, EvaluateInParallel, EvaluatePopulation
 from nas.search.evolution import Evolution, ofa_evolution, spos_evolution
 from nas.search.exact import Optimum, optimum
 from nas.search.feasibility import Witness, check_feasible
@@ -23,6 +23,7 @@ from nas.search.sampling import draw_feasible
 from nas.search.searcher import Searcher
 from nas.search.selection import best
 from nas.search.sweep import Target, swept, targets
+from nas.search.workers import WorkerPool
 
 __all__ = [
     "NSGA2",
@@ -31,6 +32,7 @@ __all__ = [
     "AssistedSearch",
     "CostRange",
     "Evaluate",
+    "EvaluateInParallel",
     "EvaluatePopulation",
     "Evolution",
     "History",
@@ -45,6 +47,7 @@ __all__ = [
     "Target",
     "UpperLimit",
     "Witness",
+    "WorkerPool",
     "best",
     "check_feasible",
     "draw_feasible",

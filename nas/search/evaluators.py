@@ -1,11 +1,11 @@
-"""How proposals are evaluated: one after the other, or whole populations at once."""
+"""How proposals are evaluated: one after the other, side by side, or whole populations."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,14 @@ from nas.errors import (
 from predictors.provenance import Provenance
 from search_spaces import Architecture, Population, SearchSpace
 
-__all__ = ["Evaluate", "EvaluatePopulation", "Outcomes", "outcomes"]
+__all__ = [
+    "Evaluate",
+    "EvaluateInParallel",
+    "EvaluatePopulation",
+    "Outcomes",
+    "evaluate_one",
+    "outcomes",
+]
 
 Evaluate: TypeAlias = Callable[[Architecture], Mapping[str, Metric]]
 """Measures one architecture; raises a NasError when that fails."""
@@ -67,8 +74,18 @@ class Outcomes:
     failures: Mapping[int, str] = field(default_factory=dict)
 
 
+@runtime_checkable
+class EvaluateInParallel(Protocol):
+    """Evaluates architectures side by side, for example a `workers.WorkerPool`."""
+
+    def outcomes(
+        self, space: SearchSpace, population: Population, positions: Sequence[int]
+    ) -> Iterator[Outcomes]:
+        """Evaluate some rows of a population and yield results as they arrive."""
+
+
 def outcomes(
-    evaluate: Evaluate | EvaluatePopulation,
+    evaluate: Evaluate | EvaluatePopulation | EvaluateInParallel,
     space: SearchSpace,
     population: Population,
     positions: Sequence[int],
@@ -83,11 +100,15 @@ def outcomes(
         if positions:
             yield _together(evaluate, population, positions)
         return
+    if isinstance(evaluate, EvaluateInParallel):
+        yield from evaluate.outcomes(space, population, positions)
+        return
     for position in positions:
-        yield _single(evaluate, space.decode(population[position]), position)
+        yield evaluate_one(evaluate, space.decode(population[position]), position)
 
 
-def _single(evaluate: Evaluate, architecture: Architecture, position: int) -> Outcomes:
+def evaluate_one(evaluate: Evaluate, architecture: Architecture, position: int) -> Outcomes:
+    """Evaluate one architecture, here or in a worker; see `outcomes`."""
     try:
         metrics = evaluate(architecture)
     except _OF_THE_RUN:

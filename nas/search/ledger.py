@@ -74,7 +74,9 @@ class Ledger:
             ledger's ``with`` block stores what is left.
 
     Attributes:
-        rounds: Keys that each round proposed and that have a result, in the order of arrival.
+        rounds: Keys that each round proposed, those still being evaluated too. A result brings
+            the proposals before it along, so that the archive of a search has the same order
+            however many workers evaluate.
     """
 
     def __init__(
@@ -167,9 +169,8 @@ class Ledger:
             if time.monotonic() - self._saved_at >= self._patience_s:
                 self._save()
         noted = self.rounds.setdefault(asked.round, [])
-        arrived = [asked.keys[p] for p in (*outcomes.positions, *outcomes.failures)]
         before = set(noted)
-        noted.extend(key for key in arrived if key not in before)
+        noted.extend(asked.keys[p] for p in _upto(outcomes) if asked.keys[p] not in before)
 
     def _keep(self, asked: Asked, outcomes: Outcomes) -> None:
         """Keep the values of the objectives in memory."""
@@ -196,17 +197,29 @@ class Ledger:
 
     def _records(self, asked: Asked, outcomes: Outcomes) -> Iterable[Record]:
         recorded = set(self.rounds.get(asked.round, ()))
+        arrived = {position: index for index, position in enumerate(outcomes.positions)}
+        for position in _upto(outcomes):
+            if position in arrived:
+                metrics = self._metrics(asked, outcomes, position, arrived[position])
+                yield self._record(asked, position, recorded, metrics=metrics)
+            elif position in outcomes.failures:
+                failure = outcomes.failures[position]
+                yield self._record(asked, position, recorded, failure=failure)
+            elif asked.keys[position] not in recorded:
+                yield self._record(asked, position, recorded)
+
+    def _metrics(
+        self, asked: Asked, outcomes: Outcomes, position: int, index: int
+    ) -> dict[str, Metric]:
+        """Return what was evaluated and all costs of one proposal."""
         costs = self._problem.costs
-        for index, position in enumerate(outcomes.positions):
-            metrics = {
-                name: Metric(float(values[index]), outcomes.provenance[name])
-                for name, values in outcomes.metrics.items()
-            }
-            for name, values in asked.costs.items():
-                metrics[name] = Metric(float(values[position]), costs[name].provenance)
-            yield self._record(asked, position, recorded, metrics=metrics)
-        for position, why in outcomes.failures.items():
-            yield self._record(asked, position, recorded, failure=why)
+        metrics = {
+            name: Metric(float(values[index]), outcomes.provenance[name])
+            for name, values in outcomes.metrics.items()
+        }
+        for name, values in asked.costs.items():
+            metrics[name] = Metric(float(values[position]), costs[name].provenance)
+        return metrics
 
     def _record(
         self,
@@ -240,7 +253,7 @@ class Ledger:
         """
         keys = list(keys)
         good = [key for key in keys if key in self._results]
-        failed = [key for key in keys if key not in self._results]
+        failed = [key for key in keys if key in self._failures]
         positions = [self._results[key] for key in good]
         population = self._rows.view[positions]
         columns = iter(self._values.view[positions].T)
@@ -253,3 +266,8 @@ class Ledger:
     def last_failure(self) -> str:
         """Return the reason of the failure noted last."""
         return list(self._failures.values())[-1] if self._failures else "unknown"
+
+
+def _upto(outcomes: Outcomes) -> range:
+    """Return the positions up to the last one that has arrived."""
+    return range(max((*outcomes.positions, *outcomes.failures), default=-1) + 1)

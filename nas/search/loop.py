@@ -18,7 +18,7 @@ from nas.archive import Archive
 from nas.errors import ConfigError, InfeasibleError
 from nas.rng import stream
 from nas.search.errors import SearchError
-from nas.search.evaluators import Evaluate, EvaluatePopulation, outcomes
+from nas.search.evaluators import Evaluate, EvaluateInParallel, EvaluatePopulation, outcomes
 from nas.search.feasibility import check_feasible
 from nas.search.history import History
 from nas.search.ledger import Asked, Ledger
@@ -51,7 +51,7 @@ class SearchResult:
 def search(
     problem: Problem,
     searcher: Searcher,
-    evaluate: Evaluate | EvaluatePopulation,
+    evaluate: Evaluate | EvaluatePopulation | EvaluateInParallel,
     archive: Archive | None,
     *,
     evaluations: int,
@@ -64,8 +64,8 @@ def search(
     Args:
         problem: The space, the objectives and the limits.
         searcher: Proposes what to evaluate.
-        evaluate: Measures one architecture at a time, or a whole round. What has the name of
-            a cost of the problem is taken from the cost.
+        evaluate: Measures one architecture at a time, several side by side, or a whole round.
+            What has the name of a cost of the problem is taken from the cost.
         archive: What it holds of this search is not done again; None keeps nothing on disk.
         evaluations: Different architectures in all, failed ones and those of earlier calls too.
         batch: Architectures in a round.
@@ -108,7 +108,10 @@ def search(
 
 
 def _evaluate(
-    evaluate: Evaluate | EvaluatePopulation, history: History, ledger: Ledger, asked: Asked
+    evaluate: Evaluate | EvaluatePopulation | EvaluateInParallel,
+    history: History,
+    ledger: Ledger,
+    asked: Asked,
 ) -> Iterator[None]:
     """Store what is known and evaluate the rest; yield after each stored result."""
     known = ledger.known(asked)
@@ -122,7 +125,7 @@ def _evaluate(
 
 def _done(history: History, ledger: Ledger, asked: Asked) -> int:
     """Return the number of results of the search so far."""
-    return history.proposed + len(set(ledger.rounds[asked.round]) & set(asked.keys))
+    return history.proposed + len(asked.keys) - len(ledger.pending(asked))
 
 
 def _finish(history: History, ledger: Ledger, round: int, evaluations: int) -> None:

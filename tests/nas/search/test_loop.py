@@ -40,6 +40,7 @@ from tests.nas.search.toys import (
     space_of,
     tiny_space,
 )
+from tests.nas.search.worker_jobs import flaky
 
 EVALUATIONS, BATCH = 24, 10
 
@@ -75,16 +76,6 @@ def run(
     with opened(path, problem) as archive:
         search(problem, searcher or Evolution(parents=4), evaluate, archive, **numbers)
         return content(archive)
-
-
-def flaky(architecture: Architecture) -> dict[str, Metric]:
-    """Fail for some architectures, always the same ones."""
-    value = score_of("mobile_small").of(architecture)
-    if architecture["kernel_1_0"] == 5 and architecture["depth_2"] != 1:
-        raise NasError(f"does not fit: {value:.3f}")
-    if architecture["width_3"] == 80:
-        value = float("nan")
-    return {"accuracy": Metric(value, DRAWN)}
 
 
 def dying(evaluate: Callable[[Architecture], Any], after: int) -> Callable[[Architecture], Any]:
