@@ -19,7 +19,6 @@ from search_spaces.blocks import (
     Conv,
     Head,
     Layer,
-    Shape,
     Tape,
     block_family,
     conv_hw,
@@ -46,11 +45,6 @@ class TwoBranches(BlockSpec):
     hw: int
     kernel: int = 3
     stride: int = 1
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the primitive layers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
+from search_spaces.blocks.layers import INPUT, Layer, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 
 __all__ = ["Bottleneck", "MaxPool"]
@@ -36,11 +36,6 @@ class Bottleneck(BlockSpec):
     stride: int = 1
     act: str = "relu"
     project: bool = False
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the primitive layers.
@@ -76,11 +71,6 @@ class MaxPool(BlockSpec):
     hw: int
     kernel: int = 3
     stride: int = 2
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the pool."""

@@ -30,11 +30,6 @@ class AvgPool(BlockSpec):
     kernel: int = 3
     stride: int = 1
 
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
-
     def layers(self) -> list[Layer]:
         """List the pool."""
         tape = Tape(self.in_shape)
@@ -53,11 +48,6 @@ class Zero(BlockSpec):
 
     cin: int
     hw: int
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the product."""
@@ -79,11 +69,6 @@ class NodeSum(BlockSpec):
     cin: int
     hw: int
     inputs: int = 2
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of every input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     @property
     def in_shapes(self) -> tuple[Shape, ...]:
@@ -118,11 +103,6 @@ class Activation(BlockSpec):
     cin: int
     hw: int
     act: str = "relu"
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the activation."""
@@ -188,11 +168,6 @@ class Concat(BlockSpec):
     cin: int
     hw: int
     sources: tuple[int, ...]
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of every input that is read, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     @property
     def in_shapes(self) -> tuple[Shape, ...]:

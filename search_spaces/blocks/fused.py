@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
+from search_spaces.blocks.layers import INPUT, Layer, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 
 __all__ = ["FusedMBConv"]
@@ -40,11 +40,6 @@ class FusedMBConv(BlockSpec):
     shortcut: bool = False
     se_act: str = "swish"
     se_gate: str = "sigmoid"
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the primitive layers.

@@ -6,7 +6,7 @@ those, by a cheap depthwise convolution.
 
 from __future__ import annotations
 
-from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
+from search_spaces.blocks.layers import INPUT, Layer, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 from search_spaces.errors import SpaceError
 
@@ -32,11 +32,6 @@ class Ghost(BlockSpec):
     kernel: int = 1
     cheap: int = 3
     act: str | None = "relu"
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the primitive layers."""
@@ -70,11 +65,6 @@ class GhostBottleneck(BlockSpec):
     stride: int = 1
     se: int = 0
     cheap: int = 3
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     @property
     def projects(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
+from search_spaces.blocks.layers import INPUT, Layer, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 
 __all__ = ["Head"]
@@ -35,11 +35,6 @@ class Head(BlockSpec):
     bias: bool = True
     hidden_bias: bool = False
     norm: bool = False
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the primitive layers."""

@@ -6,7 +6,7 @@ it, with which its neighbours are aggregated.
 
 from __future__ import annotations
 
-from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
+from search_spaces.blocks.layers import INPUT, Layer, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 
 __all__ = ["LSConv"]
@@ -35,11 +35,6 @@ class LSConv(BlockSpec):
     kernels: int
     kernel: int = 7
     small: int = 3
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the primitive layers."""

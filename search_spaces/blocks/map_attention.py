@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from search_spaces.blocks.layers import INPUT, Layer, Shape
+from search_spaces.blocks.layers import INPUT, Layer
 from search_spaces.blocks.spec import BlockSpec, block_family
 from search_spaces.blocks.tokens import TokenTape
 
@@ -34,11 +34,6 @@ class MapAttention(BlockSpec):
     key_dim: int
     value_dim: int
     kernel: int = 3
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the primitive layers."""

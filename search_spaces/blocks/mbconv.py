@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
+from search_spaces.blocks.layers import INPUT, Layer, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 from search_spaces.errors import SpaceError
 
@@ -52,11 +52,6 @@ class MBConv(BlockSpec):
     se_gate: str = "h_sigmoid"
     kernel_transform: bool = field(default=True, compare=False)
     bn_eps: float = field(default=1e-5, compare=False)
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the primitive layers.

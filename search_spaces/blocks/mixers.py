@@ -6,7 +6,7 @@ al. 2024, arXiv:2307.09283), here in its training form.
 
 from __future__ import annotations
 
-from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
+from search_spaces.blocks.layers import INPUT, Layer, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 
 __all__ = ["ChannelMixer", "DepthwiseMixer"]
@@ -27,11 +27,6 @@ class DepthwiseMixer(BlockSpec):
     hw: int
     kernel: int = 3
     se: int = 0
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the primitive layers."""
@@ -58,11 +53,6 @@ class ChannelMixer(BlockSpec):
     mid: int
     hw: int
     act: str = "relu"
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the primitive layers."""

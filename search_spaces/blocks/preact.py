@@ -6,7 +6,7 @@ separable ones are in `separable`.
 
 from __future__ import annotations
 
-from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
+from search_spaces.blocks.layers import INPUT, Layer, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 
 __all__ = ["NormAct", "PreActConv", "PreActResidual"]
@@ -37,11 +37,6 @@ class PreActConv(BlockSpec):
     stride: int = 1
     act: str = "relu"
     dilation: int = 1
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List activation, convolution, batch norm."""
@@ -75,11 +70,6 @@ class PreActResidual(BlockSpec):
     stride: int = 2
     act: str = "relu"
 
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
-
     def layers(self) -> list[Layer]:
         """List the main branch, the shortcut and their sum."""
         tape = Tape(self.in_shape)
@@ -103,11 +93,6 @@ class NormAct(BlockSpec):
     cin: int
     hw: int
     act: str = "relu"
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List batch norm and activation."""

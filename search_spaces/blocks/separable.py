@@ -6,7 +6,7 @@ Of NASNet (Zoph et al. 2018, arXiv:1707.07012, section 3 and appendix A) and DAR
 
 from __future__ import annotations
 
-from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
+from search_spaces.blocks.layers import INPUT, Layer, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 
 __all__ = ["AsymmetricConv", "FactorizedReduce", "SeparableConv"]
@@ -37,11 +37,6 @@ class SeparableConv(BlockSpec):
     dilation: int = 1
     repeats: int = 2
     act: str = "relu"
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the repetitions."""
@@ -76,11 +71,6 @@ class AsymmetricConv(BlockSpec):
     stride: int = 1
     act: str = "relu"
 
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
-
     def layers(self) -> list[Layer]:
         """List activation, both convolutions, batch norm."""
         tape = Tape(self.in_shape)
@@ -109,11 +99,6 @@ class FactorizedReduce(BlockSpec):
     cout: int
     hw: int
     act: str = "relu"
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List activation, both convolutions, batch norm."""

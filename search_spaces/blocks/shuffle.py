@@ -7,7 +7,7 @@ input. Of an odd number of channels the passing half has one more.
 
 from __future__ import annotations
 
-from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
+from search_spaces.blocks.layers import INPUT, Layer, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 
 __all__ = ["ShuffleV2", "ShuffleXception"]
@@ -32,11 +32,6 @@ class ShuffleV2(BlockSpec):
     hw: int
     kernel: int = 3
     stride: int = 1
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the primitive layers."""
@@ -67,11 +62,6 @@ class ShuffleXception(BlockSpec):
     mid: int
     hw: int
     stride: int = 1
-
-    @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
 
     def layers(self) -> list[Layer]:
         """List the primitive layers."""

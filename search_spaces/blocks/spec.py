@@ -40,8 +40,12 @@ class BlockSpec:
 
     @property
     def in_shape(self) -> Shape:
-        """Shape of the first input, (C, H, W) or (features,)."""
-        raise NotImplementedError
+        """Shape of the first input, (C, H, W) or (features,).
+
+        A family with fields ``cin`` and ``hw`` reads images (cin, hw, hw) and need not say so.
+        """
+        fields: Any = self
+        return (fields.cin, fields.hw, fields.hw)
 
     @property
     def in_shapes(self) -> tuple[Shape, ...]:

@@ -32,11 +32,6 @@ class PatchEmbed(BlockSpec):
     patch: int = 16
 
     @property
-    def in_shape(self) -> Shape:
-        """Shape of the input, (C, H, W)."""
-        return (self.cin, self.hw, self.hw)
-
-    @property
     def tokens(self) -> int:
         """Patches and the class token."""
         return (self.hw // self.patch) ** 2 + 1
