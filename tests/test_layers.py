@@ -31,6 +31,7 @@ TORCH_HALF = (
 # Packages of the extras. Each is imported by one module of a package of ours, in functions.
 OPTIONAL = {
     "fvcore",
+    "ncnn",
     "nni",
     "onnx",
     "onnxruntime",

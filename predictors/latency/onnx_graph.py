@@ -11,7 +11,8 @@ The only module of this package that imports onnx, and it does so lazily.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -24,7 +25,7 @@ from search_spaces.blocks import INPUT, Layer, Shape, Window, layers_of
 from search_spaces.errors import nearest
 from search_spaces.optional import import_optional
 
-__all__ = ["empty_onnx", "to_onnx"]
+__all__ = ["OnnxNetwork", "OnnxNode", "empty_onnx", "read_onnx", "to_onnx"]
 
 # Operator set and version of the file format; GELU became an operator in set 20.
 _OPSET, _GELU_OPSET = (18, 8), (20, 9)
@@ -63,6 +64,61 @@ def empty_onnx() -> bytes:
     graph = _Graph(1)
     shape = (1, 1, 1)
     return graph.serialise(graph.node("Relu", [graph.input(INPUT, shape)]), shape)
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxNode:
+    """A node of an ONNX graph in plain values."""
+
+    op: str
+    inputs: tuple[str, ...]
+    output: str
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxNetwork:
+    """An ONNX graph in plain values.
+
+    Attributes:
+        inputs: Names and shapes, the batch first.
+        nodes: In running order.
+        weights: Constants by name.
+        output: Name of the one output.
+    """
+
+    inputs: Mapping[str, tuple[int, ...]]
+    nodes: tuple[OnnxNode, ...]
+    weights: Mapping[str, NDArray[Any]]
+    output: str
+
+
+def read_onnx(data: bytes) -> OnnxNetwork:
+    """Return a serialised model of one output in plain values.
+
+    Raises:
+        MissingExtraError: onnx is not installed.
+    """
+    onnx = import_optional("onnx", extra="latency", purpose="Reading networks")
+    helper = import_optional("onnx.helper", extra="latency", purpose="Reading networks")
+    arrays = import_optional("onnx.numpy_helper", extra="latency", purpose="Reading networks")
+    graph = onnx.load_from_string(data).graph
+    weights = {tensor.name: arrays.to_array(tensor) for tensor in graph.initializer}
+    inputs = {
+        value.name: tuple(side.dim_value for side in value.type.tensor_type.shape.dim)
+        for value in graph.input
+        if value.name not in weights
+    }
+    nodes = tuple(
+        OnnxNode(
+            node.op_type,
+            tuple(node.input),
+            node.output[0],
+            {a.name: helper.get_attribute_value(a) for a in node.attribute},
+        )
+        for node in graph.node
+    )
+    return OnnxNetwork(inputs, nodes, weights, graph.output[0].name)
 
 
 class _Graph:

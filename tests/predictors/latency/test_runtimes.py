@@ -27,6 +27,7 @@ from search_spaces.blocks import MBConv
 from search_spaces.errors import MissingExtraError
 
 PACKAGES = {
+    "ncnn": ("ncnn", "ncnn"),
     "onnxruntime": ("onnxruntime", "latency"),
     "openvino": ("openvino", "openvino"),
     "torch": ("torch", "full"),
@@ -42,10 +43,11 @@ def runtime(request):
 
 def test_runs_what_it_is_given(runtime, tiny_space):
     architecture = tiny_space.decode(tiny_space.sample(1, np.random.default_rng(0))[0])
+    batch = 1 if runtime.name == "ncnn" else 2
     with runtime.measuring(threads=1):
         for model in (
             EmptyModel(),
-            BlockModel(MBConv(8, 8, 16, 6, se=4, shortcut=True), 2),
+            BlockModel(MBConv(8, 8, 16, 6, se=4, shortcut=True), batch),
             ArchitectureModel(tiny_space, architecture),
         ):
             run = runtime.prepare(model, threads=1)
