@@ -18,7 +18,10 @@ def test_a_signal_is_noted(number: signal.Signals) -> None:
     assert signal.getsignal(number) is before
 
 
-def test_a_second_ctrl_c_acts_as_before() -> None:
+def test_a_second_ctrl_c_acts_as_before(request: pytest.FixtureRequest) -> None:
+    # A shell starts background jobs with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with stop_request():
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
