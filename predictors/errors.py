@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search_spaces.errors import NasError
 
-__all__ = ["MeasurementError", "TableError"]
+__all__ = ["MeasurementError", "PredictorError", "TableError"]
 
 
 class TableError(NasError):
@@ -13,3 +13,7 @@ class TableError(NasError):
 
 class MeasurementError(NasError):
     """A measurement could not be made, or not be trusted."""
+
+
+class PredictorError(NasError):
+    """A learned predictor cannot be fitted on what was given, or its file is not usable."""

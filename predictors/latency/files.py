@@ -8,7 +8,7 @@ from pathlib import Path
 
 from predictors.errors import TableError
 
-__all__ = ["append_line", "write_text"]
+__all__ = ["append_line", "write_bytes", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -17,10 +17,19 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         TableError: The disk is full, or the folder is missing or not writable.
     """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file: readers see the old contents or the new, never a part.
+
+    Raises:
+        TableError: The disk is full, or the folder is missing or not writable.
+    """
     temporary = path.with_name(f".writing-{secrets.token_hex(4)}-{path.name}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
