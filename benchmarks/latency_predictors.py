@@ -1,11 +1,11 @@
 """Learned latency predictors on published measurements: NAS-Bench-201 and once-for-all subnets.
 
-Usage: python benchmarks/latency_predictors.py [--data ../shared/data] [--seeds 3]
+Usage: python benchmarks/latency_predictors.py [--table once_for_all] [--data DIR] [--seeds 2]
 
 For each device and number of measured networks: Spearman and share within 10 % on up to 3,000
-other networks, mean over seeds. ``random`` draws the networks, ``chosen`` takes them by
-`choose_support`; ``transfer`` gets predictors of all other devices besides (leave one device
-out), each fitted on 900 networks, whose sample is drawn apart. Models are selected by
+other networks, mean over seeds (one seed from 300 samples on). ``random`` draws the networks,
+``chosen`` takes them by `choose_support`; ``transfer`` gets predictors of all other devices
+besides (leave one device out), each fitted on 900 networks, whose sample is drawn apart. Models are selected by
 cross-validation within the sample; no network is in sample and test. Networks that compute a
 constant (dead edges cut the output from the input; 341 of 15,625 cells) are left out.
 
@@ -37,7 +37,7 @@ from search_spaces import Population, SearchSpace, get_space
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 COUNTS = (10, 20, 50, 300, 900)
-FEW = 20
+FEW, MANY = 20, 300
 TEST, POOL, SOURCE = 3000, 2000, 900
 PUBLISHED = {
     "HELP, 10 samples, mean of six other devices": 0.932,
@@ -107,7 +107,7 @@ def evaluate(name: str, data: Any, seeds: int) -> list[dict[str, Any]]:
                         others,
                         seed,
                     )
-                    for seed in range(seeds)
+                    for seed in range(seeds if count < MANY else 1)
                 ]
                 rows.append(
                     {
@@ -184,19 +184,22 @@ def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+TABLES = {"nasbench201": nasbench201, "once_for_all": once_for_all}
+
+
 def main() -> None:
     """Measure, print and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--table", choices=tuple(TABLES), default="nasbench201")
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     if not options.data.is_dir():
         sys.exit(f"skipped: the tables are not in {options.data}; name their folder with --data")
-    rows = evaluate("nasbench201", nasbench201(options.data), options.seeds)
-    rows += evaluate("once_for_all", once_for_all(options.data), options.seeds)
+    rows = evaluate(options.table, TABLES[options.table](options.data), options.seeds)
     print_table(means(rows))
     write_result(
-        "latency_predictors",
+        f"latency_predictors_{options.table}",
         {
             "seeds": options.seeds,
             "goals": GOALS,

@@ -67,11 +67,12 @@ class Execution:
             blocks: From `blocks`, int32 [n, slots].
             view: See the module.
         """
-        present = blocks != 0
+        present: NDArray[np.bool_] = blocks != 0
         if view == "all":
             return present
         runs = present & ~self._is_zero[blocks] & self._needed(blocks)
-        return runs if view == "read" else runs & ~self._constant(blocks)
+        live: NDArray[np.bool_] = runs if view == "read" else runs & ~self._constant(blocks)
+        return live
 
     def operands(self, blocks: NDArray[np.int32], view: View) -> NDArray[np.int64]:
         """Return how many inputs of every slot's block are not left out, int64 [n, slots].

@@ -158,7 +158,7 @@ def fit_perceptrons(x: Floats, y: Floats, seed: int) -> Perceptrons:
     members = []
     for member in range(_MEMBERS):
         network = MLPRegressor(
-            _HIDDEN,
+            hidden_layer_sizes=_HIDDEN,
             learning_rate_init=1e-3,
             alpha=1e-4,
             batch_size=min(64, len(x)),

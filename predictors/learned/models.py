@@ -6,6 +6,7 @@ knows no spread of its own returns ones, which cross-validation scales, see `sel
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeAlias
 
@@ -137,11 +138,12 @@ class GaussianProcess(Model):
 
 def kernel_matrix(a: Floats, b: Floats, kernel: Floats) -> Floats:
     """Return the covariance of features, float64 [n, m]; see `GaussianProcess`."""
-    linear, smooth, length, _ = kernel
+    linear, smooth, length, _ = (float(value) for value in kernel)
     product = a @ b.T
     distance = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2.0 * product
     near: Floats = np.exp(-np.maximum(distance, 0.0) / (2.0 * length**2))
-    return linear * (1.0 + product) + smooth * near
+    covariance: Floats = linear * (1.0 + product) + smooth * near
+    return covariance
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,14 +213,15 @@ class Perceptrons(Model):
 
     def _forward(self, x: Floats, numbers: Floats) -> Floats:
         widths, start = self.widths.tolist(), 0
-        for layer, (cin, cout) in enumerate(zip(widths, widths[1:], strict=False)):
+        for layer, (cin, cout) in enumerate(itertools.pairwise(widths)):
             weight = numbers[start : start + cin * cout].reshape(cin, cout)
             start += cin * cout
             x = x @ weight + numbers[start : start + cout]
             start += cout
             if layer < len(widths) - 2:
                 x = np.maximum(x, 0.0)
-        return x[:, 0]
+        result: Floats = x[:, 0]
+        return result
 
 
 MODELS: dict[str, type[Model]] = {

@@ -24,7 +24,7 @@ DEVICES = "devices"
 
 
 def is_logarithmic(metric: str) -> bool:
-    """Return whether a metric is fitted in its logarithm: all but accuracies are positive costs."""
+    """Return whether a metric is fitted in its logarithm: every one but accuracies."""
     return "accuracy" not in metric
 
 

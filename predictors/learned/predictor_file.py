@@ -30,7 +30,7 @@ def save_predictor(predictor: LearnedPredictor, path: Path | str) -> None:
     Raises:
         TableError: The file cannot be written.
     """
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    arrays: dict[str, Any] = {}
     header = {
         "format": _FORMAT,
         "version": _VERSION,
@@ -39,7 +39,8 @@ def save_predictor(predictor: LearnedPredictor, path: Path | str) -> None:
         "predictor": _predictor_json(predictor, "", arrays),
     }
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{_HEADER: np.array(json.dumps(header))}, **arrays)
+    arrays[_HEADER] = np.array(json.dumps(header))
+    np.savez_compressed(buffer, **arrays)
     write_bytes(Path(path), buffer.getvalue())
 
 
@@ -121,7 +122,9 @@ def _predictor_json(predictor: LearnedPredictor, prefix: str, arrays: dict[str, 
     }
 
 
-def _predictor(value: Any, prefix: str, arrays: dict[str, Any], space: SearchSpace) -> Any:
+def _predictor(
+    value: Any, prefix: str, arrays: dict[str, Any], space: SearchSpace
+) -> LearnedPredictor:
     return LearnedPredictor(
         space,
         str(value["metric"]),

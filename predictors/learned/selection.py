@@ -172,7 +172,7 @@ def _checked(space: SearchSpace, population: Population, values: Floats, metric:
         position = int(np.flatnonzero(wrong)[0])
         raise PredictorError(
             f"The {metric} of architecture {position} is {values[position]}; it must be a finite "
-            f"number{' above zero' if is_logarithmic(metric) else ''}. Leave failed measurements out."
+            f"number{' above zero' if is_logarithmic(metric) else ''}. Leave failed ones out."
         )
     return values
 
