@@ -5,9 +5,12 @@ Usage: python benchmarks/latency_predictors.py [--table once_for_all] [--data DI
 For each device and number of measured networks: Spearman and share within 10 % on up to 3,000
 other networks, mean over seeds (one seed from 300 samples on). ``random`` draws the networks,
 ``chosen`` takes them by `choose_support`; ``transfer`` gets predictors of all other devices
-besides (leave one device out), each fitted on 900 networks, whose sample is drawn apart. Models are selected by
-cross-validation within the sample; no network is in sample and test. Networks that compute a
-constant (dead edges cut the output from the input; 341 of 15,625 cells) are left out.
+besides (leave one device out), each fitted on 900 networks, whose sample is drawn apart.
+
+Models are selected by cross-validation within the sample; no network is in sample and test.
+The features and the rule that chooses networks were designed while looking at these tables.
+Networks that compute a constant (dead edges cut the output from the input; 341 of 15,625
+cells) are left out.
 
 The Pi 5 was measured on the first cell of each of 6,466 published classes; the other rows are
 copies, and only measured rows are used.
