@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from predictors.analytic import INT8_PEAK_MEMORY, Macs, Params, PeakMemory
 from predictors.cost import CostModel, CostTable, Extreme, compile_cost
-from predictors.errors import MeasurementError, TableError
+from predictors.errors import MeasurementError, PredictorError, TableError
 from predictors.provenance import Provenance
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "MeasurementError",
     "Params",
     "PeakMemory",
+    "PredictorError",
     "Provenance",
     "TableError",
     "compile_cost",

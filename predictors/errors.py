@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search_spaces.errors import NasError
 
-__all__ = ["ConnectionLostError", "MeasurementError", "TableError"]
+__all__ = ["ConnectionLostError", "MeasurementError", "PredictorError", "TableError"]
 
 
 class TableError(NasError):
@@ -19,3 +19,7 @@ class ConnectionLostError(MeasurementError):
     """The way to a device broke; the same command goes on where it was."""
 
     exit_code = 4
+
+
+class PredictorError(NasError):
+    """A learned predictor cannot be fitted on what was given, or its file is not usable."""

@@ -24,6 +24,7 @@ _COMMANDS = {
     "spaces": "list the search spaces, or show one",
     "train": "train a supernet",
     "lut": "latency tables of this machine and of other devices: plan, build, validate, compare",
+    "predictor": "fit a predictor on measured networks, or show one",
     "search": "search a trained supernet under limits",
     "export": "write the best subnets of a run as safetensors, ONNX and torch.export files",
     "report": "write the HTML report of a run and print its table",

@@ -1,0 +1,175 @@
+"""Zero-cost scores: how promising a network is, from its shapes or from one untrained pass.
+
+They rank networks of one space, or serve as features; none is an accuracy. torch is imported
+when a score of a module is asked for. The networks' own weights are used: initialise them
+first, for example with `search_spaces.supernet.build_network`. A module is left as it was,
+running statistics of batch norm apart where a pass in training mode is said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from predictors.errors import PredictorError
+from search_spaces import Architecture, SearchSpace
+from search_spaces.blocks import Layer, layers_of
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+__all__ = ["deepmad_entropy", "naswot", "prenas", "synflow"]
+
+
+def naswot(module: nn.Module, images: torch.Tensor) -> float:
+    """Return how differently a network's ReLUs answer to the images of a batch.
+
+    log |det K|, where K[i, j] counts the ReLU units that are on for both images i and j or off
+    for both (Mellor et al. 2021, arXiv:2006.04647, equation 2). Activations of other kinds are
+    not counted.
+
+    Args:
+        module: With ReLU activations as modules.
+        images: [n, C, H, W].
+
+    Returns:
+        -inf when two images have one pattern.
+
+    Raises:
+        PredictorError: The module has no ReLU.
+    """
+    import torch
+    from torch import nn
+
+    kernel = torch.zeros(len(images), len(images), dtype=torch.float64)
+    units = 0
+
+    def count(layer: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        nonlocal kernel, units
+        on = (output.detach().flatten(1) > 0).double().cpu()
+        kernel = kernel + on @ on.T + (1 - on) @ (1 - on).T
+        units += on.shape[1]
+
+    activations = [m for m in module.modules() if isinstance(m, nn.ReLU | nn.ReLU6)]
+    hooks = [activation.register_forward_hook(count) for activation in activations]
+    try:
+        with torch.no_grad():
+            module(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not units:
+        raise PredictorError("NASWOT counts ReLU units and this network has none. Use synflow.")
+    return float(torch.linalg.slogdet(kernel)[1])
+
+
+def synflow(module: nn.Module, in_shape: Sequence[int]) -> float:
+    """Return the sum over parameters of |w * dR/dw| for the absolute network.
+
+    R is the sum of outputs for an image of ones after every parameter was replaced by its
+    absolute value (Tanaka et al. 2020, arXiv:2006.05467, section 6). Computed in double
+    precision in evaluation mode, without data.
+
+    Args:
+        module: Any network.
+        in_shape: Of one input, without the batch dimension.
+    """
+    import copy
+
+    import torch
+
+    absolute = copy.deepcopy(module).double().eval()
+    with torch.no_grad():
+        for parameter in absolute.parameters():
+            parameter.abs_()
+    ones = torch.ones(1, *in_shape, dtype=torch.float64)
+    return _saliency(absolute, ones)
+
+
+def prenas(module: nn.Module, images: torch.Tensor) -> float:
+    """Return PreNAS's score: the sum over parameters of |w * g| (Wang et al. 2023, ICML).
+
+    g is the gradient of the sum of all outputs. Its authors draw 64 Gaussian images and
+    normalise the score of a block by the block's |w| and |g|; this is the score of a network.
+
+    Args:
+        module: Of the initialised network, in the mode in which it is to run.
+        images: [n, C, H, W].
+    """
+    return _saliency(module, images)
+
+
+def _saliency(module: nn.Module, images: torch.Tensor) -> float:
+    """Return the sum over parameters of |w * g|, g of the sum of outputs."""
+    import torch
+
+    weights = [p for p in module.parameters() if p.requires_grad]
+    with torch.enable_grad():
+        gradients = torch.autograd.grad(module(images).sum(), weights, allow_unused=True)
+    pairs = zip(weights, gradients, strict=True)
+    return float(sum((w.detach() * g).abs().sum() for w, g in pairs if g is not None))
+
+
+def deepmad_entropy(
+    space: SearchSpace,
+    architecture: Architecture,
+    *,
+    stage_weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0, 8.0),
+) -> float:
+    """Return DeepMAD's multi-scale entropy (Shen et al. 2023, arXiv:2303.02165, section 4).
+
+        H_s = ln(r_s^2 c_s) * sum_{i <= s} ln(c_i k_i^2 / g_i)        sum_s weight_s H_s
+
+    over the convolutions of the main path: shortcuts and the inside of squeeze-and-excitation
+    are left out. A stage ends where the next convolution has a stride. The authors' program
+    takes the logarithm of a square root, and so reports half of this number.
+
+    Args:
+        space: The space.
+        architecture: One of its architectures.
+        stage_weights: For the stages from the end backwards: the last stage has the last.
+    """
+    entropies: list[float] = []
+    total, last = 0.0, None
+    for layer in _main_path(space, architecture):
+        if layer.stride > 1 and last is not None:
+            entropies.append(_scale(last) * total)
+        total += math.log(layer.in_shape[0] * layer.kernel**2 / layer.groups)
+        last = layer
+    if last is None:
+        raise PredictorError(f"An architecture of {space.name!r} has no convolutions.")
+    entropies.append(_scale(last) * total)
+    count = min(len(entropies), len(stage_weights))
+    return float(np.dot(entropies[-count:], list(stage_weights)[-count:]))
+
+
+def _scale(layer: Layer) -> float:
+    channels, height, width = layer.out_shape
+    return math.log(height * width * channels)
+
+
+def _main_path(space: SearchSpace, architecture: Architecture) -> list[Layer]:
+    """Return the convolutions on each block's main path, in order, of more than one pixel."""
+    found = []
+    for block in space.blocks(architecture).values():
+        layers = layers_of(block) if block is not None else ()
+        for position in _longest_path(layers):
+            layer = layers[position]
+            pixels = layer.in_shape[-1] > 1
+            if layer.op == "conv2d" and pixels:
+                found.append(layer)
+    return found
+
+
+def _longest_path(layers: Sequence[Layer]) -> list[int]:
+    """Return the positions of the path to the last layer with most convolutions."""
+    paths: list[list[int]] = []
+    for position, layer in enumerate(layers):
+        before = [paths[source] for source in layer.inputs if source >= 0] or [[]]
+        most = max(before, key=lambda path: sum(layers[p].op == "conv2d" for p in path))
+        paths.append([*most, position])
+    return paths[-1] if paths else []
