@@ -24,6 +24,7 @@ _BUILT_IN = {
     "onnxruntime": ("predictors.latency.runtimes.onnx_runtime", "OnnxRuntime"),
     "openvino": ("predictors.latency.runtimes.openvino_cpu", "OpenVino"),
     "torch": ("predictors.latency.runtimes.torch_eager", "TorchEager"),
+    "torch_compile": ("predictors.latency.runtimes.torch_compiled", "TorchCompiled"),
 }
 
 
