@@ -6,8 +6,9 @@ limits are checked before the long work, so that the impossible is said at once.
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -22,18 +23,12 @@ from nas.errors import (
     RunError,
     nearest,
 )
+from nas.files import atomic_write
 from nas.latency_tables import AnyTable, is_published, read_table
 from nas.problems import build_problem
 from nas.runs import RunFolder
-from nas.search import (
-    Evolution,
-    Problem,
-    RandomSearch,
-    Searcher,
-    best,
-    check_feasible,
-    search,
-)
+from nas.search import Problem, Target, best, check_feasible, search, targets
+from nas.searchers import build_searcher
 from predictors import Macs, compile_cost
 from predictors.latency import LatencyTable, LutOptions, build_table
 from search_spaces import SearchSpace
@@ -53,6 +48,7 @@ __all__ = [
     "lut_options",
     "report_stage",
     "search_stage",
+    "sweep_stage",
     "train_stage",
 ]
 
@@ -247,19 +243,6 @@ def open_archive(run: RunFolder, space: SearchSpace) -> Archive:
     )
 
 
-def _searcher(config: Config) -> Searcher:
-    options = config.search
-    searchers: Mapping[str, Callable[[], Searcher]] = {
-        "random": RandomSearch,
-        "evolution": lambda: Evolution(
-            parents=options.parents,
-            mutation_probability=options.mutation_probability,
-            mutation_share=options.mutation_share,
-        ),
-    }
-    return searchers[options.searcher]()
-
-
 def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bars) -> None:
     """Search the trained supernet, or go on where the search stopped."""
     config = run.config
@@ -271,7 +254,7 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
     ):
         search(
             problem,
-            _searcher(config),
+            build_searcher(config.search, objectives=len(problem.objectives)),
             evaluate,
             archive,
             evaluations=config.search.evaluations,
@@ -279,6 +262,35 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
             seed=config.seed,
             progress=progress,
         )
+
+
+def sweep_stage(
+    run: RunFolder, problem: Problem, metric: str, values: Sequence[float]
+) -> list[Target]:
+    """Choose the best evaluated subnet within each of several limits, and keep the table.
+
+    Args:
+        run: The run folder; the table goes to its ``sweep.json``.
+        problem: The search problem without the sweep.
+        metric: The swept cost.
+        values: The limits, in its unit.
+    """
+    with Archive.read(run.archive_path) as archive:
+        found = targets(problem, archive.rows(), metric, values)
+    objective = problem.objectives[0].metric
+    table = [
+        {
+            "limit": target.limit.value,
+            metric: target.cost,
+            objective: None if target.row is None else target.row.metrics[objective].value,
+            "id": None if target.row is None else target.row.id,
+            "architecture": None if target.row is None else dict(target.row.architecture),
+        }
+        for target in found
+    ]
+    text = json.dumps({"metric": metric, "objective": objective, "targets": table}, indent=2)
+    atomic_write(run.path / "sweep.json", text + "\n")
+    return found
 
 
 def choose(

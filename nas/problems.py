@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from nas.config import Config
+from nas.config import Config, Sweep
 from nas.errors import ConfigError, nearest
 from nas.latency_tables import AnyTable
 from nas.search.problem import Objective, Problem, UpperLimit
@@ -19,7 +19,9 @@ from predictors import (
 )
 from search_spaces import SearchSpace, get_space
 
-__all__ = ["build_problem", "compiled_costs", "space_of"]
+__all__ = ["build_problem", "compiled_costs", "space_of", "sweep_values"]
+
+_EVALUATED = "accuracy"  # what `nas.evaluation` measures
 
 _ON_REQUEST = (INT8_PEAK_MEMORY,)
 """Costs that are compiled and recorded only where a limit names them."""
@@ -59,7 +61,7 @@ def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) ->
         table: The latency table; without one a limit on latency is left out.
 
     Raises:
-        ConfigError: A limit names no cost.
+        ConfigError: A limit or an objective names no cost.
     """
     asked = config.search.parsed_limits()
     costs = compiled_costs(space, table, limited=[limit.metric for limit in asked])
@@ -76,5 +78,43 @@ def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) ->
         value = limit.resolve(costs[limit.metric].of(largest))
         said = str(config.search.limits[limit.metric])
         limits.append(UpperLimit(limit.metric, value, said))
-    objective = Objective(config.search.objective)
-    return Problem(space, objectives=(objective,), costs=costs, limits=tuple(limits))
+    first, *others = _objectives(config, [*costs, "latency_ms"])
+    objectives = (first, *(other for other in others if other.metric in costs))
+    return Problem(space, objectives=objectives, costs=costs, limits=tuple(limits))
+
+
+def sweep_values(problem: Problem, sweep: Sweep) -> tuple[float, ...]:
+    """Return the limits of a sweep, shares resolved as those of `build_problem`.
+
+    Raises:
+        ConfigError: The problem has no such cost, or the sweep no limits.
+    """
+    if sweep.metric not in problem.costs:
+        raise ConfigError(
+            f"sweep over {sweep.metric}: no such cost. {nearest(sweep.metric, problem.costs)}"
+        )
+    largest = problem.costs["macs"].maximum().architecture
+    return sweep.values(problem.costs[sweep.metric].of(largest))
+
+
+def _objectives(config: Config, costs: Sequence[str]) -> tuple[Objective, ...]:
+    """Return the objectives of a configuration.
+
+    Raises:
+        ConfigError: One is neither measured by the evaluation nor a cost.
+    """
+    search = config.search
+    if search.objective not in (_EVALUATED, *costs):
+        raise ConfigError(
+            f"search.objective = {search.objective!r}: neither the evaluation nor a cost gives "
+            f"it. {nearest(search.objective, [_EVALUATED, *costs])}"
+        )
+    for metric in search.minimize:
+        if metric not in costs:
+            raise ConfigError(
+                f"search.minimize names {metric!r}: no such cost. {nearest(metric, costs)}"
+            )
+        if metric == "latency_ms" and config.latency is None:
+            raise ConfigError("search.minimize names latency_ms: it needs a [latency] section.")
+    rest = tuple(Objective(metric, "minimize") for metric in search.minimize)
+    return (Objective(search.objective), *rest)

@@ -6,6 +6,7 @@ column for each choice; every operation on them is vectorised.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Population", "SearchSpace"]
 
 Population: TypeAlias = NDArray[np.int16]
+
+_MAX_ENUMERATED = 131_072
 
 
 class SearchSpace:
@@ -231,6 +234,31 @@ class SearchSpace:
         _, first = np.unique(self.keys(population), return_index=True)
         return self.canonical(population[np.sort(first)])
 
+    @property
+    def _combinations(self) -> int:
+        return math.prod(len(choice.options) for choice in self.choices)
+
+    @property
+    def enumerable(self) -> bool:
+        """Whether all combinations of options fit in memory easily; see `enumerated`."""
+        return self._combinations <= _MAX_ENUMERATED
+
+    @cached_property
+    def enumerated(self) -> Population:
+        """All canonical architectures, int16 [n, d]; for spaces that are `enumerable`.
+
+        Raises:
+            SpaceError: There are more combinations than 131,072.
+        """
+        if not self.enumerable:
+            raise SpaceError(
+                f"Space {self.name!r} has {self._combinations:,} "
+                f"combinations of options; at most {_MAX_ENUMERATED:,} are listed."
+            )
+        axes = np.indices(self.option_counts.tolist(), dtype=np.int16)
+        rows = axes.reshape(len(self.choices), self._combinations).T
+        return np.ascontiguousarray(rows[(self.canonical(rows) == rows).all(axis=1)])
+
     # operators
 
     def sample(self, n: int, rng: np.random.Generator) -> Population:
@@ -241,14 +269,16 @@ class SearchSpace:
         self, population: Population, rng: np.random.Generator, *, probability: float = 0.1
     ) -> Population:
         """Redraw each choice of each row uniformly with the given probability."""
-        drawn = self.sample(len(population), rng)
-        return np.where(rng.random(population.shape) < probability, drawn, population)
+        rows, columns = np.nonzero(rng.random(population.shape, dtype=np.float32) < probability)
+        result = population.copy()
+        result[rows, columns] = rng.integers(0, self.option_counts[columns], dtype=np.int16)
+        return result
 
     def crossover(
         self, first: Population, second: Population, rng: np.random.Generator
     ) -> Population:
         """Take each choice of each row from one of two parents with equal probability."""
-        return np.where(rng.random(first.shape) < 0.5, first, second)
+        return np.where(rng.random(first.shape, dtype=np.float32) < 0.5, first, second)
 
     def neighbours(self, architecture: Architecture) -> Population:
         """Return the different architectures one changed choice away, int16 [m, d].
@@ -348,6 +378,14 @@ class SearchSpace:
             Table(scope, values[table])
             for table, scope in zip(self.grid.tables, self.grid.scopes, strict=True)
         ]
+
+    @property
+    def inactive_tables(self) -> Mapping[int, tuple[Table, ...]]:
+        """Tables of bool that are all true when a choice is inactive, by its position.
+
+        Choices that are always active have no entry; one without tables never is.
+        """
+        return self._canonicaliser.inactive_tables
 
     @cached_property
     def fold_steps(self) -> tuple[tuple[Table, ...], tuple[int, ...]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nas.errors import ConfigError
 
-__all__ = ["Limit", "parse_limit"]
+__all__ = ["Limit", "Sweep", "parse_limit", "parse_sweep"]
 
 _NUMBER = re.compile(r"([-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z]*|%)", re.ASCII)
 _DECIMAL = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
@@ -24,6 +24,10 @@ _UNITS: dict[str, dict[str, float]] = {
         **{f"{unit}B": factor for unit, factor in _BINARY.items()},
     },
 }
+
+
+_SWEEP = re.compile(r"\s*(\w+)\s*=\s*(.+?)\s*\.\.\s*(.+?)\s*:\s*(.+?)\s*")
+_MAX_TARGETS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +83,59 @@ def parse_limit(metric: str, text: int | float | str) -> Limit:
     if unit not in units:
         raise ConfigError(f"limit {metric} = {text!r}: has the unit {unit!r}. {allowed}")
     return Limit(metric, value=number * units[unit])
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Limits on one metric at equal steps.
+
+    Attributes:
+        metric: The metric's name, which states its unit.
+        first: The first limit.
+        last: The last one, which is met when the steps lead to it.
+        step: Between two limits.
+    """
+
+    metric: str
+    first: Limit
+    last: Limit
+    step: Limit
+
+    def values(self, largest: float) -> tuple[float, ...]:
+        """Return the limits in the metric's unit, ascending.
+
+        Args:
+            largest: The largest subnet's value, in the metric's unit, of which shares are.
+
+        Raises:
+            ConfigError: The last limit lies below the first, or there are too many.
+        """
+        first, last, step = (
+            limit.resolve(largest) for limit in (self.first, self.last, self.step)
+        )
+        count = math.floor((last - first) / step * (1 + 1e-9) + 1e-9) + 1
+        if count < 1 or count > _MAX_TARGETS:
+            raise ConfigError(
+                f"sweep {self.metric}: from {first:,.6g} to {last:,.6g} in steps of {step:,.6g} "
+                f"gives {max(count, 0):,} limits; 1 to {_MAX_TARGETS:,} are allowed."
+            )
+        return tuple(first + number * step for number in range(count))
+
+
+def parse_sweep(text: str) -> Sweep:
+    """Read a sweep such as ``latency_ms=10..40:5``: from 10 to 40 ms in steps of 5.
+
+    Args:
+        text: METRIC=FIRST..LAST:STEP; each of the three as `parse_limit` reads it.
+
+    Raises:
+        ConfigError: It has another form, or a number is wrong.
+    """
+    match = _SWEEP.fullmatch(text)
+    if match is None:
+        raise ConfigError(
+            f"sweep {text!r}: write METRIC=FIRST..LAST:STEP, for example latency_ms=10..40:5 or "
+            "macs=20%..60%:10%."
+        )
+    metric = match[1]
+    return Sweep(metric, *(parse_limit(metric, match[number]) for number in (2, 3, 4)))

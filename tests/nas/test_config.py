@@ -195,6 +195,10 @@ formats = ["onnx", "tflite"]
             "train.nesterov (not given, so its default): needs a momentum above 0",
         ),
         ("search.parents=60", "search.parents = 60: must be at most population = 50"),
+        (
+            'search.minimize=["macs"]',
+            'search.minimize = ["macs"]: evolution looks for one objective; set searcher to',
+        ),
         ("search.limits=3", "search.limits = 3: must be a valid dictionary"),
         ("search.limits.macs=true", "search.limits.macs = true: is no number"),
         ("train.ema_decay=2", "train.ema_decay = 2: must be less than 1"),
