@@ -9,8 +9,8 @@ from nas.config.models import (
     LatencyConfig,
     SearchConfig,
     SpaceConfig,
-    TrainConfig,
 )
+from nas.config.train import StageConfig, TrainConfig
 
 __all__ = [
     "Config",
@@ -20,6 +20,7 @@ __all__ = [
     "Limit",
     "SearchConfig",
     "SpaceConfig",
+    "StageConfig",
     "Sweep",
     "TrainConfig",
     "changed_keys",

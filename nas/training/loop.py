@@ -80,13 +80,14 @@ def train(
         InterruptedRunError: SIGINT or SIGTERM came; the last step is in a checkpoint.
     """
     device = prepare_device(config.device, threads=config.threads)
-    strategy = STRATEGIES[config.strategy](supernet.space, config)
-    recipe = Recipe(config, augment, seed, splits, strategy, device)
     if not 2 <= config.batch_size <= len(splits.train):
         raise TrainingError(
             f"train.batch_size = {config.batch_size} does not go with "
             f"{len(splits.train)} training images. Allowed is 2 (batch norm needs two) to as many."
         )
+    steps_per_epoch = len(splits.train) // config.batch_size
+    strategy = STRATEGIES[config.strategy](supernet.space, config, steps_per_epoch)
+    recipe = Recipe(config, augment, seed, splits, strategy, device)
     state = TrainState.begin(supernet.to(device).train(), config)
     about = {**belongs_to(supernet.space), **recipe.about()}
     if state.restore(run, about):
@@ -117,11 +118,12 @@ def _fit(
             state.losses += losses
             now, done = time.monotonic(), state.step == recipe.steps
             epoch = step // recipe.steps_per_epoch
-            if done or state.step % METRICS_EVERY == 0:
+            if recipe.strategy.ends_phase(step) or state.step % METRICS_EVERY == 0:
                 row = {
                     "kind": "train",
                     "step": state.step,
                     "epoch": epoch,
+                    **recipe.strategy.label(step),
                     **loss_means(state.losses),
                     "learning_rate": recipe.learning_rate(step),
                     "images_per_s": (state.step - logged_step) * len(labels) / (now - logged),
