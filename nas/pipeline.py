@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bars",
     "check_limits",
+    "check_training",
     "choose",
     "export_stage",
     "latency_stage",
@@ -181,6 +182,17 @@ def check_limits(config: Config, space: SearchSpace, table: AnyTable | None) -> 
         InfeasibleError: It is proven that none can.
     """
     check_feasible(build_problem(config, space, table))
+
+
+def check_training(config: Config, space: SearchSpace) -> None:
+    """Refuse a training strategy that does not go with the space.
+
+    Raises:
+        ConfigError: A stage opens a choice or an option that the space lacks.
+    """
+    from nas.training import STRATEGIES
+
+    STRATEGIES[config.train.strategy](space, config.train, 1)
 
 
 def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Bars) -> None:
