@@ -47,7 +47,7 @@ _ONLY = {
     "full_epochs": ("delayed",),
     "ramp_epochs": ("delayed",),
     "stages": ("progressive",),
-    "teacher_weight": ("progressive",),
+    "teacher_weight": ("progressive", "finetune"),
 }
 """The strategies that read a key; elsewhere it must have its default."""
 
@@ -55,13 +55,13 @@ _ONLY = {
 class TrainConfig(Section):
     """How the supernet is trained."""
 
-    strategy: Literal["single_path", "fair", "sandwich", "attentive", "delayed", "progressive"] = (
-        "single_path"
-    )
+    strategy: Literal[
+        "single_path", "fair", "sandwich", "attentive", "delayed", "progressive", "finetune"
+    ] = "single_path"
     """One random path a step (SPOS), paths that use every option equally often (FairNAS),
     largest, smallest and random subnets (BigNAS), the same with chosen random ones
     (AttentiveNAS), the same after the largest was trained alone (DepS), or stages that open
-    one kind of choice after another (once-for-all)."""
+    one kind of choice after another (once-for-all). The command finetune has its own."""
     random_subnets: Annotated[int, Field(ge=0)] = 2
     """Random subnets in each step of sandwich, attentive and delayed, beside the largest and
     the smallest."""
@@ -85,7 +85,7 @@ class TrainConfig(Section):
     left out."""
     teacher_weight: NotNegative = 1.0
     """Weight of the soft labels of the largest subnet, as it was at the end of the first stage,
-    in the later stages of progressive; 0 trains on labels alone."""
+    in the later stages of progressive, and in fine-tuning; 0 trains on labels alone."""
     epochs: Count
     """Passes over the training images."""
     batch_size: Count

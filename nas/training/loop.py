@@ -57,6 +57,7 @@ def train(
     seed: int,
     augment: AugmentConfig,
     run: RunFolder,
+    teacher: Supernet | None = None,
     progress: Progress | None = None,
 ) -> TrainReport:
     """Train a supernet, or go on from the newest checkpoint in the run folder.
@@ -71,6 +72,8 @@ def train(
         seed: Of the run.
         augment: How training images are varied.
         run: Takes checkpoints and metrics; the caller holds its lock.
+        teacher: A trained network, in training mode, that teaches from the first step on
+            where the strategy has a frozen teacher.
         progress: Told after every step.
 
     Raises:
@@ -89,6 +92,8 @@ def train(
     strategy = STRATEGIES[config.strategy](supernet.space, config, steps_per_epoch)
     recipe = Recipe(config, augment, seed, splits, strategy, device)
     state = TrainState.begin(supernet.to(device).train(), config)
+    if teacher is not None:
+        state.teacher = teacher.to(device).requires_grad_(False)
     about = {**belongs_to(supernet.space), **recipe.about()}
     if state.restore(run, about):
         _log.info("going on after step %d of %d", state.step, recipe.steps)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nas.config import StageConfig
 from nas.errors import ConfigError, nearest
+from nas.training.largest import largest
 from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec
 from search_spaces.choices import Choice
@@ -61,20 +62,18 @@ class OpenOptions:
         return found
 
 
-def open_options(
-    space: SearchSpace, largest: Architecture, stages: Sequence[StageConfig]
-) -> list[OpenOptions]:
+def open_options(space: SearchSpace, stages: Sequence[StageConfig]) -> list[OpenOptions]:
     """Return what each stage may draw: what it and those before it have opened.
 
     Args:
-        space: The space.
-        largest: Its options are drawn of choices that nothing has opened.
+        space: The space; of a choice that nothing has opened, its largest architecture's
+            option is drawn.
         stages: In order.
 
     Raises:
         ConfigError: A stage names a choice or an option that the space lacks.
     """
-    current = list(OpenOptions.only(space, largest).options)
+    current = list(OpenOptions.only(space, largest(space)).options)
     result, problems = [], []
     for stage in stages:
         for pattern, options in stage.open.items():

@@ -113,7 +113,7 @@ class TrainState:
         checkpoint = newest_checkpoint(run.checkpoints, about)
         if checkpoint is None:
             return False
-        if checkpoint.part("teacher"):
+        if checkpoint.part("teacher") and self.teacher is None:
             self.keep_teacher()
         current = self._tensors()
         _check_names(checkpoint.tensors, current)

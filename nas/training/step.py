@@ -18,6 +18,7 @@ from nas.data import augment as augment_images
 from nas.devices import to_channels_last
 from nas.errors import TrainingError
 from nas.rng import stream, torch_stream
+from nas.training.largest import largest_at
 from nas.training.losses import Targets, label_loss
 from nas.training.optimizer import hull
 from nas.training.state import TrainState
@@ -159,14 +160,14 @@ def _frozen_teacher(
     recipe: Recipe, state: TrainState, phase: Phase, batch: _Batch
 ) -> Callable[[int], Tensor] | None:
     """Return what gives a frozen teacher's logits at a resolution, computed once; or None."""
-    architecture, network = phase.teacher, state.teacher
-    if architecture is None or network is None:
+    network = state.teacher
+    if not phase.taught or network is None:
         return None
 
     @cache
     def logits(resolution: int) -> Tensor:
         with torch.no_grad(), _mixed_precision(recipe):
-            result: Tensor = network(batch.at(resolution), architecture(resolution))
+            result: Tensor = network(batch.at(resolution), largest_at(network.space, resolution))
         return result
 
     return logits

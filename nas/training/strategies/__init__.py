@@ -13,6 +13,7 @@ from nas.config import TrainConfig
 from nas.training.strategies.attentive import attentive
 from nas.training.strategies.delayed import delayed
 from nas.training.strategies.fair import fair
+from nas.training.strategies.finetune import finetune
 from nas.training.strategies.member import Draw, Member, Moment
 from nas.training.strategies.phase import Phase, Strategy
 from nas.training.strategies.progressive import progressive
@@ -36,5 +37,6 @@ STRATEGIES: Mapping[str, Callable[[SearchSpace, TrainConfig, int], Strategy]] = 
     "attentive": attentive,
     "delayed": delayed,
     "progressive": progressive,
+    "finetune": finetune,
 }
 """Factories by the name that a configuration gives."""

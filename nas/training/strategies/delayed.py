@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from nas.config import TrainConfig
+from nas.training.largest import largest
 from nas.training.losses import label_loss
 from nas.training.stages import OpenOptions
 from nas.training.state import TrainState
@@ -28,12 +29,11 @@ __all__ = ["delayed", "ramp_weight"]
 def delayed(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> Strategy:
     """Return the strategy."""
     macs = compile_cost(space, Macs())
-    largest = macs.maximum().architecture
     full_epochs, ramp_epochs = config.delay
     steps = config.epochs * steps_per_epoch
     full, ramp = round(full_epochs * steps_per_epoch), round(ramp_epochs * steps_per_epoch)
     rate = cosine(config.learning_rate, config.warmup_epochs * steps_per_epoch, steps)
-    alone = (Member("largest", largest, label_loss(config.label_smoothing)),)
+    alone = (Member("largest", largest(space), label_loss(config.label_smoothing)),)
 
     def draw(moment: Moment) -> tuple[Member, ...]:
         rows = space.sample(config.random_subnets, moment.rng())
@@ -41,7 +41,7 @@ def delayed(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> St
         weight = ramp_weight(moment.step - full, ramp, rate=rate, step=moment.step)
         return (first, *(replace(member, weight=weight) for member in others))
 
-    kept = OpenOptions.only(space, largest).blocks
+    kept = OpenOptions.only(space, largest(space)).blocks
     sort = partial(TrainState.sort_channels, kept=kept)
     return Strategy(
         (

@@ -10,7 +10,6 @@ from nas.config import TrainConfig
 from nas.training.schedule import warmup_cosine
 from nas.training.state import TrainState
 from nas.training.strategies.member import Draw
-from search_spaces import Architecture
 
 __all__ = ["Phase", "Preparation", "Strategy", "cosine", "one_phase"]
 
@@ -31,8 +30,8 @@ class Phase:
         draw: Chooses the members of a step.
         learning_rate: From the step of the whole training to its learning rate.
         prepare: Done in order in front of the first step.
-        teacher: From a resolution to the architecture of the state's frozen teacher that
-            teaches all members; None lets the first member of a step teach the others.
+        taught: Whether the state's frozen teacher teaches all members; otherwise the first
+            member of a step teaches the others.
     """
 
     name: str
@@ -40,7 +39,7 @@ class Phase:
     draw: Draw
     learning_rate: Callable[[int], float]
     prepare: tuple[Preparation, ...] = ()
-    teacher: Callable[[int], Architecture] | None = None
+    taught: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +71,20 @@ class Strategy:
         raise IndexError(f"the training has {self.steps} steps")
 
 
-def one_phase(config: TrainConfig, steps_per_epoch: int, draw: Draw) -> Strategy:
+def one_phase(
+    config: TrainConfig, steps_per_epoch: int, draw: Draw, *, taught: bool = False
+) -> Strategy:
     """Return the strategy that trains all steps alike.
 
     Args:
         config: The training section.
         steps_per_epoch: Whole batches in an epoch.
         draw: Chooses the members of a step.
+        taught: See `Phase`.
     """
     steps = config.epochs * steps_per_epoch
     rate = cosine(config.learning_rate, config.warmup_epochs * steps_per_epoch, steps)
-    return Strategy((Phase(config.strategy, steps, draw, rate),))
+    return Strategy((Phase(config.strategy, steps, draw, rate, taught=taught),))
 
 
 def cosine(

@@ -16,18 +16,15 @@ from functools import partial
 import numpy as np
 
 from nas.config import StageConfig, TrainConfig
+from nas.training.largest import RESOLUTION, largest
 from nas.training.losses import Loss, label_and_soft_loss, label_loss
 from nas.training.stages import OpenOptions, open_options
 from nas.training.state import TrainState
 from nas.training.strategies.member import Draw, Member, Moment
 from nas.training.strategies.phase import Phase, Preparation, Strategy, cosine
-from predictors import Macs, compile_cost
-from search_spaces import Architecture, SearchSpace
+from search_spaces import SearchSpace
 
-__all__ = ["RESOLUTION", "progressive"]
-
-RESOLUTION = "resolution"
-"""The choice that all subnets of a step have in common, in every space that has it."""
+__all__ = ["progressive"]
 
 
 def progressive(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> Strategy:
@@ -36,13 +33,10 @@ def progressive(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -
     Raises:
         ConfigError: A stage opens a choice or an option that the space lacks.
     """
-    largest = compile_cost(space, Macs()).maximum().architecture
     phases: list[Phase] = []
-    before = OpenOptions.only(space, largest)
+    before = OpenOptions.only(space, largest(space))
     first = 0
-    for stage, opened in zip(
-        config.stages, open_options(space, largest, config.stages), strict=True
-    ):
+    for stage, opened in zip(config.stages, open_options(space, config.stages), strict=True):
         prepare: tuple[Preparation, ...] = ()
         loss = label_loss(config.label_smoothing)
         if phases:
@@ -60,8 +54,8 @@ def progressive(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -
             first=first,
         )
         draw = _draw(opened, stage, loss)
-        teacher = partial(_at, largest) if phases and config.teacher_weight else None
-        phases.append(Phase(stage.name, steps, draw, rate, prepare, teacher))
+        taught = bool(phases and config.teacher_weight)
+        phases.append(Phase(stage.name, steps, draw, rate, prepare, taught))
         before, first = opened, first + steps
     return Strategy(tuple(phases))
 
@@ -77,10 +71,3 @@ def _draw(opened: OpenOptions, stage: StageConfig, loss: Loss) -> Draw:
         return tuple(Member("subnet", a, loss) for a in opened.space.decode_all(rows))
 
     return draw
-
-
-def _at(largest: Architecture, resolution: int) -> Architecture:
-    """Return the largest architecture at a resolution."""
-    if RESOLUTION not in largest:
-        return largest
-    return Architecture({**largest, RESOLUTION: resolution})

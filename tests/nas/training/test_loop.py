@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file
 
 from nas.errors import CheckpointError, InterruptedRunError, TrainingError
-from nas.training import STRATEGIES, load_supernet
+from nas.training import load_supernet
 from search_spaces.supernet import Supernet
 from tests.nas.training.jobs import (
+    OPTIONS,
     losses,
     newest,
     run_folder,
@@ -57,7 +58,7 @@ def test_training_again_does_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", OPTIONS)
 def test_interrupted_and_resumed_is_bit_for_bit_the_same(
     tmp_path: Path, strategy: str, optimizer: str, number: signal.Signals
 ) -> None:

@@ -11,7 +11,6 @@ from nas.errors import ConfigError
 from nas.training import STRATEGIES
 from nas.training.stages import OpenOptions, open_options
 from nas.training.state import TrainState
-from predictors import Macs, compile_cost
 from search_spaces.supernet import Supernet
 from tests.nas.training.jobs import STAGES, moment, tiny_config, tiny_space
 
@@ -21,8 +20,7 @@ def stage(**options: object) -> StageConfig:
 
 
 def opened(*stages: StageConfig) -> list[OpenOptions]:
-    space = tiny_space()
-    return open_options(space, compile_cost(space, Macs()).maximum().architecture, stages)
+    return open_options(tiny_space(), stages)
 
 
 def seen(options: OpenOptions) -> dict[str, set[object]]:
@@ -64,12 +62,12 @@ def test_phases_have_their_steps_rates_and_preparations() -> None:
     assert (rates[4], rates[8]) == (0.1, 0.02)
     assert rates[15] < 0.002
     full, kernel, expand = strategy.phases
-    assert (full.prepare, full.teacher) == ((), None)
+    assert (full.prepare, full.taught) == ((), False)
     assert kernel.prepare[:2] == (TrainState.restart_optimizer, TrainState.keep_teacher)
     assert TrainState.keep_teacher not in expand.prepare  # the teacher stays the full net
     assert len(kernel.prepare) == 3  # with the sorting of channels
     assert len(expand.prepare) == 2
-    assert expand.teacher is not None
+    assert expand.taught
 
 
 def test_subnets_of_a_step_share_the_resolution() -> None:

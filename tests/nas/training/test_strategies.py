@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import itertools
 from math import factorial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
+from nas.config import TrainConfig
 from nas.training import STRATEGIES
 from nas.training.losses import soft_label_loss
 from nas.training.schedule import warmup_cosine
@@ -14,7 +15,7 @@ from nas.training.strategies.bins import CostBins
 from predictors import Macs, compile_cost
 from search_spaces import Architecture, SpaceBuilder
 from search_spaces.blocks import Conv
-from tests.nas.training.jobs import moment, tiny_config, tiny_space
+from tests.nas.training.jobs import OPTIONS, moment, tiny_config, tiny_space
 
 STEPS = 3000
 
@@ -68,7 +69,7 @@ def test_sandwich_teaches_all_but_the_largest_by_soft_labels() -> None:
     assert all(member.loss is soft_label_loss for member in others)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", OPTIONS)
 def test_the_members_of_a_step_depend_on_seed_and_step_alone(strategy: str) -> None:
     drawn = members(strategy, 9)
     assert drawn == members(strategy, 9)
@@ -157,3 +158,8 @@ def test_delayed_trains_the_largest_alone_and_then_raises_the_others() -> None:
     # The rate that the others feel rises in equal parts to the one at the end of the ramp.
     assert felt[:4] == pytest.approx([rates[12] * part / 5 for part in (1, 2, 3, 4)])
     assert felt[4:] == rates[12:]
+
+
+def test_every_strategy_of_a_configuration_is_tested_here() -> None:
+    assert set(STRATEGIES) == {*OPTIONS, "finetune"}
+    assert set(STRATEGIES) == set(get_args(TrainConfig.model_fields["strategy"].annotation))
