@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nas.archive import Archive, Evaluated, Metric
 from nas.config import Config, LatencyConfig
@@ -44,8 +44,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Bars",
     "check_limits",
+    "check_training",
     "choose",
     "export_stage",
+    "finetune_stage",
     "latency_stage",
     "load_splits",
     "lut_options",
@@ -189,6 +191,17 @@ def check_limits(config: Config, space: SearchSpace, table: AnyTable | None) -> 
     check_feasible(problem)
     build_searcher(config.search, objectives=len(problem.objectives))
     executor_factory(config.search.executor)
+
+
+def check_training(config: Config, space: SearchSpace) -> None:
+    """Refuse a training strategy that does not go with the space.
+
+    Raises:
+        ConfigError: A stage opens a choice or an option that the space lacks.
+    """
+    from nas.training import STRATEGIES
+
+    STRATEGIES[config.train.strategy](space, config.train, 1)
 
 
 def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Bars) -> None:
@@ -410,6 +423,46 @@ def export_stage(
             )
             archive.record(row.id, row.architecture, metrics)
         progress(len(chosen), len(chosen), "")
+
+
+def finetune_stage(
+    run: RunFolder,
+    space: SearchSpace,
+    splits: DataSplits,
+    row: Evaluated,
+    options: dict[str, Any],
+    *,
+    table: AnyTable | None,
+    bars: Bars,
+) -> Evaluated:
+    """Fine-tune one subnet of a run, score it and export it as the configuration says.
+
+    Args:
+        run: With a trained supernet; only its folder ``finetuned`` is written to.
+        space: Of the supernet.
+        splits: The images.
+        row: The archive's row of the subnet.
+        options: See `nas.finetuning.finetuned_run`.
+        table: The run's latency table.
+        bars: Shows progress.
+
+    Returns:
+        The fine-tuned subnet as the archive in its own folder has it.
+    """
+    from nas.finetuning import finetune_subnet, finetuned_run
+
+    tuned = finetuned_run(run, row, options)
+    with tuned.lock():
+        with _stage(tuned, "train"), bars("fine-tuning") as progress:
+            only = finetune_subnet(run, tuned, space, row.architecture, splits, progress=progress)
+        problem = build_problem(run.config, only, table)
+        evaluator = subnet_evaluator(tuned, only, splits)
+        scored = evaluator(row.architecture)
+        found = Evaluated(row.id, row.architecture, scored, order=1)
+        formats = run.config.export.formats
+        export_stage(tuned, problem, splits, [found], formats, table=table, bars=bars)
+    with Archive.read(tuned.archive_path) as archive:
+        return archive.rows()[0]
 
 
 def report_stage(run: RunFolder) -> Path:

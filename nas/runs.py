@@ -129,6 +129,10 @@ class RunFolder:
         """The folder of exported subnets."""
         return self.path / "exports"
 
+    def finetuned(self, id: str) -> Path:
+        """Return the run folder of one fine-tuned subnet."""
+        return self.path / "finetuned" / id
+
     @property
     def archive_path(self) -> Path:
         """The database of all evaluations."""

@@ -6,6 +6,7 @@ computes at an architecture equals what the extracted plain `Subnet` computes.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.blocks import BlockSpec, layers_of
 from search_spaces.errors import SpaceError
 from search_spaces.modules.block import ElasticBlock, build_block, build_elastic
+from search_spaces.modules.channels import Orders, importance_order
 from search_spaces.modules.elastic import Region
 from search_spaces.modules.initialise import generator_for
 from search_spaces.modules.network import Subnet, Wiring, module_names, wire
@@ -120,6 +122,29 @@ class Supernet(nn.Module):
             for slot, block in blocks.items()
             for name, region in self._block(slot).active(block).items()
         }
+
+    def channel_orders(self, kept: Mapping[str, Collection[BlockSpec]]) -> Orders:
+        """Return an order of the channels inside blocks that puts important ones in front.
+
+        Applied with `modules.channels.reorder`, it changes no network whose blocks are all among
+        those kept, to rounding; smaller ones then have the more important channels.
+
+        Args:
+            kept: By slot, the blocks that must compute what they did.
+        """
+        orders: Orders = {}
+        tensors = self.state_dict()
+        for slot in (slot.name for slot in self.space.slots if slot.name in kept):
+            if self._names[slot] not in self.blocks:
+                continue
+            prefix = f"blocks.{self._names[slot]}."
+            for group in self._block(slot).channel_groups():
+                axis = group.axes[group.reader]
+                widths = {group.used(block) for block in kept[slot]}
+                order = importance_order(tensors[prefix + group.reader], axis, widths)
+                for name, dimension in group.axes.items():
+                    orders.setdefault(prefix + name, []).append((dimension, order))
+        return orders
 
 
 def build_network(space: SearchSpace, architecture: Architecture, *, seed: int = 0) -> Subnet:

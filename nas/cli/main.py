@@ -27,6 +27,7 @@ _COMMANDS = {
     "predictor": "fit a predictor on measured networks, or show one",
     "search": "search a trained supernet under limits",
     "export": "write the best subnets of a run as safetensors, ONNX and torch.export files",
+    "finetune": "train one subnet of a run on, taught by the supernet's largest network",
     "report": "write the HTML report of a run and print its table",
     "import-checkpoint": "turn weights that others published into a supernet of this engine",
     "cost": "price one architecture",

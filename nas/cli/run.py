@@ -66,6 +66,7 @@ def _dry_run(arguments: argparse.Namespace) -> None:
     )
     space = space_of(config)
     pipeline.check_limits(config, space, None)
+    pipeline.check_training(config, space)
     print(f"{space.name}: {space.size:,} architectures, {len(space.slots)} slots")
     print(f"latency table: {len(space.distinct_blocks()):,} different blocks")
     print(f"training: {config.train.strategy}, {config.train.epochs} epochs")

@@ -97,6 +97,7 @@ def checked_run(arguments: argparse.Namespace) -> tuple[RunFolder, DataSplits]:
 def _checked_images(config: Config) -> DataSplits:
     space = space_of(config)
     pipeline.check_limits(config, space, None)
+    pipeline.check_training(config, space)
     return pipeline.load_splits(config, space, ProgressBar)
 
 

@@ -11,8 +11,8 @@ from nas.config.models import (
     OptunaConfig,
     SearchConfig,
     SpaceConfig,
-    TrainConfig,
 )
+from nas.config.train import StageConfig, TrainConfig
 
 __all__ = [
     "Config",
@@ -24,6 +24,7 @@ __all__ = [
     "OptunaConfig",
     "SearchConfig",
     "SpaceConfig",
+    "StageConfig",
     "Sweep",
     "TrainConfig",
     "changed_keys",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
 from nas.config.limits import Limit, parse_limit
+from nas.config.section import Count, Positive, Section, Share, refuse
+from nas.config.train import TrainConfig
 from nas.data.config import AugmentConfig, DataConfig
 from nas.errors import ConfigError
 
@@ -26,96 +26,14 @@ __all__ = [
     "TrainConfig",
 ]
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """What all sections share. Types are strict: ``"3"`` is no integer, and true is none."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
-
-
-def _refuse(problems: dict[str, str]) -> None:
-    """Raise one pydantic error that carries a sentence for each of several keys."""
-    if problems:
-        text = "; ".join(f"{key}: {problem}" for key, problem in problems.items())
-        # No template fields: the text may hold braces.
-        raise PydanticCustomError("problems", "{text}", {"text": text, "problems": problems})
-
-
-def _device(name: str) -> str:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
-        raise ValueError("must be auto, cpu, mps, cuda, or one of several GPUs as cuda:0")
-    return name
-
 
 class SpaceConfig(Section):
     """Which search space, and the arguments of its factory."""
 
     name: str
     """Name of a registered search space."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the space's factory, for example classes and width."""
-
-
-class TrainConfig(Section):
-    """How the supernet is trained."""
-
-    strategy: Literal["single_path", "sandwich"] = "single_path"
-    """One uniformly drawn path a step (SPOS), or largest, smallest and random subnets."""
-    random_subnets: Annotated[int, Field(ge=0)] = 2
-    """Random subnets in each sandwich step, beside the largest and the smallest."""
-    epochs: Count
-    """Passes over the training images."""
-    batch_size: Count
-    """Images in a step."""
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """The optimizer."""
-    learning_rate: Positive
-    """The highest learning rate, reached after the warm-up; a cosine takes it to zero."""
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Momentum of sgd."""
-    nesterov: bool = True
-    """Whether the momentum of sgd is Nesterov's."""
-    weight_decay: NotNegative = 4e-5
-    """Weight decay."""
-    warmup_epochs: NotNegative = 0.0
-    """Epochs in which the learning rate rises linearly from zero."""
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Label smoothing."""
-    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Decay of the exponential moving average of the weights; none keeps no average."""
-    gradient_clip: Positive | None = None
-    """Largest norm of the gradient; none does not clip."""
-    amp: bool = True
-    """Automatic mixed precision; it takes effect on CUDA only."""
-    channels_last: bool = True
-    """Whether images and weights lie in memory with the channels last."""
-    device: Annotated[str, AfterValidator(_device)] = "auto"
-    """Where to train; auto takes CUDA where there is one."""
-    threads: Count | None = None
-    """Threads on the CPU; none leaves torch's own number."""
-    checkpoint_every_s: NotNegative = 60.0
-    """Seconds between two checkpoints; 0 writes one after every step."""
-
-    @model_validator(mode="after")
-    def _check(self) -> TrainConfig:
-        problems = {}
-        if self.warmup_epochs > self.epochs:
-            problems["warmup_epochs"] = f"must be at most epochs = {self.epochs}"
-        if self.optimizer == "sgd" and self.nesterov and self.momentum == 0:
-            problems["nesterov"] = "needs a momentum above 0; set it to false"
-        _refuse(problems)
-        return self
 
 
 class LatencyConfig(Section):
@@ -156,7 +74,7 @@ class OptunaConfig(Section):
 
     sampler: str = "TPESampler"
     """Name of the sampler, as in `optuna.samplers`."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of its constructor; genetic operators and other samplers by name."""
     study: str | None = None
     """Where any search is mirrored into an Optuna study: a database URL or a journal file."""
@@ -167,7 +85,7 @@ class NniConfig(Section):
 
     tuner: Literal["Random", "TPE", "Evolution", "GridSearch", "Batch"] = "TPE"
     """Name of the tuner."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of its constructor."""
     limits: Literal["penalty", "reject"] = "penalty"
     """Whether subnets outside the limits are told with a bad value, or as failed trials."""
@@ -213,7 +131,7 @@ class SearchConfig(Section):
     """The metric to maximise."""
     minimize: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Costs to minimise beside the objective, for nsga2, nsga3 and optuna."""
-    limits: dict[str, int | float | str] = {}
+    limits: dict[str, int | float | str] = Field(default_factory=dict)
     """Upper limits by metric: 2.5, "60M", "2.5 ms", or "60%" of the largest subnet's; for a
     latency also "<= 20 ms @ 95%", which keeps back what the table may be wrong by."""
     optuna: OptunaConfig = OptunaConfig()
@@ -230,7 +148,7 @@ class SearchConfig(Section):
                 parse_limit(metric, text)
             except ConfigError as error:
                 problems[metric] = str(error).partition(": ")[2]
-        _refuse(problems)
+        refuse(problems)
         return limits
 
     @model_validator(mode="after")
@@ -242,7 +160,7 @@ class SearchConfig(Section):
             problems["minimize"] = (
                 f"{self.searcher} looks for one objective; set searcher to nsga2, nsga3 or optuna"
             )
-        _refuse(problems)
+        refuse(problems)
         return self
 
     def parsed_limits(self) -> tuple[Limit, ...]:
@@ -286,7 +204,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _check(self) -> Config:
         if self.latency is None and "latency_ms" in self.search.limits:
-            _refuse({"search.limits.latency_ms": "a latency limit needs a [latency] section"})
+            refuse({"search.limits.latency_ms": "a latency limit needs a [latency] section"})
         return self
 
     def to_json(self) -> dict[str, Any]:

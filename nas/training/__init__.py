@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from nas.training.loop import TrainReport, train
 from nas.training.state import load_supernet
-from nas.training.strategies import STRATEGIES, Member, Strategy
+from nas.training.strategies import STRATEGIES, Member, Moment, Strategy
 
-__all__ = ["STRATEGIES", "Member", "Strategy", "TrainReport", "load_supernet", "train"]
+__all__ = ["STRATEGIES", "Member", "Moment", "Strategy", "TrainReport", "load_supernet", "train"]

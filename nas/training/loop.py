@@ -57,6 +57,7 @@ def train(
     seed: int,
     augment: AugmentConfig,
     run: RunFolder,
+    teacher: Supernet | None = None,
     progress: Progress | None = None,
 ) -> TrainReport:
     """Train a supernet, or go on from the newest checkpoint in the run folder.
@@ -71,6 +72,8 @@ def train(
         seed: Of the run.
         augment: How training images are varied.
         run: Takes checkpoints and metrics; the caller holds its lock.
+        teacher: A trained network, in training mode, that teaches from the first step on
+            where the strategy has a frozen teacher.
         progress: Told after every step.
 
     Raises:
@@ -80,14 +83,17 @@ def train(
         InterruptedRunError: SIGINT or SIGTERM came; the last step is in a checkpoint.
     """
     device = prepare_device(config.device, threads=config.threads)
-    strategy = STRATEGIES[config.strategy](supernet.space, config)
-    recipe = Recipe(config, augment, seed, splits, strategy, device)
     if not 2 <= config.batch_size <= len(splits.train):
         raise TrainingError(
             f"train.batch_size = {config.batch_size} does not go with "
             f"{len(splits.train)} training images. Allowed is 2 (batch norm needs two) to as many."
         )
+    steps_per_epoch = len(splits.train) // config.batch_size
+    strategy = STRATEGIES[config.strategy](supernet.space, config, steps_per_epoch)
+    recipe = Recipe(config, augment, seed, splits, strategy, device)
     state = TrainState.begin(supernet.to(device).train(), config)
+    if teacher is not None:
+        state.teacher = teacher.to(device).requires_grad_(False)
     about = {**belongs_to(supernet.space), **recipe.about()}
     if state.restore(run, about):
         _log.info("going on after step %d of %d", state.step, recipe.steps)
@@ -117,11 +123,12 @@ def _fit(
             state.losses += losses
             now, done = time.monotonic(), state.step == recipe.steps
             epoch = step // recipe.steps_per_epoch
-            if done or state.step % METRICS_EVERY == 0:
+            if recipe.strategy.ends_phase(step) or state.step % METRICS_EVERY == 0:
                 row = {
                     "kind": "train",
                     "step": state.step,
                     "epoch": epoch,
+                    **recipe.strategy.label(step),
                     **loss_means(state.losses),
                     "learning_rate": recipe.learning_rate(step),
                     "images_per_s": (state.step - logged_step) * len(labels) / (now - logged),

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-__all__ = ["Loss", "Targets", "label_loss", "soft_label_loss"]
+__all__ = [
+    "SOFT_LOSSES",
+    "Loss",
+    "Targets",
+    "adaptive_alpha_loss",
+    "alpha_divergence",
+    "label_and_soft_loss",
+    "label_loss",
+    "soft_label_loss",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +29,8 @@ class Targets:
 
     Attributes:
         labels: int64 [n].
-        teacher: Detached logits [n, classes] of the step's first member on the same batch;
-            None for the first member itself.
+        teacher: Detached logits [n, classes] of the teacher on the same batch: of the step's
+            first member, or of a frozen network; None for a first member without one.
     """
 
     labels: Tensor
@@ -48,3 +58,65 @@ def soft_label_loss(logits: Tensor, targets: Targets) -> Tensor:
     """
     assert targets.teacher is not None, "the first member of a step has no teacher"
     return cross_entropy(logits.float(), targets.teacher.float().softmax(dim=1))
+
+
+def label_and_soft_loss(smoothing: float, weight: float) -> Loss:
+    """Return the cross entropy with the labels plus `weight` times that with the teacher.
+
+    Knowledge distillation as once-for-all trains its smaller networks (Cai et al. 2020,
+    arXiv:1908.09791, section 4).
+    """
+    return lambda logits, targets: (
+        _label_loss(logits, targets, smoothing=smoothing)
+        + weight * soft_label_loss(logits, targets)
+    )
+
+
+def alpha_divergence(
+    student: Tensor, teacher: Tensor, alpha: float, *, clip: float = 5.0
+) -> tuple[Tensor, Tensor]:
+    """Return AlphaNet's divergence of every image and a term that has its gradient, both [n].
+
+    With p the teacher's and q the student's class probabilities and r = p / q the divergence is
+    the sum over classes of q f(r), f(r) = (r^alpha - 1) / (alpha (alpha - 1)). Its gradient is
+    that of -sum q rho(r) log q, rho(r) = r f'(r) - f(r), where q rho(r) is a constant (Wang et
+    al. 2021, arXiv:2102.07954, sections 3.2 and 3.3). For alpha = 1 it is the Kullback-Leibler
+    divergence of q from p. The power r^alpha is clipped otherwise, as it has no bound.
+
+    Args:
+        student: Logits [n, classes].
+        teacher: Logits [n, classes], detached.
+        alpha: Not 0.
+        clip: The largest power.
+    """
+    log_q = student.float().log_softmax(dim=1)
+    q, log_p = log_q.detach().exp(), teacher.float().log_softmax(dim=1)
+    log_ratio = log_p - log_q.detach()
+    if alpha == 1.0:  # q r is p; r itself may be beyond any number
+        p = log_p.exp()
+        return (p * log_ratio).sum(dim=1), -(p * log_q).sum(dim=1)
+    power = (alpha * log_ratio).exp().clamp(max=clip)
+    scale = 1.0 / (alpha * (alpha - 1.0))
+    rho = power / alpha + scale
+    return (q * (power - 1.0) * scale).sum(dim=1), -(q * rho * log_q).sum(dim=1)
+
+
+def adaptive_alpha_loss(logits: Tensor, targets: Targets) -> Tensor:
+    """Return for every image the larger of the divergences with alpha = -1 and 1, averaged.
+
+    A student that spreads its probabilities too far and one that spreads them too little are
+    punished alike (Wang et al. 2021, AlphaNet, arXiv:2102.07954, section 3.3).
+    """
+    assert targets.teacher is not None, "the first member of a step has no teacher"
+    low, low_term = alpha_divergence(logits, targets.teacher, -1.0)
+    high, high_term = alpha_divergence(logits, targets.teacher, 1.0)
+    term = torch.where(low > high, low_term, high_term).mean()
+    value = torch.maximum(low, high).mean()
+    return value + (term - term.detach())
+
+
+SOFT_LOSSES: Mapping[str, Loss] = {
+    "cross_entropy": soft_label_loss,
+    "alpha_divergence": adaptive_alpha_loss,
+}
+"""What compares a subnet with its teacher, by the name that a configuration gives."""

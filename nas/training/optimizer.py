@@ -17,6 +17,7 @@ from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 from nas.config import TrainConfig
+from search_spaces.modules.channels import Orders, reorder
 from search_spaces.modules.elastic import Region
 
 __all__ = ["RegionOptimizer", "hull"]
@@ -71,6 +72,18 @@ class RegionOptimizer:
         """Leave every parameter without a gradient."""
         for parameter in self._parameters.values():
             parameter.grad = None
+
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Forget momentum and moments."""
+        for tensor in self.state.values():
+            tensor.zero_()
+
+    def reorder(self, orders: Orders) -> None:
+        """Move the channels of momentum and moments as those of the weights were moved."""
+        for kind in self._kinds:
+            if kind != "step":
+                reorder({name: self.state[f"{kind}/{name}"] for name in self._parameters}, orders)
 
     @torch.no_grad()
     def step(self, regions: Mapping[str, Region], *, learning_rate: float) -> None:

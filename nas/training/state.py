@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,8 @@ from nas.runs import RunFolder
 from nas.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from nas.training.optimizer import RegionOptimizer
 from search_spaces import SearchSpace
+from search_spaces.blocks import BlockSpec
+from search_spaces.modules.channels import reorder
 from search_spaces.supernet import Supernet
 
 __all__ = ["TrainState", "belongs_to", "load_supernet"]
@@ -31,6 +34,7 @@ class TrainState:
         ema: Moving average by parameter name; empty when none is kept.
         step: Steps done.
         losses: Role and loss of every member since the last line of the metrics.
+        teacher: A frozen copy of the weights that teaches all members; None without one.
     """
 
     supernet: Supernet
@@ -38,6 +42,7 @@ class TrainState:
     ema: dict[str, Tensor]
     step: int = 0
     losses: list[tuple[str, float]] = field(default_factory=list)
+    teacher: Supernet | None = None
 
     @classmethod
     def begin(cls, supernet: Supernet, config: TrainConfig) -> TrainState:
@@ -63,11 +68,33 @@ class TrainState:
         move = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         move(list(self.ema.values()), weights, self.step)
 
+    def keep_teacher(self) -> None:
+        """Keep a frozen copy of the weights; it normalises by batches, as the supernet does."""
+        space = self.supernet.space
+        same = {id(space): space}  # a value: it is not copied
+        self.teacher = copy.deepcopy(self.supernet, same).requires_grad_(False)
+
+    def restart_optimizer(self) -> None:
+        """Forget momentum and moments."""
+        self.optimizer.restart()
+
+    def sort_channels(self, kept: Mapping[str, Collection[BlockSpec]]) -> None:
+        """Move important channels to the front, with their momentum and average.
+
+        Args:
+            kept: By slot, the blocks that compute afterwards what they did.
+        """
+        orders = self.supernet.channel_orders(kept)
+        reorder(self.supernet.state_dict(), orders)
+        reorder(self.ema, orders)
+        self.optimizer.reorder(orders)
+
     def _tensors(self) -> dict[str, Tensor]:
-        parts = {
+        parts: dict[str, Mapping[str, Tensor]] = {
             "model": self.supernet.state_dict(),
             "optimizer": self.optimizer.state,
             "ema": self.ema,
+            "teacher": {} if self.teacher is None else self.teacher.state_dict(),
         }
         return {f"{part}/{n}": t for part, tensors in parts.items() for n, t in tensors.items()}
 
@@ -86,6 +113,8 @@ class TrainState:
         checkpoint = newest_checkpoint(run.checkpoints, about)
         if checkpoint is None:
             return False
+        if checkpoint.part("teacher") and self.teacher is None:
+            self.keep_teacher()
         current = self._tensors()
         _check_names(checkpoint.tensors, current)
         for name, tensor in current.items():

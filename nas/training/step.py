@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -17,12 +18,12 @@ from nas.data import augment as augment_images
 from nas.devices import to_channels_last
 from nas.errors import TrainingError
 from nas.rng import stream, torch_stream
-from nas.training.losses import Targets
+from nas.training.largest import largest_at
+from nas.training.losses import Targets, label_loss
 from nas.training.optimizer import hull
-from nas.training.schedule import warmup_cosine
 from nas.training.state import TrainState
-from nas.training.strategies import Member, Strategy
-from search_spaces.supernet import Supernet
+from nas.training.strategies import Member, Moment, Phase, Strategy
+from search_spaces import Architecture
 
 __all__ = ["Recipe", "training_step"]
 
@@ -38,7 +39,7 @@ class Recipe:
         augment: How training images are varied.
         seed: Of the run.
         splits: For the number of training images and their mean and deviation.
-        strategy: Which subnets a step trains.
+        strategy: Which subnets a step trains, phase by phase.
         device: Where.
     """
 
@@ -57,16 +58,11 @@ class Recipe:
     @property
     def steps(self) -> int:
         """Steps of the whole training."""
-        return self.steps_per_epoch * self.config.epochs
+        return self.strategy.steps
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of one step."""
-        return warmup_cosine(
-            step,
-            peak=self.config.learning_rate,
-            warmup_steps=round(self.config.warmup_epochs * self.steps_per_epoch),
-            total_steps=self.steps,
-        )
+        return self.strategy.at(step)[0].learning_rate(step)
 
     def about(self) -> dict[str, Any]:
         """Return what must not change on a resume, as a flat JSON object."""
@@ -89,13 +85,15 @@ def training_step(
         TrainingError: A loss or the gradient is not finite; the weights are as before.
     """
     config, seed, step = recipe.config, recipe.seed, state.step
-    normalised = normalise(images, recipe.splits.mean, recipe.splits.std)
-    generator = torch_stream(seed, "augment", step)
-    batch = augment_images(normalised, recipe.augment, generator=generator)
-    members = recipe.strategy(stream(seed, "strategy", step))
+    phase, done = recipe.strategy.at(step)
+    if done == 0:
+        for prepare in phase.prepare:
+            prepare(state)
+    batch = _Batch.of(recipe, step, images, labels)
     state.optimizer.forget_gradients()
     with _seeded_dropout(recipe, step):
-        losses = _gradients(recipe, state.supernet, members, batch, labels)
+        members = phase.draw(Moment(seed, step, partial(_label_loss, recipe, state, batch)))
+        losses = _gradients(recipe, state, phase, members, batch)
     for member, loss in zip(members, losses, strict=True):
         if not math.isfinite(loss):
             raise _diverged(
@@ -113,28 +111,82 @@ def training_step(
     return [(member.role, loss) for member, loss in zip(members, losses, strict=True)]
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """The images of a step, at every resolution that is asked for."""
+
+    images: Tensor
+    labels: Tensor
+    resized: dict[int, Tensor]
+    last: bool
+
+    @classmethod
+    def of(cls, recipe: Recipe, step: int, images: Tensor, labels: Tensor) -> _Batch:
+        """Return the augmented images of a step."""
+        normalised = normalise(images, recipe.splits.mean, recipe.splits.std)
+        generator = torch_stream(recipe.seed, "augment", step)
+        batch = augment_images(normalised, recipe.augment, generator=generator)
+        return cls(batch, labels, {}, recipe.config.channels_last)
+
+    def at(self, resolution: int) -> Tensor:
+        """Return the images at one resolution, made once."""
+        if resolution not in self.resized:
+            resized = resize(self.images, resolution)
+            self.resized[resolution] = to_channels_last(resized) if self.last else resized
+        return self.resized[resolution]
+
+
 def _gradients(
-    recipe: Recipe, supernet: Supernet, members: Sequence[Member], batch: Tensor, labels: Tensor
+    recipe: Recipe, state: TrainState, phase: Phase, members: Sequence[Member], batch: _Batch
 ) -> list[float]:
     """Add up the gradients of all members, each at its resolution; return their losses."""
-    device, config = recipe.device, recipe.config
-    amp = torch.autocast(device.type, torch.bfloat16, config.amp and device.type == "cuda")
-    inputs: dict[int, Tensor] = {}
+    supernet, frozen = state.supernet, _frozen_teacher(recipe, state, phase, batch)
     losses: list[Tensor] = []
-    teacher: Tensor | None = None
+    first: Tensor | None = None
     for member in members:
         resolution = supernet.space.resolution_of(member.architecture)
-        if resolution not in inputs:
-            resized = resize(batch, resolution)
-            inputs[resolution] = to_channels_last(resized) if config.channels_last else resized
-        with amp:
-            logits = supernet(inputs[resolution], member.architecture)
-        loss = member.loss(logits, Targets(labels, teacher))
-        loss.backward()  # type: ignore[no-untyped-call]
-        teacher = logits.detach() if teacher is None else teacher
+        with _mixed_precision(recipe):
+            logits = supernet(batch.at(resolution), member.architecture)
+        teacher = first if frozen is None else frozen(resolution)
+        loss = member.loss(logits, Targets(batch.labels, teacher))
+        (loss * member.weight).backward()  # type: ignore[no-untyped-call]
+        first = logits.detach() if first is None else first
         losses.append(loss.detach())
     values: list[float] = torch.stack(losses).tolist()
     return values
+
+
+def _frozen_teacher(
+    recipe: Recipe, state: TrainState, phase: Phase, batch: _Batch
+) -> Callable[[int], Tensor] | None:
+    """Return what gives a frozen teacher's logits at a resolution, computed once; or None."""
+    network = state.teacher
+    if not phase.taught or network is None:
+        return None
+
+    @cache
+    def logits(resolution: int) -> Tensor:
+        with torch.no_grad(), _mixed_precision(recipe):
+            result: Tensor = network(batch.at(resolution), largest_at(network.space, resolution))
+        return result
+
+    return logits
+
+
+@torch.no_grad()
+def _label_loss(
+    recipe: Recipe, state: TrainState, batch: _Batch, architecture: Architecture
+) -> float:
+    """Return an architecture's cross entropy with the labels of a batch."""
+    supernet = state.supernet
+    with _mixed_precision(recipe):
+        logits = supernet(batch.at(supernet.space.resolution_of(architecture)), architecture)
+    return float(label_loss()(logits, Targets(batch.labels)))
+
+
+def _mixed_precision(recipe: Recipe) -> torch.autocast:
+    device = recipe.device.type
+    return torch.autocast(device, torch.bfloat16, recipe.config.amp and device == "cuda")
 
 
 @contextmanager

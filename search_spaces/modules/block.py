@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from search_spaces.blocks import BlockSpec
 from search_spaces.errors import SpaceError, nearest
+from search_spaces.modules.channels import ChannelGroup
 from search_spaces.modules.elastic import Elastic, Part
 from search_spaces.modules.initialise import initialise
 
@@ -92,6 +94,10 @@ class ElasticBlock(Elastic):
     ``forward(*inputs, spec)``.
     """
 
+    def channel_groups(self) -> Sequence[ChannelGroup]:
+        """Return the channels inside the block that may change places; by default none."""
+        return ()
+
     def static(self, spec: BlockSpec) -> nn.Module:
         """Return the plain module of one block with copies of its slice of the weights."""
         module = _twins(type(spec)).plain(spec)
@@ -132,14 +138,33 @@ class ElasticChoice(ElasticBlock):
 
     def _of(self, spec: BlockSpec) -> tuple[str, ElasticBlock]:
         name = _group_name(spec, self.separate_weights)
+        return f"groups.{name}", self._named(name)
+
+    def _named(self, name: str) -> ElasticBlock:
         block = self.groups[name]
         assert isinstance(block, ElasticBlock)
-        return f"groups.{name}", block
+        return block
 
     def forward(self, *inputs: Any) -> Tensor:
         """Run the group of the spec, which is the last argument."""
         result: Tensor = self._of(inputs[-1])[1](*inputs)
         return result
+
+    def channel_groups(self) -> Sequence[ChannelGroup]:
+        """Return those of all groups; a block uses no channels of another group."""
+        return [
+            ChannelGroup(
+                {f"groups.{name}.{key}": axis for key, axis in group.axes.items()},
+                f"groups.{name}.{group.reader}",
+                partial(self._used, name, group),
+            )
+            for name in self.groups
+            for group in self._named(name).channel_groups()
+        ]
+
+    def _used(self, name: str, group: ChannelGroup, spec: BlockSpec) -> int:
+        """Return how many channels of a group of channels a block uses."""
+        return group.used(spec) if _group_name(spec, self.separate_weights) == name else 0
 
     def parts(self, spec: BlockSpec) -> Sequence[Part]:
         """Return the group of the spec."""

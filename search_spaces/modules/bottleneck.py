@@ -11,6 +11,7 @@ from torch.nn import functional
 from search_spaces.blocks import Bottleneck, MaxPool
 from search_spaces.modules.activations import activate
 from search_spaces.modules.block import ElasticBlock, register_modules
+from search_spaces.modules.channels import ChannelGroup, outputs
 from search_spaces.modules.conv import ElasticConvBN, conv_bn
 from search_spaces.modules.elastic import Part
 from search_spaces.modules.pool import avg_pool
@@ -61,6 +62,17 @@ class ElasticBottleneck(ElasticBlock):
         if self.skip is not None and spec.project:
             x = self.skip(avg_pool(x, spec.stride), spec.cout)
         return activate(y + x, spec.act)
+
+    def channel_groups(self) -> Sequence[ChannelGroup]:
+        """Return the inner channels in front of the square convolution and behind it."""
+        return [
+            ChannelGroup(
+                {**outputs(before), f"{after}.conv.weight": 1},
+                f"{after}.conv.weight",
+                lambda spec: int(spec.mid),
+            )
+            for before, after in (("reduce", "square"), ("square", "expand"))
+        ]
 
     def parts(self, spec: Bottleneck) -> Sequence[Part]:
         """Return the convolutions with their sizes."""

@@ -9,9 +9,15 @@ from torch import Tensor, nn
 
 from search_spaces.blocks import FusedMBConv
 from search_spaces.modules.block import ElasticBlock, register_modules
+from search_spaces.modules.channels import ChannelGroup, outputs
 from search_spaces.modules.conv import ElasticConvBN, conv_bn
 from search_spaces.modules.elastic import Part
-from search_spaces.modules.squeeze_excite import ElasticSqueezeExcite, SqueezeExcite
+from search_spaces.modules.squeeze_excite import (
+    CHANNELS,
+    ElasticSqueezeExcite,
+    SqueezeExcite,
+    squeeze_group,
+)
 
 __all__ = ["ElasticFusedMBConv", "StaticFusedMBConv"]
 
@@ -63,6 +69,13 @@ class ElasticFusedMBConv(ElasticBlock):
             y = self.se(y, spec.se, act=spec.se_act, gate=spec.se_gate)
         y = self.project(y, spec.cout)
         return y + x if spec.shortcut else y
+
+    def channel_groups(self) -> Sequence[ChannelGroup]:
+        """Return the expanded channels and the squeezed ones."""
+        axes = {**outputs("expand"), "project.conv.weight": 1}
+        axes |= CHANNELS if self.se is not None else {}
+        inner = ChannelGroup(axes, "project.conv.weight", lambda spec: int(spec.mid))
+        return [inner] if self.se is None else [inner, squeeze_group()]
 
     def parts(self, spec: FusedMBConv) -> Sequence[Part]:
         """Return the layers of one block with their sizes."""

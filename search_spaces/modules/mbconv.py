@@ -9,11 +9,17 @@ from torch import Tensor, nn
 
 from search_spaces.blocks import MBConv
 from search_spaces.modules.block import ElasticBlock, register_modules, require_equal
+from search_spaces.modules.channels import ChannelGroup, outputs
 from search_spaces.modules.conv import ElasticConvBN, ElasticDepthwiseBN, conv_bn, depthwise_bn
 from search_spaces.modules.elastic import ElasticConv2d, Part
 from search_spaces.modules.layers import Conv2d
 from search_spaces.modules.pool import avg_pool
-from search_spaces.modules.squeeze_excite import ElasticSqueezeExcite, SqueezeExcite
+from search_spaces.modules.squeeze_excite import (
+    CHANNELS,
+    ElasticSqueezeExcite,
+    SqueezeExcite,
+    squeeze_group,
+)
 
 __all__ = ["ElasticMBConv", "StaticMBConv"]
 
@@ -79,6 +85,7 @@ class ElasticMBConv(ElasticBlock):
         if squeeze:
             self.se = ElasticSqueezeExcite(mid, squeeze, generator=generator)
         self.project = ElasticConvBN(mid, cout, generator=generator, eps=eps)
+        self._own_mid = all(block.expand_conv for block in blocks)
         self.skip: ElasticConv2d | None = None
         if any(_has_skip_conv(block) for block in blocks):
             self.skip = ElasticConv2d(cin, cout, generator=generator)
@@ -99,6 +106,15 @@ class ElasticMBConv(ElasticBlock):
         if self.skip is not None and _has_skip_conv(spec):
             x = self.skip(x, spec.cout)
         return y + x
+
+    def channel_groups(self) -> Sequence[ChannelGroup]:
+        """Return the expanded channels, where all blocks expand, and the squeezed ones."""
+        groups = [squeeze_group()] if self.se is not None else []
+        if self._own_mid:
+            axes = {**outputs("expand"), **outputs("depthwise"), "project.conv.weight": 1}
+            axes |= CHANNELS if self.se is not None else {}
+            groups.append(ChannelGroup(axes, "project.conv.weight", lambda spec: int(spec.mid)))
+        return groups
 
     def parts(self, spec: MBConv) -> Sequence[Part]:
         """Return the layers of one block with their sizes."""

@@ -8,10 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.modules.activations import activate
+from search_spaces.modules.channels import ChannelGroup
 from search_spaces.modules.elastic import Elastic, ElasticConv2d, Part
 from search_spaces.modules.layers import Conv2d
 
-__all__ = ["ElasticSqueezeExcite", "SqueezeExcite"]
+__all__ = ["CHANNELS", "ElasticSqueezeExcite", "SqueezeExcite", "squeeze_group"]
+
+CHANNELS = {"se.reduce.weight": 1, "se.expand.weight": 0, "se.expand.bias": 0}
+"""Where a block's channels run through its squeeze-and-excitation ``se``."""
+
+
+def squeeze_group() -> ChannelGroup:
+    """Return the channels between the two convolutions of a block's ``se``."""
+    axes = {"se.reduce.weight": 0, "se.reduce.bias": 0, "se.expand.weight": 1}
+    return ChannelGroup(axes, "se.expand.weight", lambda spec: int(spec.se))
 
 
 class SqueezeExcite(nn.Module):

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from search_spaces.blocks import PatchEmbed, TokenHead, TransformerLayer
 from search_spaces.modules.block import ElasticBlock, register_modules, require_equal
+from search_spaces.modules.channels import ChannelGroup
 from search_spaces.modules.elastic import ElasticLinear, Part, Region
 from search_spaces.modules.layers import LayerNorm, TokenLinear, TokenTable
 from search_spaces.modules.tokens import (
@@ -163,6 +164,11 @@ class ElasticTransformerLayer(ElasticBlock):
         inner = functional.gelu(self.expand(self.norm_2(x), spec.mid))
         made: Tensor = x + self.reduce(inner, spec.cin)
         return made
+
+    def channel_groups(self) -> Sequence[ChannelGroup]:
+        """Return the hidden features of the multi-layer perceptron."""
+        axes = {"expand.weight": 0, "expand.bias": 0, "reduce.weight": 1}
+        return [ChannelGroup(axes, "reduce.weight", lambda spec: int(spec.mid))]
 
     def parts(self, spec: TransformerLayer) -> Sequence[Part]:
         """Return norms, linear layers and tables with their sizes."""

@@ -386,3 +386,50 @@ def test_the_configuration_needs_no_torch() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
     )
     assert ran.stdout == "[]\n"
+
+
+STAGES = """
+[[train.stages]]
+name = "full"
+epochs = 3
+[[train.stages]]
+name = "kernel"
+epochs = 2
+open = { "kernel_*" = [3, 5], pairs = [[1, 2], "a"] }
+"""
+
+
+def staged(text: str = STAGES) -> str:
+    head, tail = GOOD.replace("epochs = 4\n", 'strategy = "progressive"\n').split("[latency]")
+    return f"{head}{text}[latency]{tail}"
+
+
+def test_the_epochs_of_stages_are_added_up(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, staged()))
+    assert config.train.epochs == 5
+    assert config.train.stages[1].open == {"kernel_*": (3, 5), "pairs": ([1, 2], "a")}
+    assert parse_config(config.to_json(), source="config.json") == config
+
+
+def test_stages_that_do_not_add_up(tmp_path: Path) -> None:
+    text = staged().replace("batch_size", "epochs = 9\nwarmup_epochs = 1\nbatch_size")
+    lines = errors(tmp_path, text.replace("epochs = 2", "epochs = 2\nwarmup_epochs = 4"))
+    assert any(
+        "train.epochs = 9" in line and "sum of the stages' epochs, 5" in line for line in lines
+    )
+    assert any(
+        "train.stages.1.warmup_epochs" in line and "at most epochs = 2" in line for line in lines
+    )
+    assert any("warmup_epochs of its stages" in line for line in lines)
+    assert "needs at least one" in "".join(
+        errors(tmp_path, staged("").replace("batch", "epochs = 1\nbatch", 1))
+    )
+
+
+def test_keys_of_another_strategy_are_refused(tmp_path: Path) -> None:
+    (line,) = errors(tmp_path, GOOD, "train.candidates=5")
+    assert line.startswith("train.candidates = 5: is for attentive, the strategy is single_path")
+    (line,) = errors(tmp_path, GOOD, "train.strategy=attentive")
+    assert "train.cost_bins" in line
+    (line,) = errors(tmp_path, GOOD, "train.strategy=delayed", "train.full_epochs=4")
+    assert line.startswith("train.full_epochs = 4: leaves less than the 0.08 ramp_epochs")

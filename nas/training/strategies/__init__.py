@@ -1,7 +1,8 @@
 """Training strategies: which architectures a step trains, and what each of them learns.
 
-A strategy is one function in one file. To add one, write a factory that takes the space and
-the training section and returns a `Strategy`, and name it in `STRATEGIES`.
+A strategy is one function in one file. To add one, write a factory that takes the space, the
+training section and the steps of an epoch and returns a `Strategy`, and name it in `STRATEGIES`
+and in the configuration's `TrainConfig.strategy`.
 """
 
 from __future__ import annotations
@@ -9,15 +10,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from nas.config import TrainConfig
-from nas.training.strategies.member import Member, Strategy
+from nas.training.strategies.attentive import attentive
+from nas.training.strategies.delayed import delayed
+from nas.training.strategies.fair import fair
+from nas.training.strategies.finetune import finetune
+from nas.training.strategies.member import Draw, Member, Moment
+from nas.training.strategies.phase import Phase, Strategy
+from nas.training.strategies.progressive import progressive
 from nas.training.strategies.sandwich import sandwich
 from nas.training.strategies.single_path import single_path
 from search_spaces import SearchSpace
 
-__all__ = ["STRATEGIES", "Member", "Strategy", "sandwich", "single_path"]
+__all__ = [
+    "STRATEGIES",
+    "Draw",
+    "Member",
+    "Moment",
+    "Phase",
+    "Strategy",
+]
 
-STRATEGIES: Mapping[str, Callable[[SearchSpace, TrainConfig], Strategy]] = {
+STRATEGIES: Mapping[str, Callable[[SearchSpace, TrainConfig, int], Strategy]] = {
     "single_path": single_path,
+    "fair": fair,
     "sandwich": sandwich,
+    "attentive": attentive,
+    "delayed": delayed,
+    "progressive": progressive,
+    "finetune": finetune,
 }
 """Factories by the name that a configuration gives."""

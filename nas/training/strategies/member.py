@@ -8,10 +8,11 @@ from typing import TypeAlias
 
 import numpy as np
 
+from nas.rng import stream
 from nas.training.losses import Loss
 from search_spaces import Architecture
 
-__all__ = ["Member", "Strategy"]
+__all__ = ["Draw", "Member", "Moment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,36 @@ class Member:
     Attributes:
         role: What it is there for, for example ``largest``; metrics are kept for each role.
         architecture: One option for each choice.
-        loss: What it learns. The first member of a step is the teacher of the others.
+        loss: What it learns. The first member of a step is the teacher of the others, unless
+            a frozen network teaches all of them.
+        weight: What its gradient is multiplied by before the gradients are summed.
     """
 
     role: str
     architecture: Architecture
     loss: Loss
+    weight: float = 1.0
 
 
-Strategy: TypeAlias = Callable[[np.random.Generator], tuple[Member, ...]]
-"""From the random stream of a step to its members, whose gradients are summed."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A training step as a strategy sees it when it chooses the members.
+
+    Attributes:
+        seed: Of the run.
+        step: Of the whole training, from 0.
+        label_loss: Cross entropy of an architecture with the labels of the step's batch,
+            without a gradient.
+    """
+
+    seed: int
+    step: int
+    label_loss: Callable[[Architecture], float]
+
+    def rng(self) -> np.random.Generator:
+        """Return the random stream of this step."""
+        return stream(self.seed, "strategy", self.step)
+
+
+Draw: TypeAlias = Callable[[Moment], tuple[Member, ...]]
+"""From a step to its members, whose gradients are summed."""

@@ -7,26 +7,36 @@ largest's soft labels of the same batch.
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterable
 
 from nas.config import TrainConfig
-from nas.training.losses import label_loss, soft_label_loss
-from nas.training.strategies.member import Member, Strategy
-from predictors import Macs, compile_cost
-from search_spaces import SearchSpace
+from nas.training.losses import SOFT_LOSSES, label_loss
+from nas.training.strategies.member import Member, Moment
+from nas.training.strategies.phase import Strategy, one_phase
+from predictors import CostTable, Macs, compile_cost
+from search_spaces import Architecture, SearchSpace
 
-__all__ = ["sandwich"]
+__all__ = ["layers_of_sandwich", "sandwich"]
 
 
-def sandwich(space: SearchSpace, config: TrainConfig) -> Strategy:
+def sandwich(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> Strategy:
     """Return the strategy; largest and smallest are the exact extremes of MACs."""
     macs = compile_cost(space, Macs())
-    largest = Member("largest", macs.maximum().architecture, label_loss(config.label_smoothing))
-    smallest = Member("smallest", macs.minimum().architecture, soft_label_loss)
 
-    def members(rng: np.random.Generator) -> tuple[Member, ...]:
-        drawn = space.decode_all(space.sample(config.random_subnets, rng))
-        random = (Member("random", architecture, soft_label_loss) for architecture in drawn)
-        return (largest, smallest, *random)
+    def draw(moment: Moment) -> tuple[Member, ...]:
+        rows = space.sample(config.random_subnets, moment.rng())
+        return layers_of_sandwich(macs, config, space.decode_all(rows))
 
-    return members
+    return one_phase(config, steps_per_epoch, draw)
+
+
+def layers_of_sandwich(
+    macs: CostTable, config: TrainConfig, random: Iterable[Architecture]
+) -> tuple[Member, ...]:
+    """Return largest, smallest and the given subnets with what each of them learns."""
+    soft = SOFT_LOSSES[config.soft_loss]
+    return (
+        Member("largest", macs.maximum().architecture, label_loss(config.label_smoothing)),
+        Member("smallest", macs.minimum().architecture, soft),
+        *(Member("random", architecture, soft) for architecture in random),
+    )

@@ -90,6 +90,21 @@ def test_a_run_folder_that_exists_is_kept(
     assert "--resume" in fails("run", config_file, "--out", finished_run)
 
 
+def test_a_stage_that_opens_what_the_space_lacks(
+    fails: Fails, config_file: Path, tmp_path: Path
+) -> None:
+    stages = (
+        '[{ name = "full", epochs = 1 }, { name = "k", epochs = 1, open = { "kernel_*" = [7] } }]'
+    )
+    text = config_file.read_text(encoding="utf-8").replace("epochs = 1", f"stages = {stages}")
+    config, out = tmp_path / "staged.toml", tmp_path / "run"
+    config.write_text(text.replace("[train]", '[train]\nstrategy = "progressive"'))
+    message = fails("train", config, "--out", out)
+    assert "stage 'k'" in message
+    assert "opens 7 of 'kernel_1_0', which the space lacks; allowed are 3, 5" in message
+    assert not out.exists()
+
+
 def test_resuming_with_another_training_names_the_keys(
     fails: Fails, config_file: Path, finished_run: Path
 ) -> None:

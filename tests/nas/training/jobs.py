@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,18 @@ import torch
 from nas.config import Config, parse_config
 from nas.data import DataSplits, ImageSet
 from nas.runs import RunFolder
-from nas.training import TrainReport, train
-from search_spaces import SearchSpace, SpaceBuilder
+from nas.training import Moment, TrainReport, train
+from search_spaces import Architecture, SearchSpace, SpaceBuilder
 from search_spaces.blocks import Conv, Head, MBConv
 from search_spaces.progress import Progress, silent
 from search_spaces.supernet import Supernet
 
 CLASSES = 4
+
+
+def zero(architecture: Architecture) -> float:
+    """Return the same loss for every architecture."""
+    return 0.0
 
 
 def tiny_space(width: int = 16) -> SearchSpace:
@@ -67,11 +73,26 @@ def tiny_splits(n: int = 64) -> DataSplits:
     )
 
 
+STAGES = (
+    {"name": "full", "epochs": 1, "warmup_epochs": 0.5, "open": {"resolution": [8, 12]}},
+    {"name": "kernel", "epochs": 1, "open": {"kernel": [3, 5], "depth": [1, 2]}, "subnets": 2},
+    {"name": "expand", "epochs": 2, "open": {"expand": [1, 2]}, "learning_rate": 0.02},
+)
+OPTIONS: dict[str, dict[str, Any]] = {
+    "single_path": {},
+    "fair": {},
+    "sandwich": {"random_subnets": 1},
+    "attentive": {"random_subnets": 1, "cost_bins": 4, "soft_loss": "alpha_divergence"},
+    "delayed": {"random_subnets": 1, "ramp_epochs": 0.5},
+    "progressive": {"stages": STAGES, "warmup_epochs": 0},
+}
+"""Training options by strategy, for four epochs."""
+
+
 def tiny_config(**train_options: Any) -> Config:
     """Four epochs of four steps by default, with everything that has a state."""
     options = {
         "strategy": "sandwich",
-        "random_subnets": 1,
         "epochs": 4,
         "batch_size": 16,
         "learning_rate": 0.05,
@@ -80,6 +101,7 @@ def tiny_config(**train_options: Any) -> Config:
         "gradient_clip": 5.0,
         "device": "cpu",
         "threads": 1,
+        **OPTIONS[train_options.get("strategy", "sandwich")],
         **train_options,
     }
     document = {
@@ -112,6 +134,13 @@ def train_run(
         run=run,
         progress=progress,
     )
+
+
+def moment(
+    step: int, *, seed: int = 0, label_loss: Callable[[Architecture], float] = zero
+) -> Moment:
+    """Return a step as a strategy sees it."""
+    return Moment(seed, step, label_loss)
 
 
 def newest(run: RunFolder) -> Path:

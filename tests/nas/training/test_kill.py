@@ -70,10 +70,13 @@ def finished(context: ForkServerContext, run: RunFolder) -> dict[str, torch.Tens
     return load_file(newest(run))
 
 
+@pytest.mark.parametrize("strategy", ["sandwich", "progressive"])
 def test_killed_at_many_moments_ends_bit_for_bit_the_same(
-    tmp_path: Path, processes: ForkServerContext
+    tmp_path: Path, processes: ForkServerContext, strategy: str
 ) -> None:
-    killed, whole = (run_folder(tmp_path / name, checkpoint_every_s=0) for name in "kw")
+    killed, whole = (
+        run_folder(tmp_path / name, checkpoint_every_s=0, strategy=strategy) for name in "kw"
+    )
     codes = [
         signal_after(processes, killed, step=step, delay=delay, number=signal.SIGKILL)
         for step, delay in KILLS

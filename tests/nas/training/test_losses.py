@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.testing import assert_close
 
-from nas.training.losses import Targets, label_loss, soft_label_loss
+from nas.training.losses import (
+    Targets,
+    adaptive_alpha_loss,
+    alpha_divergence,
+    label_and_soft_loss,
+    label_loss,
+    soft_label_loss,
+)
 
 
 @pytest.fixture
@@ -38,3 +47,59 @@ def test_losses_of_half_precision_logits_are_computed_in_float32(logits: torch.T
     half = logits.detach().bfloat16()
     assert label_loss()(half, Targets(LABELS)).dtype == torch.float32
     assert soft_label_loss(half, Targets(LABELS, half)).dtype == torch.float32
+
+
+P = torch.tensor([[0.7, 0.2, 0.1]], dtype=torch.float64)
+Q = torch.tensor([[0.2, 0.2, 0.6]], dtype=torch.float64)
+
+
+def test_alpha_divergences_by_hand() -> None:
+    student, teacher = Q.log().float(), P.log().float()
+    kl = 0.7 * math.log(3.5) + 0.2 * math.log(1.0) + 0.1 * math.log(1 / 6)
+    assert float(alpha_divergence(student, teacher, 1.0)[0]) == pytest.approx(kl, rel=1e-5)
+    # alpha = -1: q (q / p - 1) / 2, with q / p = 2/7, 1, 6, the last clipped at 5.
+    clipped = (0.2 * (2 / 7 - 1) + 0.2 * 0 + 0.6 * (5 - 1)) / 2
+    assert float(alpha_divergence(student, teacher, -1.0)[0]) == pytest.approx(clipped, rel=1e-5)
+    whole = (0.2 * (2 / 7 - 1) + 0.6 * (6 - 1)) / 2
+    found = alpha_divergence(student, teacher, -1.0, clip=1e9)[0]
+    assert float(found) == pytest.approx(whole, rel=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [-1.0, -0.5, 0.5, 1.0, 2.0])
+def test_the_gradient_of_an_alpha_divergence_is_that_of_its_value(alpha: float) -> None:
+    student = Q.log().clone().requires_grad_()
+    alpha_divergence(student, P.log(), alpha, clip=1e9)[1].sum().backward()
+    by_hand = Q.log().clone().requires_grad_()
+    q = by_hand.softmax(1)
+    ratio = P / q
+    f = ratio * ratio.log() if alpha == 1.0 else (ratio**alpha - 1) / (alpha * (alpha - 1))
+    (q * f).sum().backward()
+    assert student.grad is not None
+    assert by_hand.grad is not None
+    torch.testing.assert_close(student.grad, by_hand.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_the_adaptive_loss_takes_the_larger_divergence_of_every_image() -> None:
+    shy = torch.tensor([[0.02, 0.49, 0.49]], dtype=torch.float64)
+    students, teachers = torch.cat([Q, shy]).log().float(), torch.cat([P, P]).log().float()
+    targets = Targets(torch.tensor([0, 0]), teachers)
+    both = torch.stack([alpha_divergence(students, teachers, alpha)[0] for alpha in (-1.0, 1.0)])
+    larger = both.max(dim=0).values
+    assert both.argmax(dim=0).tolist() == [0, 1]
+    assert float(adaptive_alpha_loss(students, targets)) == pytest.approx(float(larger.mean()))
+
+
+def test_probabilities_that_underflow_leave_the_loss_finite() -> None:
+    student = torch.tensor([[0.0, -300.0]], requires_grad=True)
+    loss = adaptive_alpha_loss(student, Targets(torch.tensor([1]), torch.tensor([[-300.0, 0.0]])))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.isfinite()
+    assert student.grad is not None
+    assert student.grad.isfinite().all()
+
+
+def test_labels_and_soft_labels_add_up() -> None:
+    logits, targets = torch.randn(4, 3), Targets(torch.tensor([0, 1, 2, 0]), torch.randn(4, 3))
+    both = label_and_soft_loss(0.1, 0.5)(logits, targets)
+    apart = label_loss(0.1)(logits, targets) + 0.5 * soft_label_loss(logits, targets)
+    assert float(both) == pytest.approx(float(apart))

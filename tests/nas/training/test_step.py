@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from functools import partial
 
 import pytest
@@ -8,21 +9,27 @@ from torch.nn.functional import cross_entropy
 
 from nas.config import TrainConfig
 from nas.data import AugmentConfig, normalise, resize
-from nas.rng import stream
-from nas.training import STRATEGIES
+from nas.training import STRATEGIES, Member
 from nas.training.state import TrainState
 from nas.training.step import Recipe, training_step
+from predictors import Macs, compile_cost
+from search_spaces import Architecture
+from search_spaces.blocks import BlockSpec
 from search_spaces.supernet import Supernet
-from tests.nas.training.jobs import tiny_config, tiny_space, tiny_splits
+from tests.nas.training.jobs import moment, tiny_config, tiny_space, tiny_splits
 
 
 def set_up(config: TrainConfig) -> tuple[Recipe, TrainState]:
     splits, space = tiny_splits(), tiny_space()
-    strategy = STRATEGIES[config.strategy](space, config)
+    strategy = STRATEGIES[config.strategy](space, config, len(splits.train) // config.batch_size)
     recipe = Recipe(config, AugmentConfig(), 0, splits, strategy, torch.device("cpu"))
     # Dropout is off in evaluation mode, in which running statistics normalise: then a member's
     # loss does not depend on the others, and the step is easy to write out by hand.
     return recipe, TrainState.begin(Supernet(space, seed=0).eval(), config)
+
+
+def drawn(recipe: Recipe, step: int) -> tuple[Member, ...]:
+    return recipe.strategy.at(step)[0].draw(moment(step))
 
 
 def test_a_sandwich_step_sums_the_gradients_and_detaches_the_teacher() -> None:
@@ -32,7 +39,7 @@ def test_a_sandwich_step_sums_the_gradients_and_detaches_the_teacher() -> None:
 
     by_hand = Supernet(tiny_space(), seed=0).eval()
     ready = normalise(images, (0.3,), (0.15,))
-    space, members = by_hand.space, recipe.strategy(stream(0, "strategy", 0))
+    space, members = by_hand.space, drawn(recipe, 0)
     logits = [
         by_hand(resize(ready, space.resolution_of(m.architecture)), m.architecture)
         for m in members
@@ -63,7 +70,7 @@ def test_what_a_path_does_not_use_is_bit_identical_after_its_step(optimizer: str
     for _ in range(8):  # momentum is everywhere by now
         training_step(recipe, state, *batch)
     for _ in range(4):
-        architecture = recipe.strategy(stream(0, "strategy", state.step))[0].architecture
+        architecture = drawn(recipe, state.step)[0].architecture
         active = state.supernet.active_parameters(architecture)
         before = {n: p.detach().clone() for n, p in state.supernet.named_parameters()}
         states = {n: t.clone() for n, t in state.optimizer.state.items()}
@@ -107,3 +114,65 @@ def test_dropout_draws_from_the_step_and_not_from_the_global_generator() -> None
         step = partial(training_step, recipe, state)
         results.append(step(recipe.splits.train.images[:16], recipe.splits.train.labels[:16]))
     assert results[0] == results[1]
+
+
+def test_weights_scale_the_gradients_of_the_members() -> None:
+    options = {"gradient_clip": None, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False}
+    config = tiny_config(strategy="delayed", full_epochs=0, ramp_epochs=1, **options).train
+    recipe, state = set_up(config)
+    images, labels = recipe.splits.train.images[:16], recipe.splits.train.labels[:16]
+    largest, *others = drawn(recipe, 0)
+    assert 0 < others[0].weight < 1
+
+    state.sort_channels(largest_blocks(state))  # what the phase does; not a second time
+    by_hand = copy.deepcopy(state.supernet)
+    ready = normalise(images, (0.3,), (0.15,))
+    logits = [
+        by_hand(resize(ready, by_hand.space.resolution_of(m.architecture)), m.architecture)
+        for m in (largest, *others)
+    ]
+    loss = cross_entropy(logits[0], labels, label_smoothing=0.1)
+    for member, student in zip(others, logits[1:], strict=True):
+        loss = loss + member.weight * cross_entropy(student, logits[0].detach().softmax(1))
+    loss.backward()  # type: ignore[no-untyped-call]
+    training_step(recipe, state, images, labels)
+    for (name, ours), theirs in zip(
+        state.supernet.named_parameters(), by_hand.parameters(), strict=True
+    ):
+        if theirs.grad is not None:
+            moved = theirs.detach() - recipe.learning_rate(0) * theirs.grad
+            torch.testing.assert_close(ours.detach(), moved, msg=name)
+
+
+def largest_blocks(state: TrainState) -> dict[str, list[BlockSpec]]:
+    space = state.supernet.space
+    largest = compile_cost(space, Macs()).maximum().architecture
+    return {slot: [block] for slot, block in space.blocks(largest).items() if block is not None}
+
+
+def test_the_full_net_of_the_first_stage_teaches_the_later_ones() -> None:
+    config = tiny_config(strategy="progressive", label_smoothing=0.0, teacher_weight=0.5).train
+    recipe, state = set_up(config)
+    batch = recipe.splits.train.images[:16], recipe.splits.train.labels[:16]
+    for _ in range(4):
+        training_step(recipe, state, *batch)
+    assert state.teacher is None
+    full = copy.deepcopy(state.supernet)
+    for step in range(4, 7):
+        members = drawn(recipe, step)
+        before = copy.deepcopy(state.supernet)
+        found = training_step(recipe, state, *batch)
+        assert state.teacher is not None
+        space = before.space
+        for member, (_, loss) in zip(members, found, strict=True):
+            resolution = space.resolution_of(member.architecture)
+            image = resize(normalise(batch[0], (0.3,), (0.15,)), resolution)
+            largest = compile_cost(space, Macs()).maximum().architecture
+            teacher = full(image, Architecture({**largest, "resolution": resolution}))
+            student = before(image, member.architecture)
+            soft = cross_entropy(student, teacher.softmax(1))
+            by_hand = float((cross_entropy(student, batch[1]) + 0.5 * soft).detach())
+            # In front of step 4 channels are sorted: a smaller width has others from then on.
+            assert step == 4 or loss == pytest.approx(by_hand, rel=1e-4)
+    unchanged = full.state_dict()
+    assert all(torch.equal(t, unchanged[n]) for n, t in state.teacher.state_dict().items())

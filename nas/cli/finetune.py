@@ -1,0 +1,52 @@
+"""``nas finetune RUN --id ID``."""
+
+from __future__ import annotations
+
+import argparse
+
+from nas import pipeline
+from nas.cli.progress import ProgressBar
+from nas.cli.runs import add_run
+from nas.problems import build_problem, space_of
+from nas.runs import RunFolder
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Define the options."""
+    add_run(parser)
+    parser.add_argument(
+        "--id", metavar="ID", required=True, help="the subnet; a unique beginning is enough"
+    )
+    parser.add_argument("--epochs", type=int, default=5, help="passes over the images (5)")
+    parser.add_argument(
+        "--learning-rate", type=float, default=0.01, help="the highest, at the start (0.01)"
+    )
+    parser.add_argument(
+        "--warmup-epochs", type=float, default=0.0, help="epochs of rising learning rate (0)"
+    )
+    parser.add_argument(
+        "--teacher-weight", type=float, default=1.0, help="of the largest's soft labels (1)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command."""
+    folder = RunFolder.open(arguments.run)
+    space = space_of(folder.config)
+    names = ("epochs", "learning_rate", "warmup_epochs", "teacher_weight")
+    options = {name: getattr(arguments, name) for name in names}
+    with folder.lock():
+        table = pipeline.latency_stage(folder, space, ProgressBar)
+        problem = build_problem(folder.config, space, table)
+        (row,) = pipeline.choose(folder, problem, top=1, id=arguments.id)
+        splits = pipeline.load_splits(folder.config, space, ProgressBar)
+        tuned = pipeline.finetune_stage(
+            folder, space, splits, row, options, table=table, bars=ProgressBar
+        )
+    for name in ("accuracy", "test_accuracy"):
+        before = f"{row.metrics[name].value:.4f}" if name in row.metrics else "not measured"
+        after = tuned.metrics[name]
+        print(f"{name}: {before} inherited, {after.value:.4f} fine-tuned ({after.provenance})")
+    print(f"exported: {folder.finetuned(row.id) / 'exports' / row.id}")

@@ -1,0 +1,189 @@
+"""The training section: the recipe, the strategy and its stages."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from nas.config.section import Count, NotNegative, Positive, Section, refuse
+
+__all__ = ["StageConfig", "TrainConfig"]
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise ValueError("must be auto, cpu, mps, cuda, or one of several GPUs as cuda:0")
+    return name
+
+
+class StageConfig(Section):
+    """One stage of progressive shrinking."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """What the stage is called in metrics and messages."""
+    epochs: Count
+    """Passes over the training images."""
+    open: dict[str, Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]] = Field(
+        default_factory=dict
+    )
+    """Options that are drawn from this stage on, by name of a choice or by a pattern such as
+    "kernel_*". A choice that no stage has opened keeps the option of the largest subnet."""
+    subnets: Count = 1
+    """Subnets in each step; they have one resolution."""
+    learning_rate: Positive | None = None
+    """The highest learning rate of the stage; none is that of the section train."""
+    warmup_epochs: NotNegative = 0.0
+    """Epochs in which the learning rate of the stage rises linearly from zero."""
+
+
+_ONLY = {
+    "random_subnets": ("sandwich", "attentive", "delayed"),
+    "soft_loss": ("sandwich", "attentive", "delayed"),
+    "cost_bins": ("single_path", "attentive"),
+    "candidates": ("attentive",),
+    "prefer": ("attentive",),
+    "full_epochs": ("delayed",),
+    "ramp_epochs": ("delayed",),
+    "stages": ("progressive",),
+    "teacher_weight": ("progressive", "finetune"),
+}
+"""The strategies that read a key; elsewhere it must have its default."""
+
+
+class TrainConfig(Section):
+    """How the supernet is trained."""
+
+    strategy: Literal[
+        "single_path", "fair", "sandwich", "attentive", "delayed", "progressive", "finetune"
+    ] = "single_path"
+    """One random path a step (SPOS), paths that use every option equally often (FairNAS),
+    largest, smallest and random subnets (BigNAS), the same with chosen random ones
+    (AttentiveNAS), the same after the largest was trained alone (DepS), or stages that open
+    one kind of choice after another (once-for-all). The command finetune has its own."""
+    random_subnets: Annotated[int, Field(ge=0)] = 2
+    """Random subnets in each step of sandwich, attentive and delayed, beside the largest and
+    the smallest."""
+    soft_loss: Literal["cross_entropy", "alpha_divergence"] = "cross_entropy"
+    """How sandwich, attentive and delayed compare a subnet's class probabilities with those of
+    the largest: by cross entropy, or by AlphaNet's adaptive alpha-divergence."""
+    cost_bins: Annotated[int, Field(ge=2, le=32)] | None = None
+    """Bins of equal width in MACs. With single_path every bin is drawn equally often, and every
+    architecture in it; none draws every option equally often. Attentive needs them."""
+    candidates: Annotated[int, Field(ge=2)] = 3
+    """Architectures that attentive compares for each random subnet."""
+    prefer: Literal["best", "worst"] = "best"
+    """Which candidate attentive trains: of the lowest or of the highest loss."""
+    full_epochs: NotNegative | None = None
+    """Epochs in which delayed trains the largest subnet alone; none is half of the epochs."""
+    ramp_epochs: NotNegative | None = None
+    """Epochs in which delayed raises the weight of the other subnets from zero; none is a
+    fiftieth of the epochs."""
+    stages: Annotated[tuple[StageConfig, ...], Field(strict=False)] = ()
+    """The stages of progressive, in order. Their epochs add up to `epochs`, which may then be
+    left out."""
+    teacher_weight: NotNegative = 1.0
+    """Weight of the soft labels of the largest subnet, as it was at the end of the first stage,
+    in the later stages of progressive, and in fine-tuning; 0 trains on labels alone."""
+    epochs: Count
+    """Passes over the training images."""
+    batch_size: Count
+    """Images in a step."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """The optimizer."""
+    learning_rate: Positive
+    """The highest learning rate, reached after the warm-up; a cosine takes it to zero."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Momentum of sgd."""
+    nesterov: bool = True
+    """Whether the momentum of sgd is Nesterov's."""
+    weight_decay: NotNegative = 4e-5
+    """Weight decay."""
+    warmup_epochs: NotNegative = 0.0
+    """Epochs in which the learning rate rises linearly from zero."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Label smoothing."""
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of the exponential moving average of the weights; none keeps no average."""
+    gradient_clip: Positive | None = None
+    """Largest norm of the gradient; none does not clip."""
+    amp: bool = True
+    """Automatic mixed precision; it takes effect on CUDA only."""
+    channels_last: bool = True
+    """Whether images and weights lie in memory with the channels last."""
+    device: Annotated[str, AfterValidator(_device)] = "auto"
+    """Where to train; auto takes CUDA where there is one."""
+    threads: Count | None = None
+    """Threads on the CPU; none leaves torch's own number."""
+    checkpoint_every_s: NotNegative = 60.0
+    """Seconds between two checkpoints; 0 writes one after every step."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_up_epochs(cls, document: Any) -> Any:
+        """Take the epochs from the stages where the section does not say them."""
+        if not isinstance(document, dict) or "epochs" in document:
+            return document
+        stages = document.get("stages")
+        given = stages if isinstance(stages, list | tuple) else ()
+        epochs = [stage.get("epochs") for stage in given if isinstance(stage, dict)]
+        if not epochs or not all(isinstance(count, int) for count in epochs):
+            return document
+        return {**document, "epochs": sum(epochs)}
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainConfig:
+        problems = self._strategy_problems()
+        if self.warmup_epochs > self.epochs:
+            problems["warmup_epochs"] = f"must be at most epochs = {self.epochs}"
+        if self.optimizer == "sgd" and self.nesterov and self.momentum == 0:
+            problems["nesterov"] = "needs a momentum above 0; set it to false"
+        refuse(problems)
+        return self
+
+    def _strategy_problems(self) -> dict[str, str]:
+        """Return what does not go with the strategy, by key."""
+        problems = {}
+        fields = type(self).model_fields
+        for key, strategies in _ONLY.items():
+            if getattr(self, key) != fields[key].default and self.strategy not in strategies:
+                problems[key] = (
+                    f"is for {' and '.join(strategies)}, the strategy is {self.strategy}; "
+                    "leave it out"
+                )
+        if self.strategy == "attentive" and self.cost_bins is None:
+            problems["cost_bins"] = "attentive draws from bins of MACs; set it, for example 16"
+        if self.strategy == "progressive":
+            problems |= self._stage_problems()
+        if self.strategy == "delayed" and self.delay[0] + self.delay[1] > self.epochs:
+            problems["full_epochs"] = (
+                f"leaves less than the {self.delay[1]:g} ramp_epochs of epochs = {self.epochs}"
+            )
+        return problems
+
+    def _stage_problems(self) -> dict[str, str]:
+        """Return what is wrong with the stages of progressive shrinking, by key."""
+        problems = {}
+        total = sum(stage.epochs for stage in self.stages)
+        if not self.stages:
+            problems["stages"] = "progressive needs at least one [[train.stages]]"
+        elif total != self.epochs:
+            problems["epochs"] = f"must be the sum of the stages' epochs, {total}, or left out"
+        for position, stage in enumerate(self.stages):
+            if stage.warmup_epochs > stage.epochs:
+                problems[f"stages.{position}.warmup_epochs"] = (
+                    f"must be at most epochs = {stage.epochs}"
+                )
+        if self.warmup_epochs:
+            problems["warmup_epochs"] = "progressive takes the warmup_epochs of its stages"
+        return problems
+
+    @property
+    def delay(self) -> tuple[float, float]:
+        """Epochs of the largest subnet alone and of the ramp, for the strategy delayed."""
+        full, ramp = self.full_epochs, self.ramp_epochs
+        return (
+            self.epochs / 2 if full is None else full,
+            self.epochs / 50 if ramp is None else ramp,
+        )

@@ -1,0 +1,119 @@
+"""Which options a stage of training may draw, checked against the space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.config import StageConfig
+from nas.errors import ConfigError, nearest
+from nas.training.largest import largest
+from search_spaces import Architecture, SearchSpace
+from search_spaces.blocks import BlockSpec
+from search_spaces.choices import Choice
+from search_spaces.space import Population
+
+__all__ = ["OpenOptions", "open_options"]
+
+
+@dataclass(frozen=True)
+class OpenOptions:
+    """The options of every choice that may be drawn.
+
+    Attributes:
+        space: The space.
+        options: For each choice the positions of its open options, int16, at least one.
+    """
+
+    space: SearchSpace
+    options: tuple[NDArray[np.int16], ...]
+
+    @classmethod
+    def only(cls, space: SearchSpace, architecture: Architecture) -> Self:
+        """Return the options of one architecture."""
+        return cls(space, tuple(space.encode(architecture)[:, None]))
+
+    def sample(self, n: int, rng: np.random.Generator) -> Population:
+        """Draw every open option of every choice uniformly, int16 [n, d]."""
+        counts = [len(options) for options in self.options]
+        drawn = rng.integers(0, counts, size=(n, len(counts)))
+        columns = [options[drawn[:, i]] for i, options in enumerate(self.options)]
+        return np.stack(columns, axis=1)
+
+    @cached_property
+    def blocks(self) -> dict[str, set[BlockSpec]]:
+        """The blocks that every slot can yield, by its name.
+
+        A slot that reads a fold counts as if every state of it could occur.
+        """
+        grid, found = self.space.grid, {}
+        states = [np.arange(len(fold.states)) for fold in self.space.folds]
+        variables = [*self.options, *states]
+        for slot, table, scope in zip(self.space.slots, grid.tables, grid.scopes, strict=True):
+            chosen = table[np.ix_(*(variables[v] for v in scope))]
+            present = (grid.blocks[i] for i in np.unique(chosen))
+            found[slot.name] = {block for block in present if block is not None}
+        return found
+
+
+def open_options(space: SearchSpace, stages: Sequence[StageConfig]) -> list[OpenOptions]:
+    """Return what each stage may draw: what it and those before it have opened.
+
+    Args:
+        space: The space; of a choice that nothing has opened, its largest architecture's
+            option is drawn.
+        stages: In order.
+
+    Raises:
+        ConfigError: A stage names a choice or an option that the space lacks.
+    """
+    current = list(OpenOptions.only(space, largest(space)).options)
+    result, problems = [], []
+    for stage in stages:
+        for pattern, options in stage.open.items():
+            columns = _columns(space, pattern)
+            if not columns:
+                names = [choice.name for choice in space.choices]
+                problems.append(
+                    f"opens {pattern!r}, and the space {space.name!r} has no such choice. "
+                    f"{nearest(pattern, names)}"
+                )
+            for column in columns:
+                choice = space.choices[column]
+                missing = [option for option in options if _value(option) not in choice.options]
+                problems += [_lacks(choice, missing)] if missing else []
+                indices = (choice.options.index(_value(o)) for o in options if o not in missing)
+                current[column] = np.array(sorted(set(indices)), dtype=np.int16)
+        if problems:
+            raise ConfigError(
+                f"The stage {stage.name!r} of train.stages " + "; it ".join(problems)
+            )
+        result.append(OpenOptions(space, tuple(current)))
+    return result
+
+
+def _columns(space: SearchSpace, pattern: str) -> list[int]:
+    """Return the positions of the choices that a name or pattern means."""
+    return [i for i, c in enumerate(space.choices) if fnmatchcase(c.name, pattern)]
+
+
+def _value(option: Any) -> Any:
+    """Return an option as a choice has it; TOML and JSON have lists for tuples."""
+    return (
+        tuple(map(_value, option))
+        if isinstance(option, Iterable) and not isinstance(option, str)
+        else option
+    )
+
+
+def _lacks(choice: Choice, missing: Sequence[Any]) -> str:
+    return (
+        f"opens {', '.join(map(repr, missing))} of {choice.name!r}, which the space lacks; "
+        f"allowed are {', '.join(map(repr, choice.options))}."
+    )
