@@ -13,7 +13,11 @@ from nas.runs import RunFolder
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("**/*.toml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(EXAMPLES.rglob("*.toml")) if path.name != "pyproject.toml"],
+    ids=lambda p: p.stem,
+)
 def test_an_example_is_a_valid_configuration(path: Path) -> None:
     assert load_config(path).space.name == "mobile_small"
 
