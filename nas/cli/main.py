@@ -24,6 +24,7 @@ _COMMANDS = {
     "spaces": "list the search spaces, or show one",
     "train": "train a supernet",
     "lut": "build or show a latency table of this machine",
+    "mpc": "the cost of private inference: predict, measure, really run",
     "search": "search a trained supernet under limits",
     "export": "write the best subnets of a run as safetensors, ONNX and torch.export files",
     "report": "write the HTML report of a run and print its table",

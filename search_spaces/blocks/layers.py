@@ -57,6 +57,7 @@ class Layer:
         bias: Whether a convolution or linear layer has one.
         in_place: Whether the output takes the memory of the first input: an element-wise
             layer that overwrites it, or a view.
+        indices: What a selection takes, or the order that a join puts things in.
     """
 
     op: str
@@ -70,6 +71,7 @@ class Layer:
     groups: int = 1
     bias: bool = False
     in_place: bool = False
+    indices: tuple[int, ...] = ()
 
 
 class Tape:
