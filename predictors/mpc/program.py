@@ -199,13 +199,22 @@ def _operators(layers: Sequence[Layer], position: int) -> tuple[Operator, ...]:
     )
 
 
+def _groups(layer: Layer) -> tuple[int, int]:
+    """Return the groups that a convolution is computed in, and the input channels of each.
+
+    A depthwise kernel is spread out to a dense one, most of it zeros: one product of matrices
+    in place of one for each channel.
+    """
+    cin = layer.in_shape[0]
+    groups = 1 if layer.groups == cin else layer.groups
+    return groups, cin // groups
+
+
 def _convolution(layer: Layer) -> tuple[Operator, ...]:
-    """Return the product with the unrolled image; a depthwise kernel is a sparse dense one."""
-    cin, _, _ = layer.in_shape
+    """Return the product with the unrolled image."""
     cout, height, width = layer.out_shape
-    depthwise = layer.groups == cin == cout
-    groups = 1 if depthwise else layer.groups
-    inner = layer.kernel**2 * cin // groups
+    groups, cin = _groups(layer)
+    inner = layer.kernel**2 * cin
     one = Operator("matmul", (1, height * width, inner, cout // groups))
     return (one,) * groups
 
@@ -284,7 +293,8 @@ def _step_json(step: Step, name: str, inputs: Sequence[int]) -> dict[str, Any]:
     layer = step.layer
     result: dict[str, Any] = {"op": layer.op, "inputs": list(inputs), "name": name}
     result |= {"in_shape": list(layer.in_shape), "out_shape": list(layer.out_shape)}
-    result |= {"kernel": layer.kernel, "stride": layer.stride, "groups": layer.groups}
+    groups = _groups(layer)[0] if layer.op == "conv2d" else layer.groups
+    result |= {"kernel": layer.kernel, "stride": layer.stride, "groups": groups}
     result |= {"indices": list(layer.indices), "factor": layer.in_shape[-1] ** -0.5}
     return result
 
@@ -293,9 +303,9 @@ def _weights(step: Step) -> dict[str, tuple[int, ...]]:
     """Return the shapes of a step's weights as the engine takes them."""
     layer = step.layer
     if layer.op == "conv2d":
-        cin, cout = layer.in_shape[0], layer.out_shape[0]
-        kernel = (layer.kernel, layer.kernel, cin // layer.groups, cout)
-        return {"weight": kernel, "bias": (cout,)}
+        _, cin = _groups(layer)
+        cout = layer.out_shape[0]
+        return {"weight": (layer.kernel, layer.kernel, cin, cout), "bias": (cout,)}
     if layer.op in ("token_linear", "linear", "patches"):
         features = layer.out_shape[-1]
         rows = math.prod(layer.out_shape) // features

@@ -76,7 +76,10 @@ def _plain(layer: Layer, leaf: nn.Module) -> _Arrays:
     weight = state["weight"]
     if layer.op == "conv2d":
         bias = state.get("bias", np.zeros(len(weight)))
-        return {"weight": np.transpose(weight, (2, 3, 1, 0)), "bias": bias}
+        kernel = np.transpose(weight, (2, 3, 1, 0))
+        if layer.groups > 1 and layer.groups == layer.in_shape[0]:
+            kernel = _dense(kernel)
+        return {"weight": kernel, "bias": bias}
     if layer.op in ("linear", "token_linear", "patches"):
         return {"weight": weight.T, "bias": state.get("bias", np.zeros(len(weight)))}
     if layer.op == "batch_norm":
@@ -85,6 +88,15 @@ def _plain(layer: Layer, leaf: nn.Module) -> _Arrays:
     if layer.op == "layer_norm":
         return {"weight": weight, "bias": state["bias"]}
     return {"weight": weight[0] if layer.op == "class_token" else weight}
+
+
+def _dense(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spread a depthwise kernel [k, k, 1, cout] out to a dense one [k, k, cin, cout]."""
+    side, cout = kernel.shape[0], kernel.shape[-1]
+    dense = np.zeros((side, side, cout, cout))
+    channels = np.arange(cout)
+    dense[:, :, channels, channels] = kernel[:, :, 0]
+    return dense
 
 
 def _fold(layers: Sequence[Layer], position: int, taken: Sequence[int], arrays: _Arrays) -> None:
