@@ -42,6 +42,8 @@ def recalibrate(
 ) -> None:
     """Compute a subnet's batch-norm statistics anew and leave it in evaluation mode.
 
+    A subnet without batch norm is left as it is.
+
     Mean and variance are the averages of those of the batches, as in
     `torch.optim.swa_utils.update_bn`, but dropout stays off, and the batches are of equal size,
     one image more or less, so that none counts more than another.
@@ -65,8 +67,10 @@ def recalibrate(
             "of one, which has no variance. Set evaluate.calibration_images and "
             "evaluate.batch_size to 3 or more."
         )
-    norms = [module for module in subnet.modules() if isinstance(module, _BatchNorm)]
     subnet.eval()
+    norms = _batch_norms(subnet)
+    if not norms:
+        return
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -77,6 +81,11 @@ def recalibrate(
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
+
+
+def _batch_norms(subnet: nn.Module) -> list[_BatchNorm]:
+    """Return the layers that have running statistics."""
+    return [module for module in subnet.modules() if isinstance(module, _BatchNorm)]
 
 
 @torch.inference_mode()
@@ -190,8 +199,10 @@ class SubnetEvaluator:
             batch_size=self._config.batch_size,
             device=self._device,
         )
-        source = (
-            f"{split} split, {len(image_set)} images; batch norm recalibrated on "
-            f"{len(self._calibration)} training images, seed {self._config.calibration_seed}"
-        )
+        source = f"{split} split, {len(image_set)} images"
+        if _batch_norms(subnet):
+            source += (
+                f"; batch norm recalibrated on {len(self._calibration)} training images, "
+                f"seed {self._config.calibration_seed}"
+            )
         return Metric(value, Provenance("measured", source))

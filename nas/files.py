@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import errno
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nas.errors import RunError
+from search_spaces.files import WRITING, replacing
 
 __all__ = ["atomic_path", "atomic_write", "disk_full", "remove_leftovers", "write_error"]
 
-_PREFIX = ".writing-"
-_LEFTOVERS = (f"{_PREFIX}*", ".tmp*")  # the second is how safetensors names its own
+_LEFTOVERS = (f"{WRITING}*", ".tmp*")  # the second is how safetensors names its own
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
 
@@ -49,15 +47,6 @@ def _explain(error: BaseException, path: Path, temporary: Path) -> RunError | No
     return write_error(path, error) if error.errno in _FULL or (ours and refused) else None
 
 
-def _sync(path: Path) -> None:
-    """Make a file's contents, or a folder's list of names, survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside `path` that takes its place when the block succeeds.
@@ -75,15 +64,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         RunError: The disk is full, or the folder is missing or not writable.
     """
     path = Path(path)
-    temporary = path.with_name(f"{_PREFIX}{secrets.token_hex(4)}-{path.name}")
+    temporary = path
     try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
-    except BaseException as error:  # a Ctrl-C must clean up too; always raised again
-        if path.parent.is_dir():
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary:
+            yield temporary
+    except BaseException as error:
         explained = _explain(error, path, temporary)
         if explained is not None:
             raise explained from error

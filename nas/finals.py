@@ -22,6 +22,7 @@ from predictors.latency import (
     LutOptions,
     ModuleModel,
     device_identity,
+    get_runtime,
     measure_networks,
 )
 from search_spaces import Architecture
@@ -58,7 +59,7 @@ def measured_latencies(
     Returns:
         ``latency_ms_measured`` by id; empty when the table is of another device.
     """
-    here = device_identity()
+    here = device_identity(get_runtime(options.runtime).accelerator())
     if table.device.differences(here):
         return {}
     networks = {
@@ -107,6 +108,7 @@ def export_final(
         std=splits.std,
         class_names=splits.test.class_names,
         dataset=splits.source,
+        weights=run.imported(),
     )
     images = splits.test.images[:_CHECKED_IMAGES]
     files = export_subnet(

@@ -6,8 +6,9 @@ limits are checked before the long work, so that the impossible is said at once.
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -22,19 +23,14 @@ from nas.errors import (
     RunError,
     nearest,
 )
+from nas.files import atomic_write
+from nas.latency_tables import AnyTable, is_published, read_table
 from nas.problems import build_problem
 from nas.runs import RunFolder
-from nas.search import (
-    Evolution,
-    Problem,
-    RandomSearch,
-    Searcher,
-    best,
-    check_feasible,
-    search,
-)
+from nas.search import Problem, Target, best, check_feasible, search, targets
+from nas.searchers import build_searcher
 from predictors import Macs, compile_cost
-from predictors.latency import LatencyTable, LutOptions, build_table, load_table
+from predictors.latency import LatencyTable, LutOptions, build_table
 from search_spaces import SearchSpace
 from search_spaces.progress import Progress
 
@@ -52,6 +48,7 @@ __all__ = [
     "lut_options",
     "report_stage",
     "search_stage",
+    "sweep_stage",
     "train_stage",
 ]
 
@@ -110,47 +107,74 @@ def lut_options(config: LatencyConfig) -> LutOptions:
     )
 
 
-def _usable(path: Path, config: LatencyConfig, space: SearchSpace) -> LatencyTable:
-    """Load a table that was measured before, maybe on another device, and check it.
+def _usable(path: Path, config: LatencyConfig, space: SearchSpace) -> AnyTable:
+    """Load a table, maybe of another device, and check that it has every block of a space.
 
     Raises:
-        TableError: It is damaged, lacks blocks, or was measured otherwise than asked.
+        TableError: It is damaged or lacks blocks.
     """
-    table = load_table(path)
+    table = read_table(path, device=config.table_device)
     table.check(space)
+    return table
+
+
+def _check_asked(table: AnyTable, path: Path, config: LatencyConfig) -> None:
+    """Check that a table was measured as a configuration asks.
+
+    Raises:
+        TableError: It was not.
+        ConfigError: It is asked for what a table of its kind does not say, or says itself.
+    """
     asked = {
         name: getattr(config, name)
         for name in ("runtime", "threads", "batch_size")
         if name in config.model_fields_set
     }
-    table.check_conditions(**asked)
-    return table
+    if isinstance(table, LatencyTable):
+        if config.table_device:
+            raise ConfigError(
+                f"latency.table_device = {config.table_device!r} is for YAML tables; {path} says "
+                f"itself that it was measured on {table.device}. Leave it out."
+            )
+        table.check_conditions(**asked)
+        return
+    unusual = [name for name in asked if asked[name] != getattr(LatencyConfig(), name)]
+    if unusual:
+        raise ConfigError(
+            f"{path} does not say how it was measured, so {', '.join(unusual)} of the section "
+            "latency cannot be checked. Leave them out; name the device by latency.table_device."
+        )
 
 
-def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> LatencyTable | None:
+def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> AnyTable | None:
     """Return the run's latency table: the configured one, or one built on this machine.
 
     Returns:
         None when the configuration has no ``[latency]`` section.
 
     Raises:
-        TableError: The configured table does not cover the space, or is damaged.
+        TableError: The configured table does not cover the space, is damaged, or was measured
+            otherwise than asked.
+        ConfigError: It is asked for what a table of its kind does not say, or says itself.
     """
     config = run.config.latency
     if config is None:
         return None
     path = run.path / "latency.lut.json"
     if config.table is not None:
+        if is_published(Path(config.table)):
+            path = path.with_suffix(".yaml")
         if not path.exists():
-            _usable(Path(config.table), config, space)
-            shutil.copyfile(config.table, path)
+            given = Path(config.table)
+            _check_asked(_usable(given, config, space), given, config)
+            shutil.copyfile(given, path)
         return _usable(path, config, space)
     options = lut_options(config)
     with _stage(run, "latency"), bars("latency table") as progress:
         return build_table(space, options, path, progress=progress)
 
 
-def check_limits(config: Config, space: SearchSpace, table: LatencyTable | None) -> None:
+def check_limits(config: Config, space: SearchSpace, table: AnyTable | None) -> None:
     """Refuse limits that no architecture can meet.
 
     Raises:
@@ -160,10 +184,20 @@ def check_limits(config: Config, space: SearchSpace, table: LatencyTable | None)
 
 
 def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Bars) -> None:
-    """Train the supernet, or go on where training stopped."""
+    """Train the supernet, or go on where training stopped.
+
+    Raises:
+        RunError: Its weights were imported.
+        NasError: As `nas.training.train`.
+    """
     from nas.training import train
     from search_spaces.supernet import Supernet
 
+    if source := run.imported():
+        raise RunError(
+            f"The supernet of {run.path} was trained elsewhere ({source}), so there is no "
+            f"training to go on with. Search it: nas search --resume {run.path}"
+        )
     config = run.config
     supernet = Supernet(space, seed=config.seed)
     with _stage(run, "train"), bars("training") as progress:
@@ -209,19 +243,6 @@ def open_archive(run: RunFolder, space: SearchSpace) -> Archive:
     )
 
 
-def _searcher(config: Config) -> Searcher:
-    options = config.search
-    searchers: Mapping[str, Callable[[], Searcher]] = {
-        "random": RandomSearch,
-        "evolution": lambda: Evolution(
-            parents=options.parents,
-            mutation_probability=options.mutation_probability,
-            mutation_share=options.mutation_share,
-        ),
-    }
-    return searchers[options.searcher]()
-
-
 def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bars) -> None:
     """Search the trained supernet, or go on where the search stopped."""
     config = run.config
@@ -233,7 +254,7 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
     ):
         search(
             problem,
-            _searcher(config),
+            build_searcher(config.search, objectives=len(problem.objectives)),
             evaluate,
             archive,
             evaluations=config.search.evaluations,
@@ -241,6 +262,35 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
             seed=config.seed,
             progress=progress,
         )
+
+
+def sweep_stage(
+    run: RunFolder, problem: Problem, metric: str, values: Sequence[float]
+) -> list[Target]:
+    """Choose the best evaluated subnet within each of several limits, and keep the table.
+
+    Args:
+        run: The run folder; the table goes to its ``sweep.json``.
+        problem: The search problem without the sweep.
+        metric: The swept cost.
+        values: The limits, in its unit.
+    """
+    with Archive.read(run.archive_path) as archive:
+        found = targets(problem, archive.rows(), metric, values)
+    objective = problem.objectives[0].metric
+    table = [
+        {
+            "limit": target.limit.value,
+            metric: target.cost,
+            objective: None if target.row is None else target.row.metrics[objective].value,
+            "id": None if target.row is None else target.row.id,
+            "architecture": None if target.row is None else dict(target.row.architecture),
+        }
+        for target in found
+    ]
+    text = json.dumps({"metric": metric, "objective": objective, "targets": table}, indent=2)
+    atomic_write(run.path / "sweep.json", text + "\n")
+    return found
 
 
 def choose(
@@ -286,7 +336,7 @@ def export_stage(
     chosen: Sequence[Evaluated],
     formats: Sequence[str],
     *,
-    table: LatencyTable | None,
+    table: AnyTable | None,
     bars: Bars,
 ) -> None:
     """Score the chosen subnets on the test split, time them, export them and check the files."""
@@ -296,7 +346,7 @@ def export_stage(
     evaluator = subnet_evaluator(run, space, splits)
     subnets = {row.id: evaluator.subnet(row.architecture) for row in chosen}
     latencies: dict[str, Metric] = {}
-    if config.latency is not None and table is not None:
+    if config.latency is not None and isinstance(table, LatencyTable):
         shaped = {
             row.id: (subnets[row.id], space.input_shape_of(row.architecture)) for row in chosen
         }

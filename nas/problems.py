@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from nas.config import Config
+from collections.abc import Collection, Sequence
+
+from nas.config import Config, Limit, Sweep
 from nas.errors import ConfigError, nearest
+from nas.latency_tables import AnyTable
 from nas.search.problem import Objective, Problem, UpperLimit
-from predictors import CostTable, Macs, Params, PeakMemory, compile_cost
+from predictors import (
+    INT8_PEAK_MEMORY,
+    CostModel,
+    CostTable,
+    Macs,
+    Params,
+    PeakMemory,
+    compile_cost,
+)
 from predictors.latency import LatencyTable
 from search_spaces import SearchSpace, get_space
 
-__all__ = ["build_problem", "compiled_costs", "space_of"]
+__all__ = ["build_problem", "compiled_costs", "space_of", "sweep_values"]
+
+_EVALUATED = "accuracy"  # what `nas.evaluation` measures
+
+_ON_REQUEST = (INT8_PEAK_MEMORY,)
+"""Costs that are compiled and recorded only where a limit names them."""
 
 
 def space_of(config: Config) -> SearchSpace:
@@ -17,15 +33,25 @@ def space_of(config: Config) -> SearchSpace:
     return get_space(config.space.name, **config.space.options)
 
 
-def compiled_costs(space: SearchSpace, table: LatencyTable | None) -> dict[str, CostTable]:
-    """Return every cost a limit may name, compiled for the space."""
-    costs = {m.metric: compile_cost(space, m) for m in (Macs(), Params(), PeakMemory())}
+def compiled_costs(
+    space: SearchSpace, table: AnyTable | None, *, limited: Collection[str] = ()
+) -> dict[str, CostTable]:
+    """Return the costs of a problem, compiled for the space.
+
+    Args:
+        space: The space.
+        table: The latency table, if there is one.
+        limited: Metrics that limits name; some costs are compiled for these only.
+    """
+    models: list[CostModel] = [Macs(), Params(), PeakMemory()]
+    models += [model for model in _ON_REQUEST if model.metric in limited]
+    costs = {model.metric: compile_cost(space, model) for model in models}
     if table is not None:
         costs["latency_ms"] = compile_cost(space, table.cost_model())
     return costs
 
 
-def build_problem(config: Config, space: SearchSpace, table: LatencyTable | None) -> Problem:
+def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) -> Problem:
     """Return the search problem of a configuration, with shares resolved.
 
     A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs.
@@ -36,21 +62,80 @@ def build_problem(config: Config, space: SearchSpace, table: LatencyTable | None
         table: The latency table; without one a limit on latency is left out.
 
     Raises:
-        ConfigError: A limit names no cost.
+        ConfigError: A limit or an objective names no cost, or a limit asks for a confidence
+            in what has no error.
+        TableError: The table has too few held-out networks for the confidence.
     """
-    costs = compiled_costs(space, table)
+    asked = config.search.parsed_limits()
+    costs = compiled_costs(space, table, limited=[limit.metric for limit in asked])
     largest = costs["macs"].maximum().architecture
     limits = []
-    for limit in config.search.parsed_limits():
+    for limit in asked:
         if limit.metric == "latency_ms" and table is None:
             continue
         if limit.metric not in costs:
+            known = [*costs, *(model.metric for model in _ON_REQUEST), "latency_ms"]
             raise ConfigError(
-                f"search.limits.{limit.metric}: no such cost. "
-                f"{nearest(limit.metric, [*costs, 'latency_ms'])}"
+                f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, known)}"
             )
-        value = limit.resolve(costs[limit.metric].of(largest))
+        margin = _margin(limit, table)
+        value = limit.resolve(costs[limit.metric].of(largest)) / (1 + margin)
         said = str(config.search.limits[limit.metric])
-        limits.append(UpperLimit(limit.metric, value, said))
-    objective = Objective(config.search.objective)
-    return Problem(space, objectives=(objective,), costs=costs, limits=tuple(limits))
+        limits.append(UpperLimit(limit.metric, value, said, margin))
+    first, *others = _objectives(config, [*costs, "latency_ms"])
+    objectives = (first, *(other for other in others if other.metric in costs))
+    return Problem(space, objectives=objectives, costs=costs, limits=tuple(limits))
+
+
+def sweep_values(problem: Problem, sweep: Sweep) -> tuple[float, ...]:
+    """Return the limits of a sweep, shares resolved as those of `build_problem`.
+
+    Raises:
+        ConfigError: The problem has no such cost, or the sweep no limits.
+    """
+    if sweep.metric not in problem.costs:
+        raise ConfigError(
+            f"sweep over {sweep.metric}: no such cost. {nearest(sweep.metric, problem.costs)}"
+        )
+    largest = problem.costs["macs"].maximum().architecture
+    return sweep.values(problem.costs[sweep.metric].of(largest))
+
+
+def _objectives(config: Config, costs: Sequence[str]) -> tuple[Objective, ...]:
+    """Return the objectives of a configuration.
+
+    Raises:
+        ConfigError: One is neither measured by the evaluation nor a cost.
+    """
+    search = config.search
+    if search.objective not in (_EVALUATED, *costs):
+        raise ConfigError(
+            f"search.objective = {search.objective!r}: neither the evaluation nor a cost gives "
+            f"it. {nearest(search.objective, [_EVALUATED, *costs])}"
+        )
+    for metric in search.minimize:
+        if metric not in costs:
+            raise ConfigError(
+                f"search.minimize names {metric!r}: no such cost. {nearest(metric, costs)}"
+            )
+        if metric == "latency_ms" and config.latency is None:
+            raise ConfigError("search.minimize names latency_ms: it needs a [latency] section.")
+    rest = tuple(Objective(metric, "minimize") for metric in search.minimize)
+    return (Objective(search.objective), *rest)
+
+
+def _margin(limit: Limit, table: AnyTable | None) -> float:
+    """Return by how much a limit is lowered, relative to it, to be kept with its confidence."""
+    if limit.confidence is None:
+        return 0.0
+    if limit.metric != "latency_ms":
+        raise ConfigError(
+            f"search.limits.{limit.metric}: {limit.metric} is counted exactly, so a confidence "
+            'means nothing. Leave out what follows the "@".'
+        )
+    if not isinstance(table, LatencyTable):
+        raise ConfigError(
+            "search.limits.latency_ms: a published table has no measured networks to tell its "
+            "error by, so no limit can be kept with a confidence. Build a table of your own."
+        )
+    return table.margin(limit.confidence)

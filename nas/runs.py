@@ -146,11 +146,35 @@ class RunFolder:
 
     def latency_tables(self) -> list[Path]:
         """Return the latency tables in the folder, sorted by name."""
-        return sorted(self.path.glob("*.lut.json"))
+        return sorted([*self.path.glob("*.lut.json"), *self.path.glob("*.lut.yaml")])
 
     def about(self) -> dict[str, Any]:
         """Return run.json: when, by which command, and with which packages it was created."""
         return read_object(self.path / "run.json")
+
+    def mark_imported(self, source: str) -> None:
+        """Note in imported.json that the supernet was trained elsewhere.
+
+        Args:
+            source: Where its weights come from, for people.
+
+        Raises:
+            RunError: The disk is full or the folder not writable.
+        """
+        about = {"source": source, "imported": _now()}
+        atomic_write(self.path / "imported.json", _text(about))
+
+    def imported(self) -> str:
+        """Return where a supernet trained elsewhere comes from, and when; else nothing.
+
+        Raises:
+            RunError: The note is damaged.
+        """
+        path = self.path / "imported.json"
+        if not path.exists():
+            return ""
+        about = read_object(path)
+        return f"{about['source']}, imported {str(about['imported']).partition('T')[0]}"
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ _TITLES = {
     "macs": "MACs",
     "params": "Parameters",
     "peak_memory_bytes": "Peak activation memory",
+    "int8_peak_memory_bytes": "Peak activation memory, int8",
     "latency_ms": "Predicted latency",
     "latency_ms_measured": "Measured latency",
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from predictors.analytic import Macs, Params, PeakMemory
+from predictors.analytic import INT8_PEAK_MEMORY, Macs, Params, PeakMemory
 from predictors.cost import CostModel, CostTable, Extreme, compile_cost
 from predictors.errors import MeasurementError, TableError
 from predictors.provenance import Provenance
 
 __all__ = [
+    "INT8_PEAK_MEMORY",
     "CostModel",
     "CostTable",
     "Extreme",

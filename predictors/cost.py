@@ -22,22 +22,26 @@ from predictors.provenance import Provenance
 from search_spaces import Architecture, Population, SearchSpace
 from search_spaces.blocks import BlockSpec
 from search_spaces.tables import Evaluator, Table, absorb, extremum
+from search_spaces.windows import Window
 
 __all__ = [
     "CostModel",
     "CostTable",
+    "Described",
     "Extreme",
     "any_allowed",
     "compile_cost",
+    "cost_window",
     "weighted_minimum",
+    "weighted_tables",
 ]
 
+_MAX_DRAWS = 1_000_000
+_MAX_WINDOWS = 8
 
-class CostModel(Protocol):
-    """What a cost model must offer: a name with its unit, and a price for one block.
 
-    It must be a pure function of the block and never touch a torch module.
-    """
+class Described(Protocol):
+    """What is to be said of any cost: a name with its unit, and how its parts combine."""
 
     @property
     def metric(self) -> str:
@@ -54,6 +58,13 @@ class CostModel(Protocol):
     @property
     def provenance(self) -> Provenance:
         """Where the prices come from."""
+
+
+class CostModel(Described, Protocol):
+    """What a cost model must offer: see `Described`, and a price for one block.
+
+    It must be a pure function of the block and never touch a torch module.
+    """
 
     def __call__(self, block: BlockSpec) -> float:
         """Return the price of one block."""
@@ -73,11 +84,23 @@ class CostTable:
     Args:
         space: The space it prices.
         model: Name, reduction, constant and provenance.
-        tables: One for each slot of the space.
+        tables: One for each slot of the space, or for each of ``parts``.
+        parts: Names of the tables in a breakdown; by default those of the slots.
+        canonical_only: Whether the tables hold for canonical rows only; others are made
+            canonical before they are priced.
     """
 
-    def __init__(self, space: SearchSpace, model: CostModel, tables: Sequence[Table]) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        model: Described,
+        tables: Sequence[Table],
+        *,
+        parts: Sequence[str] | None = None,
+        canonical_only: bool = False,
+    ) -> None:
         self.space = space
+        self.parts = tuple(slot.name for slot in space.slots) if parts is None else tuple(parts)
         self.metric = model.metric
         self.provenance = model.provenance
         self.reduce: Literal["sum", "max"] = model.reduce
@@ -86,9 +109,13 @@ class CostTable:
         self._ufunc: np.ufunc = np.add if model.reduce == "sum" else np.maximum
         self._absorbed = absorb(self.tables, self._ufunc)
         self._evaluator = Evaluator(self._absorbed, reduce=self._ufunc)
+        self._rules = space.canonical_tables if canonical_only else ()
+        self._windows: dict[tuple[float, float], Window] = {}
 
     def __call__(self, population: Population) -> NDArray[np.float64]:
         """Return the cost of every row, float64 [n], for a population [n, d]."""
+        if self._rules:
+            population = self.space.canonical(population)
         total: NDArray[np.float64] = self._evaluator(self.space.variables(population))
         if self.constant:
             total += self.constant
@@ -99,14 +126,15 @@ class CostTable:
         return float(self(self.space.encode(architecture)[None])[0])
 
     def breakdown(self, architecture: Architecture) -> dict[str, float]:
-        """Return the price of every slot by name; skipped slots cost zero.
+        """Return the price of every slot, or other part, by name; skipped slots cost zero.
 
-        The constant of the cost belongs to no slot and is left out.
+        The constant of the cost belongs to no part and is left out.
         """
-        row = self.space.variables(self.space.encode(architecture)[None])[0]
+        row = self.space.encode(architecture)[None]
+        row = self.space.variables(self.space.canonical(row) if self._rules else row)[0]
         return {
-            slot.name: float(table.values[tuple(row[list(table.scope)])])
-            for slot, table in zip(self.space.slots, self.tables, strict=True)
+            part: float(table.values[tuple(row[list(table.scope)])])
+            for part, table in zip(self.parts, self.tables, strict=True)
         }
 
     def minimum(self) -> Extreme:
@@ -138,8 +166,68 @@ class CostTable:
             )
         return tuple(Table(t.scope, t.values <= limit - self.constant) for t in self._absorbed)
 
+    def sample(
+        self,
+        n: int,
+        *,
+        low: float = -math.inf,
+        high: float = math.inf,
+        rng: np.random.Generator,
+    ) -> Population:
+        """Draw architectures uniformly, with replacement, from those that cost low to high.
+
+        Every canonical architecture of the window has the same probability, however few there
+        are; see `search_spaces.windows`. The counts of the last few windows are kept, so
+        drawing again is fast.
+
+        Args:
+            n: How many.
+            low: Smallest cost, in the metric's unit.
+            high: Largest cost, in the metric's unit.
+            rng: The source of randomness.
+
+        Returns:
+            Canonical rows, int16 [n, d].
+
+        Raises:
+            TableError: No architecture is within the window, or none was found in a million
+                draws close to it.
+            SpaceError: Slots share so many choices that counting would not fit in memory.
+        """
+        window = self.window(low, high)
+        found = [np.empty((0, len(self.space.choices)), dtype=np.int16)]
+        missing, drawn = n, 0
+        while missing and window.log_count > -math.inf and drawn < _MAX_DRAWS + 100 * n:
+            rows = window.draw(missing + missing // 8 + 64 + min(drawn, 65_536), rng)
+            drawn += len(rows)
+            costs = self(rows)
+            found.append(rows[(costs >= low) & (costs <= high)][:missing])
+            missing -= len(found[-1])
+        if missing:
+            raise TableError(
+                f"No{'' if window.log_count == -math.inf else ' or hardly any'} architecture of "
+                f"{self.space.name} has {self.metric} from {low:,.6g} to {high:,.6g}. The space "
+                f"has {self.minimum().value:,.6g} to {self.maximum().value:,.6g}; "
+                "widen the window."
+            )
+        return np.concatenate(found)
+
+    def window(self, low: float, high: float) -> Window:
+        """Return what `sample` draws from: the window and few beyond its edges; kept."""
+        key = (low, high)
+        if key not in self._windows:
+            if len(self._windows) >= _MAX_WINDOWS:
+                del self._windows[next(iter(self._windows))]
+            if self.reduce == "sum":
+                self._windows[key] = cost_window([self], [1.0], low=low, high=high)
+            else:
+                self._windows[key] = cost_window(
+                    [], [], space=self.space, allowed=self.within(high)
+                )
+        return self._windows[key]
+
     def _extreme(self, sense: Literal["min", "max"]) -> Extreme:
-        return _solve(self.space, self._absorbed, sense, self._ufunc, self.constant)
+        return _solve(self.space, self._absorbed, sense, self._ufunc, self.constant, self._rules)
 
 
 def _solve(
@@ -202,6 +290,52 @@ def weighted_minimum(
     Raises:
         TableError: A cost is a maximum over slots; pass it as `CostTable.within` a limit.
     """
+    tables, constant = weighted_tables(costs, weights)
+    rules = [table for cost in costs for table in cost._rules]
+    return _solve(costs[0].space, absorb(tables), "min", np.add, constant, [*rules, *allowed])
+
+
+def cost_window(
+    costs: Sequence[CostTable],
+    weights: Sequence[float],
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    allowed: Sequence[Table] = (),
+    space: SearchSpace | None = None,
+) -> Window:
+    """Return the architectures whose weighted sum of additive costs lies in a window.
+
+    Args:
+        costs: Additive costs of one space; may be none when the space is given.
+        weights: One for each.
+        low: Smallest weighted sum.
+        high: Largest weighted sum.
+        allowed: Tables of bool, for example from `CostTable.within`.
+        space: By default that of the first cost.
+
+    Raises:
+        TableError: A cost is a maximum over slots.
+        SpaceError: Slots share so many choices that counting would not fit in memory.
+    """
+    tables, constant = weighted_tables(costs, weights)
+    return Window(
+        space or costs[0].space,
+        [*tables, Table((), np.zeros(()))],
+        low=low - constant,
+        high=high - constant,
+        allowed=allowed,
+    )
+
+
+def weighted_tables(
+    costs: Sequence[CostTable], weights: Sequence[float]
+) -> tuple[list[Table], float]:
+    """Return the tables and the constant of a weighted sum of additive costs.
+
+    Raises:
+        TableError: A cost is a maximum over slots; pass it as `CostTable.within` a limit.
+    """
     for cost in costs:
         if cost.reduce != "sum":
             raise TableError(
@@ -214,7 +348,7 @@ def weighted_minimum(
         for table in cost._absorbed
     ]
     constant = sum(w * cost.constant for cost, w in zip(costs, weights, strict=True))
-    return _solve(costs[0].space, absorb(tables), "min", np.add, constant, allowed)
+    return tables, constant
 
 
 def any_allowed(space: SearchSpace, allowed: Sequence[Table]) -> Architecture | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search_spaces.errors import NasError
 
-__all__ = ["MeasurementError", "TableError"]
+__all__ = ["ConnectionLostError", "MeasurementError", "TableError"]
 
 
 class TableError(NasError):
@@ -13,3 +13,9 @@ class TableError(NasError):
 
 class MeasurementError(NasError):
     """A measurement could not be made, or not be trusted."""
+
+
+class ConnectionLostError(MeasurementError):
+    """The way to a device broke; the same command goes on where it was."""
+
+    exit_code = 4

@@ -16,6 +16,7 @@ from search_spaces.space import Population, SearchSpace
 
 if TYPE_CHECKING:
     from search_spaces.supernet import Supernet, build_network
+    from search_spaces.traced import adopt_module
 
 __all__ = [
     "Architecture",
@@ -31,6 +32,7 @@ __all__ = [
     "SpaceBuilder",
     "SpaceError",
     "Supernet",
+    "adopt_module",
     "build_network",
     "get_space",
     "list_spaces",
@@ -39,4 +41,7 @@ __all__ = [
 ]
 
 
-__getattr__ = lazy_names(__name__, {"Supernet": "supernet", "build_network": "supernet"})
+__getattr__ = lazy_names(
+    __name__,
+    {"Supernet": "supernet", "adopt_module": "traced", "build_network": "supernet"},
+)

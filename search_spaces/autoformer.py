@@ -44,6 +44,7 @@ def autoformer(
     patch: int = 16,
     channels: int = 3,
     dropout: float = 0.0,
+    prefix_bias: bool = False,
     embed_dims: Sequence[int] = (),
     mlp_ratios: Sequence[float] = (),
     heads: Sequence[int] = (),
@@ -62,6 +63,8 @@ def autoformer(
         patch: Height = width of a patch.
         channels: Of the image.
         dropout: Before the classifier.
+        prefix_bias: Whether fewer heads take a prefix of all biases of queries, keys and
+            values, as in the published code and weights, and not the biases of these heads.
         embed_dims: Features of a token.
         mlp_ratios: Features inside the perceptron over those of a token.
         heads: Of the attention of a layer.
@@ -93,7 +96,9 @@ def autoformer(
             f"layer{layer}",
             reads=(width, depth, ratio, h),
             block=lambda w, d, r, h, layer=layer: (
-                TransformerLayer(w, h, int(w * r), tokens) if layer <= d else None
+                TransformerLayer(w, h, int(w * r), tokens, prefix_bias=prefix_bias)
+                if layer <= d
+                else None
             ),
         )
     builder.slot(

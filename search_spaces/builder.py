@@ -102,7 +102,7 @@ class SpaceBuilder:
             reads: Choices and folds that the block depends on.
             inputs: Slots whose outputs it takes, ``"input"`` for the network's input; by
                 default the slot declared before it. A block with several inputs may read
-                only some of them, see `graph.layer_graph`.
+                only some of them, see `graph.layer_graph`; a `Select` passes one of them on.
             separate_weights: Fields of the block that select their own weights.
 
         Raises:

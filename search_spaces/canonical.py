@@ -120,7 +120,7 @@ class Canonicaliser:
         A choice with one option leaves nothing to choose and counts as active.
         """
         result = np.zeros((len(variables), self._choices), dtype=np.bool_)
-        for choice, tables in self._inactive_tables.items():
+        for choice, tables in self.inactive_tables.items():
             result[:, choice] = True
             if tables:
                 result[:, choice] = evaluate(
@@ -129,7 +129,7 @@ class Canonicaliser:
         return result
 
     @cached_property
-    def _inactive_tables(self) -> dict[int, tuple[Table, ...]]:
+    def inactive_tables(self) -> dict[int, tuple[Table, ...]]:
         """Return, for choices that can be inactive, tables that are all true when they are."""
         result = {}
         for choice in (c for c in range(self._choices) if self._sizes[c] > 1):

@@ -39,7 +39,7 @@ def layer_graph(slots: Sequence[Slot], blocks: Mapping[str, BlockSpec | None]) -
             continue
         source[slot.name] = slot.name
         graph.add_node(slot.name, block=block)
-        for position in inputs_read(layers_of(block)) or [0]:
+        for position in inputs_read(layers_of(block)) or [block.passes]:
             if position >= len(inputs):
                 raise SpaceError(
                     f"The block of slot {slot.name!r} reads input {position}, but the slot "
@@ -66,8 +66,9 @@ def expand_layers(graph: networkx.DiGraph) -> networkx.DiGraph:
             for before, _, positions in graph.in_edges(name, data="positions")
             for position in positions
         }
-        last[name] = source.get(INPUT, "input")
-        for position, layer in enumerate(layers_of(graph.nodes[name]["block"])):
+        block = graph.nodes[name]["block"]
+        last[name] = source.get(INPUT - block.passes, "input")
+        for position, layer in enumerate(layers_of(block)):
             node = (name, position)
             expanded.add_node(node, layer=layer)
             for read in layer.inputs:

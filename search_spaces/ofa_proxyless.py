@@ -8,6 +8,7 @@ networks come from this supernet at width 1.3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from search_spaces.arguments import require_positive, require_probability
 from search_spaces.blocks import Conv, Head, MBConv
@@ -37,6 +38,7 @@ def ofa_proxyless(
     classes: int = 1000,
     resolutions: Sequence[int] = range(128, 225, 4),
     dropout: float = 0.1,
+    bn_eps: float = 1e-3,
 ) -> SearchSpace:
     """Once-for-all ProxylessNAS (Cai et al. 2020).
 
@@ -45,28 +47,25 @@ def ofa_proxyless(
         classes: Outputs.
         resolutions: Input heights = widths.
         dropout: Before the classifier.
+        bn_eps: What batch norm adds to the variance; 1e-3 in the published supernet.
     """
-    require_positive(width=width, classes=classes, resolutions=resolutions)
+    require_positive(width=width, classes=classes, resolutions=resolutions, bn_eps=bn_eps)
     require_probability(dropout=dropout)
     builder = SpaceBuilder("ofa_proxyless")
     r = builder.choice("resolution", resolutions)
     stem, first = make_divisible(STEM * width), make_divisible(FIRST * width)
     last = make_divisible(LAST * width)
-    stages = make_stages(first, STAGES, width=width)
-    builder.slot(
-        "stem", reads=(r,), block=lambda r: Conv(3, stem, r, kernel=3, stride=2, act="relu6")
-    )
-    builder.slot(
-        "first",
-        reads=(r,),
-        block=lambda r: MBConv(stem, first, stem, map_hw(r, 2), act="relu6", expand_conv=False),
-    )
+    stages = make_stages(first, STAGES, width=width, bn_eps=bn_eps)
+    conv = partial(Conv, act="relu6", bn_eps=bn_eps)
+    mbconv = partial(MBConv, act="relu6", expand_conv=False, bn_eps=bn_eps)
+    builder.slot("stem", reads=(r,), block=lambda r: conv(3, stem, r, kernel=3, stride=2))
+    builder.slot("first", reads=(r,), block=lambda r: mbconv(stem, first, stem, map_hw(r, 2)))
     for s, stage in enumerate(stages, start=1):
         several = s < len(stages)
         d = builder.choice(f"depth_{s}", DEPTHS) if several else None
         elastic_blocks(builder, r, str(s), stage, d)
     cout = stages[-1].cout
-    builder.slot("final", reads=(r,), block=lambda r: Conv(cout, last, map_hw(r, 32), act="relu6"))
+    builder.slot("final", reads=(r,), block=lambda r: conv(cout, last, map_hw(r, 32)))
     builder.slot(
         "head",
         reads=(r,),

@@ -15,6 +15,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.autoformer import SIZES
 from search_spaces.choices import Option
 from search_spaces.spos_shufflenet_v2 import OPERATIONS, SCALES
+from search_spaces.vit_resnas import SIZES as RESNAS_SIZES
 
 __all__ = ["PublishedSubnet", "published_subnets"]
 
@@ -53,11 +54,20 @@ def published_subnets() -> list[PublishedSubnet]:
         *_ofa_resnet50(),
         *_attentive_nas(),
         *_proxyless(),
+        *_netaug(),
         *_single_path(),
         *_efficientnet(),
         *_autoformer(),
         *_prenas(),
+        *_vit_resnas(),
         *_nasbench201(),
+        *_mcunet(),
+        *_ghostnet(),
+        *_fasternet(),
+        *_efficientnet_v2(),
+        *_lsnet(),
+        *_nasnet(),
+        *_darts(),
     ]
 
 
@@ -392,6 +402,72 @@ def _prenas() -> list[PublishedSubnet]:
     ]
 
 
+# Liao et al. 2021: name, size, G multiply-accumulates, and for each stage the width, the heads
+# and the perceptrons of its layers. Their estimator counts what is counted here: convolutions,
+# linear layers and attention.
+_RESNAS_SOURCE = "estimator and scripts of yilunliao/vit-search (arXiv:2109.00642)"
+_RESNAS = (
+    (
+        "Tiny",
+        "tiny",
+        1.783,
+        (176, "3 3 3 4 4", "704 576 640 576 704"),
+        (352, "10 8 8 8 10 10", "1408 1408 1280 1408 1280 1024"),
+        (704, "10 10 10 8 8", "2560 1792 2816 2816 2560"),
+    ),
+    (
+        "Small",
+        "small",
+        2.846,
+        (220, "5 5 7 5 5 5", "880 880 800 720 720 720"),
+        (440, "10 10 10 10 12 12", "1760 1440 1920 1600 1600 1440"),
+        (880, "16 12 16 12 14", "3200 3200 2880 2240 2560"),
+    ),
+    (
+        "Medium",
+        "small",
+        4.513,
+        (240, "7 6 7 8 7 8 6", "960 960 800 960 880 880 800"),
+        (640, "10 14 14 16 14 16 16", "1120 1760 1920 1760 1440 1760 1920"),
+        (880, "16 10 16 12 16 14", "3200 3840 3840 3200 3520 3520"),
+    ),
+)
+
+
+def _vit_resnas() -> list[PublishedSubnet]:
+    """Return them with the last optional layers left out; which ones is not printed."""
+    return [
+        PublishedSubnet(
+            f"ViT-ResNAS-{name}",
+            "vit_resnas",
+            _staged_transformer(size, stages),
+            giga_macs * 1e9,
+            None,
+            _RESNAS_SOURCE,
+            options={"size": size},
+            macs_within=0.5e6,
+        )
+        for name, size, giga_macs, *stages in _RESNAS
+    ]
+
+
+def _staged_transformer(size: str, stages: list[tuple[int, str, str]]) -> Architecture:
+    """Return an architecture of ViT-ResNAS; layers left out get any option."""
+    options: dict[str, Option] = {}
+    for s, (width, heads, mlp_dims) in enumerate(stages, start=1):
+        options[f"embed_dim_{s}"] = width
+        layers = list(zip(heads.split(), mlp_dims.split(), strict=True))
+        missing = RESNAS_SIZES[size].layers - len(layers)
+        for b in reversed(range(RESNAS_SIZES[size].layers)):
+            left_out = b % 2 == 1 and missing > 0
+            if b % 2 == 1:
+                options[f"layer_{s}_{b}"] = "no" if left_out else "yes"
+            missing -= left_out
+            h, m = layers[-1] if left_out else layers.pop()
+            options[f"heads_{s}_{b}"], options[f"mlp_dim_{s}_{b}"] = int(h), int(m)
+    return Architecture(options)
+
+
 def _nasbench201() -> list[PublishedSubnet]:
     """Return the most accurate cell on CIFAR-10; the bias of the classifier counts 10 there."""
     conv_3, conv_1, skip = "nor_conv_3x3", "nor_conv_1x1", "skip_connect"
@@ -407,4 +483,265 @@ def _nasbench201() -> list[PublishedSubnet]:
             "NATS-Bench's table (arXiv:2001.00326)",
             macs_within=10,
         )
+    ]
+
+
+# Lin et al. 2020: name, classes, resolution, for each stage the kernels and the expansions of its
+# blocks; MACs and parameters, of in3 as its authors' definition counts to the integer, of vww1 as
+# the README prints them.
+_MCUNET_SOURCE = "mit-han-lab/tinyml's definition and mcunet's README (arXiv:2007.10319)"
+_MCUNET = (
+    ("in3", 1000, 176, "7375 555 375 573 373 7", "3554 555 564 555 654 5", 81_785_520, 737_408, 0),
+    ("vww1", 2, 80, "333 735 77 33 533 7", "633 365 66 64 554 3", 11.6e6, 0.43e6, 0.05e6),
+)
+
+
+def _mcunet() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"mcunet-{name}",
+            "mcunet",
+            Architecture(
+                {**_stages(resolution, kernels.split(), expansions.split()), "width": 0.5}
+            ),
+            macs,
+            params,
+            _MCUNET_SOURCE,
+            options={"classes": classes},
+            macs_within=within,
+            params_within=within / 10,
+        )
+        for name, classes, resolution, kernels, expansions, macs, params, within in _MCUNET
+    ]
+
+
+# Han et al. 2020: width, MACs, parameters.
+_GHOSTNET_SOURCE = "timm's definition, recounted (arXiv:1911.11907)"
+_GHOSTNET = (
+    (0.5, 42_328_152, 2_587_292),
+    (1.0, 141_150_512, 5_182_508),
+    (1.3, 227_003_256, 7_358_820),
+)
+
+
+def _ghostnet() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"GhostNet-{width}",
+            "ghostnet",
+            Architecture({"resolution": 224, "width": width}),
+            macs,
+            params,
+            _GHOSTNET_SOURCE,
+        )
+        for width, macs, params in _GHOSTNET
+    ]
+
+
+# Chen et al. 2023: name, width, depths, activation, MACs, parameters.
+_FASTERNET_SOURCE = "timm's definition, recounted (arXiv:2303.03667)"
+_FASTERNET = (
+    ("T0", 40, (1, 2, 8, 2), "gelu", 335_422_720, 3_905_500),
+    ("T1", 64, (1, 2, 8, 2), "gelu", 850_511_872, 7_595_368),
+    ("T2", 96, (1, 2, 8, 2), "relu", 1_904_334_848, 14_982_888),
+    ("S", 128, (1, 2, 13, 2), "relu", 4_549_740_544, 31_181_032),
+    ("M", 144, (3, 4, 18, 3), "relu", 8_721_938_432, 53_521_464),
+    ("L", 192, (3, 4, 18, 3), "relu", 15_494_383_616, 93_465_192),
+)
+
+
+def _fasternet() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"FasterNet-{name}",
+            "fasternet",
+            Architecture(
+                {"resolution": 224, "width": width}
+                | {f"depth_{s}": depth for s, depth in enumerate(depths, start=1)}
+            ),
+            macs,
+            params,
+            _FASTERNET_SOURCE,
+            options={"act": act},
+        )
+        for name, width, depths, act, macs, params in _FASTERNET
+    ]
+
+
+def _efficientnet_v2() -> list[PublishedSubnet]:
+    """Return EfficientNetV2-S (Tan, Le 2021)."""
+    options: dict[str, Option] = {"resolution": 384}
+    stages = zip((1, 4, 4, 4, 6, 6), (2, 4, 4, 6, 9, 15), strict=True)
+    for s, (expand, depth) in enumerate(stages, start=1):
+        operation = "fused" if s <= 3 else "mbconv"
+        options |= {f"operation_{s}": operation, f"kernel_{s}": 3}
+        options |= {f"expand_{s}": expand, f"depth_{s}": depth}
+    return [
+        PublishedSubnet(
+            "EfficientNetV2-S",
+            "efficientnet_v2",
+            Architecture(options),
+            8_365_617_152,
+            21_458_488,
+            "torchvision's definition, recounted (arXiv:2104.00298)",
+        )
+    ]
+
+
+# Wang et al. 2025: name, widths, depths, MACs, parameters; the aggregation of the large-small
+# convolutions is left out, as in the authors' own counts.
+_LSNET_SOURCE = "jameslahm/lsnet's definition, recounted without aggregation (arXiv:2503.23135)"
+_LSNET = (
+    ("T", (64, 128, 256, 384), (0, 2, 8, 10), 315_147_392, 11_409_832),
+    ("S", (96, 192, 320, 448), (1, 2, 8, 10), 537e6, 16_146_304),
+    ("B", (128, 256, 384, 512), (4, 6, 8, 10), 1_240_906_752, 23_313_608),
+)
+
+
+def _lsnet() -> list[PublishedSubnet]:
+    return [
+        PublishedSubnet(
+            f"LSNet-{name}",
+            "lsnet",
+            Architecture(
+                {"resolution": 224}
+                | {f"width_{s}": width for s, width in enumerate(widths, start=1)}
+                | {f"depth_{s}": depth for s, depth in enumerate(depths, start=1)}
+            ),
+            macs,
+            params,
+            _LSNET_SOURCE,
+            macs_within=0.5e6 if name == "S" else 0.0,
+        )
+        for name, widths, depths, macs, params in _LSNET
+    ]
+
+
+# Cai et al. 2022: width, resolution, channels of the layers, MACs, parameters.
+_NETAUG_SOURCE = (
+    "mit-han-lab/tinyml's definition of NetAug's networks, recounted (arXiv:2110.08890)"
+)
+_NETAUG = (
+    (0.3, 176, (16, 8, 16, 16, 24, 32, 56, 96, 1280), 40_762_792, 1_695_448),
+    (0.35, 160, (16, 8, 16, 16, 32, 32, 64, 112, 1280), 35_716_800, 1_781_344),
+)
+
+
+def _netaug() -> list[PublishedSubnet]:
+    """Return ProxylessNAS's mobile network at small widths; the last convolution keeps its."""
+    mobile = next(subnet for subnet in _proxyless() if subnet.name == "proxyless_mobile")
+    return [
+        PublishedSubnet(
+            f"proxyless_mobile-w{width}",
+            "proxyless",
+            Architecture({**mobile.architecture, "resolution": resolution}),
+            macs,
+            params,
+            _NETAUG_SOURCE,
+            options={"widths": list(channels), "resolutions": [resolution]},
+        )
+        for width, resolution, channels, macs, params in _NETAUG
+    ]
+
+
+# Cells as their authors write them: for each node twice an operation and the state it reads.
+_NASNET_A = {
+    "normal": "sep5 1 sep3 0 | sep5 0 sep3 0 | avg3 1 skip 0 | avg3 0 avg3 0 | sep3 1 skip 1",
+    "reduction": "sep5 1 sep7 0 | max3 1 sep7 0 | avg3 1 sep5 0 | skip 3 avg3 2 | sep3 2 max3 1",
+}
+_DARTS_V2 = {
+    "normal": "sep3 0 sep3 1 | sep3 0 sep3 1 | skip 0 sep3 1 | skip 0 dil3 2",
+    "reduction": "max3 0 max3 1 | max3 1 skip 2 | max3 0 skip 2 | max3 1 skip 2",
+}
+_CELL_OPERATIONS = {"sep": "sep_conv", "dil": "dil_conv", "avg": "avg_pool", "max": "max_pool"}
+
+
+def _nodes(cell: str) -> list[tuple[tuple[str, int], tuple[str, int]]]:
+    """Return the two operations of every node, each with the state it reads."""
+    nodes = []
+    for text in cell.split("|"):
+        first, state, second, other = text.split()
+        nodes.append(((_operation(first), int(state)), (_operation(second), int(other))))
+    return nodes
+
+
+def _operation(text: str) -> str:
+    if text == "skip":
+        return "skip_connect"
+    return f"{_CELL_OPERATIONS[text[:3]]}_{text[3]}x{text[3]}"
+
+
+def _nasnet() -> list[PublishedSubnet]:
+    """Return NASNet-A; the published 88.9 M parameters of the large one hold statistics too."""
+    options: dict[str, Option] = {}
+    for kind, cell in _NASNET_A.items():
+        for node, operands in enumerate(_nodes(cell), start=2):
+            for letter, (operation, state) in zip("ab", operands, strict=True):
+                options[f"{kind}_{node}_{letter}_input"] = state
+                options[f"{kind}_{node}_{letter}_operation"] = operation
+    return [
+        PublishedSubnet(
+            "NASNet-A mobile (4@1056)",
+            "nasnet",
+            Architecture(options),
+            564e6,
+            5_289_978,
+            "slim/nets/nasnet of tensorflow/models (arXiv:1707.07012); parameters recounted",
+            macs_within=0.5e6,
+        ),
+        PublishedSubnet(
+            "NASNet-A large (6@4032)",
+            "nasnet",
+            Architecture(options),
+            23_783_414_658,
+            88_753_150,
+            "timm's definition, recounted (arXiv:1707.07012)",
+            options={
+                "resolution": 331,
+                "filters": 4032,
+                "cells": 6,
+                "stem": 96,
+                "skip_reduction_input": True,
+            },
+        ),
+    ]
+
+
+def _darts() -> list[PublishedSubnet]:
+    """Return DARTS's second-order cells.
+
+    The paper prints 574 M multiply-adds on ImageNet and not how they are counted; convolutions
+    and classifier make 529.9 M of them.
+    """
+    options: dict[str, Option] = {}
+    for kind, cell in _DARTS_V2.items():
+        for node, (first, second) in enumerate(_nodes(cell), start=2):
+            options[f"{kind}_{node}_inputs"] = f"{first[1]},{second[1]}"
+            options[f"{kind}_{node}_a_operation"] = first[0]
+            options[f"{kind}_{node}_b_operation"] = second[0]
+    return [
+        PublishedSubnet(
+            "DARTS_V2 on CIFAR-10",
+            "darts",
+            Architecture(options),
+            None,
+            3_349_342,
+            "printed by train.py of quark0/darts (arXiv:1806.09055)",
+        ),
+        PublishedSubnet(
+            "DARTS_V2 on ImageNet",
+            "darts",
+            Architecture(options),
+            None,
+            4.7e6,
+            "table 3 of the paper (arXiv:1806.09055)",
+            options={
+                "classes": 1000,
+                "resolution": 224,
+                "width": 48,
+                "cells": 14,
+                "imagenet": True,
+            },
+            params_within=0.05e6,
+        ),
     ]

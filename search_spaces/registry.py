@@ -27,14 +27,22 @@ _BUILT_IN = (
     "autoformer",
     "bignas",
     "compofa",
+    "darts",
     "efficientnet",
+    "efficientnet_v2",
+    "fasternet",
+    "ghostnet",
+    "lsnet",
+    "mcunet",
     "mobile_small",
     "nasbench201",
+    "nasnet",
     "ofa_mobilenet_v3",
     "ofa_proxyless",
     "ofa_resnet50",
     "proxyless",
     "spos_shufflenet_v2",
+    "vit_resnas",
 )
 _factories: dict[str, SpaceFactory] = {}
 

@@ -6,6 +6,7 @@ column for each choice; every operation on them is vectorised.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -27,10 +28,13 @@ from search_spaces.tables import Evaluator, Table, absorb, count
 
 if TYPE_CHECKING:
     import networkx
+    from torch import nn
 
 __all__ = ["Population", "SearchSpace"]
 
 Population: TypeAlias = NDArray[np.int16]
+
+_MAX_ENUMERATED = 131_072
 
 
 class SearchSpace:
@@ -68,6 +72,45 @@ class SearchSpace:
         self.options: Mapping[str, Any] = dict(options or {})
         self._column = {choice.name: i for i, choice in enumerate(self.choices)}
         self.option_counts = np.array([len(c.options) for c in self.choices], dtype=np.int16)
+
+    @classmethod
+    def from_module(
+        cls,
+        model: nn.Module,
+        input_shape: Sequence[int] = (3, 32, 32),
+        *,
+        name: str = "from_module",
+        widths: Sequence[float] = (0.25, 0.5, 0.75, 1.0),
+        divisor: int = 8,
+        keep: Sequence[str] = (),
+    ) -> SearchSpace:
+        """Return the space of a plain module's widths; its largest architecture is the module.
+
+        The model is traced by torch.fx. Convolutions, linear layers and batch norms become
+        elastic. Channels that meet in a sum, a product or a depthwise convolution shrink
+        together, by one choice; those of an input, an output and a grouped convolution stay.
+        `adopt_module` gives a supernet the model's weights. Slots are named after modules.
+
+        Runs and exports build a space again by its name: call this in a factory decorated with
+        `register_space` and give its name. The model may be on the device ``meta``, where it
+        costs no time to build.
+
+        Args:
+            model: Takes images [n, C, H, W] and returns one tensor; it is not changed.
+            input_shape: (C, H, W).
+            name: Of the space.
+            widths: Shares of every group's channels, 1.0 among them.
+            divisor: Smaller widths are rounded to multiples of it.
+            keep: Paths of modules whose output channels stay.
+
+        Raises:
+            SpaceError: The model cannot be traced, or does something without an elastic
+                counterpart; the message names it and its place.
+        """
+        from search_spaces.traced.space import Widths, space_of_module
+
+        limits = Widths(tuple(widths), divisor, keep)
+        return space_of_module(model, input_shape, name=name, widths=limits)
 
     def __repr__(self) -> str:
         return f"SearchSpace({self.name!r}, {len(self.choices)} choices, {len(self.slots)} slots)"
@@ -231,6 +274,31 @@ class SearchSpace:
         _, first = np.unique(self.keys(population), return_index=True)
         return self.canonical(population[np.sort(first)])
 
+    @property
+    def _combinations(self) -> int:
+        return math.prod(len(choice.options) for choice in self.choices)
+
+    @property
+    def enumerable(self) -> bool:
+        """Whether all combinations of options fit in memory easily; see `enumerated`."""
+        return self._combinations <= _MAX_ENUMERATED
+
+    @cached_property
+    def enumerated(self) -> Population:
+        """All canonical architectures, int16 [n, d]; for spaces that are `enumerable`.
+
+        Raises:
+            SpaceError: There are more combinations than 131,072.
+        """
+        if not self.enumerable:
+            raise SpaceError(
+                f"Space {self.name!r} has {self._combinations:,} "
+                f"combinations of options; at most {_MAX_ENUMERATED:,} are listed."
+            )
+        axes = np.indices(self.option_counts.tolist(), dtype=np.int16)
+        rows = axes.reshape(len(self.choices), self._combinations).T
+        return np.ascontiguousarray(rows[(self.canonical(rows) == rows).all(axis=1)])
+
     # operators
 
     def sample(self, n: int, rng: np.random.Generator) -> Population:
@@ -241,14 +309,16 @@ class SearchSpace:
         self, population: Population, rng: np.random.Generator, *, probability: float = 0.1
     ) -> Population:
         """Redraw each choice of each row uniformly with the given probability."""
-        drawn = self.sample(len(population), rng)
-        return np.where(rng.random(population.shape) < probability, drawn, population)
+        rows, columns = np.nonzero(rng.random(population.shape, dtype=np.float32) < probability)
+        result = population.copy()
+        result[rows, columns] = rng.integers(0, self.option_counts[columns], dtype=np.int16)
+        return result
 
     def crossover(
         self, first: Population, second: Population, rng: np.random.Generator
     ) -> Population:
         """Take each choice of each row from one of two parents with equal probability."""
-        return np.where(rng.random(first.shape) < 0.5, first, second)
+        return np.where(rng.random(first.shape, dtype=np.float32) < 0.5, first, second)
 
     def neighbours(self, architecture: Architecture) -> Population:
         """Return the different architectures one changed choice away, int16 [m, d].
@@ -348,6 +418,14 @@ class SearchSpace:
             Table(scope, values[table])
             for table, scope in zip(self.grid.tables, self.grid.scopes, strict=True)
         ]
+
+    @property
+    def inactive_tables(self) -> Mapping[int, tuple[Table, ...]]:
+        """Tables of bool that are all true when a choice is inactive, by its position.
+
+        Choices that are always active have no entry; one without tables never is.
+        """
+        return self._canonicaliser.inactive_tables
 
     @cached_property
     def fold_steps(self) -> tuple[tuple[Table, ...], tuple[int, ...]]:

@@ -30,20 +30,25 @@ class Stage:
     act: str
     se: bool
     reduction: int
+    bn_eps: float = 1e-5
 
 
-def make_stages(cin: int, rows: Sequence[StageRow], *, width: float) -> list[Stage]:
+def make_stages(
+    cin: int, rows: Sequence[StageRow], *, width: float, bn_eps: float = 1e-5
+) -> list[Stage]:
     """Return stages at a width multiplier; the first starts at half the input resolution.
 
     Args:
         cin: Channels of the first stage's input.
         rows: One for each stage.
         width: Multiplies the channels of the rows.
+        bn_eps: What batch norm adds to the variance.
     """
     stages, reduction = [], 2
     for channels, stride, act, se in rows:
-        stages.append(Stage(cin, make_divisible(channels * width), stride, act, se, reduction))
-        cin, reduction = stages[-1].cout, reduction * stride
+        cout = make_divisible(channels * width)
+        stages.append(Stage(cin, cout, stride, act, se, reduction, bn_eps))
+        cin, reduction = cout, reduction * stride
     return stages
 
 
@@ -79,4 +84,5 @@ def stage_block(
         se=make_divisible(mid / 4) if stage.se else 0,
         shortcut=not first,
         kernel_transform=kernel_transform,
+        bn_eps=stage.bn_eps,
     )

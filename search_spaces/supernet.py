@@ -11,7 +11,7 @@ from functools import lru_cache
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
-from search_spaces.blocks import BlockSpec
+from search_spaces.blocks import BlockSpec, layers_of
 from search_spaces.errors import SpaceError
 from search_spaces.modules.block import ElasticBlock, build_block, build_elastic
 from search_spaces.modules.elastic import Region
@@ -26,17 +26,17 @@ __all__ = ["Supernet", "build_network"]
 def _plan(
     space: SearchSpace, architecture: Architecture
 ) -> tuple[dict[str, BlockSpec], Wiring, tuple[int, ...]]:
-    """Return blocks without the skipped slots, their wiring, and the input shape (C, H, W)."""
+    """Return the blocks that have layers, their wiring, and the input shape (C, H, W)."""
     blocks = space.blocks(architecture)
     wiring = wire(space.slots, blocks)
-    present = {slot: block for slot, block in blocks.items() if block is not None}
+    present = {slot: block for slot, block in blocks.items() if block and layers_of(block)}
     first = next(iter(present.values()), None)
     shape = first.in_shape if first else space.input_shape_of(architecture)
     return present, wiring, shape
 
 
 class Supernet(nn.Module):
-    """One elastic module for each slot of a space.
+    """One elastic module for each slot of a space whose blocks have layers.
 
     Args:
         space: The search space.
@@ -52,7 +52,7 @@ class Supernet(nn.Module):
         self.blocks = nn.ModuleDict()
         self._names = module_names(slot.name for slot in space.slots)
         for slot in space.slots:
-            if blocks := space.slot_blocks(slot.name):
+            if blocks := [block for block in space.slot_blocks(slot.name) if layers_of(block)]:
                 self.blocks[self._names[slot.name]] = build_elastic(
                     blocks,
                     slot.separate_weights,

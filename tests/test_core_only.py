@@ -15,6 +15,7 @@ BLOCKED = (
     "onnx",
     "onnxruntime",
     "onnxscript",
+    "openvino",
     "optuna",
     "pandas",
     "scipy",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from predictors.latency import get_runtime, list_runtimes
+from predictors.latency.kit_modules import module_closure
 
 ROOT = Path(__file__).resolve().parents[1]
 # What each package may import of ours; one way only.
@@ -18,7 +22,12 @@ MAY_IMPORT = {
     "nas": {"search_spaces", "predictors", "nas"},
 }
 # The half of search_spaces that builds networks, and the suite whose tests import torch inside.
-TORCH_HALF = ("search_spaces/modules/", "search_spaces/supernet.py", "search_spaces/testing.py")
+TORCH_HALF = (
+    "search_spaces/modules/",
+    "search_spaces/supernet.py",
+    "search_spaces/traced/",
+    "search_spaces/testing.py",
+)
 # Packages of the extras. Each is imported by one module of a package of ours, in functions.
 OPTIONAL = {
     "fvcore",
@@ -34,6 +43,8 @@ OPTIONAL = {
     "sklearn",
     "yaml",
 }
+# Command lines: ours, and the one that runs on a device.
+MAY_PRINT = ("nas/cli/", "nas/__main__.py", "predictors/latency/runner/main.py")
 # Conformance suites run under pytest and skip through it.
 SEVERAL_IMPORTERS = {"pytest"}
 
@@ -128,16 +139,35 @@ def test_the_description_half_imports_no_torch() -> None:
 
 
 def test_the_description_half_imports_the_torch_half_in_functions_only() -> None:
-    torch_half = ("search_spaces.modules", "search_spaces.supernet")
+    torch_half = ("search_spaces.modules", "search_spaces.supernet", "search_spaces.traced")
     wrong = [
         found
         for found in all_imports()
         if found.at_import
-        and not found.path.startswith(TORCH_HALF[:2])
+        and not found.path.startswith(TORCH_HALF[:3])
         and found.path.startswith("search_spaces/")
         and found.module.startswith(torch_half)
     ]
     assert not wrong
+
+
+@pytest.mark.parametrize("name", list_runtimes())
+def test_what_goes_to_a_device_needs_numpy_only(name: str) -> None:
+    """The runner and the runtimes import no more than the standard library and numpy."""
+    runtime = type(get_runtime(name)).__module__
+    packed = module_closure(["predictors.latency.runner.main", runtime])
+    assert "predictors.latency.runner.timing" in packed
+    wrong = [
+        found
+        for path in packed.values()
+        for found in imports_of(path)
+        if found.at_import
+        and root_of(found.module) not in {*sys.stdlib_module_names, "numpy"}
+        and found.module not in packed
+    ]
+    assert not wrong
+    ours = [module for module in packed if not module.startswith("predictors.latency.run")]
+    assert len(ours) < 8, f"more than errors, files and progress: {ours}"
 
 
 @pytest.mark.parametrize("package", sorted(OPTIONAL))
@@ -154,7 +184,7 @@ def test_nothing_below_the_command_line_prints_asks_or_exits() -> None:
     wrong = [
         f"{relative(path)}:{node.lineno} {ast.unparse(node.func)}"
         for path in sources()
-        if not relative(path).startswith(("nas/cli/", "nas/__main__.py"))
+        if not relative(path).startswith(MAY_PRINT)
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in forbidden
     ]

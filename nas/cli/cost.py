@@ -9,7 +9,7 @@ from typing import Any
 from nas.cli.arguments import add_architecture, add_json, add_space, chosen_architecture
 from nas.cli.output import print_json
 from nas.text import columns, quantity
-from predictors import CostTable, Macs, Params, PeakMemory, compile_cost
+from predictors import INT8_PEAK_MEMORY, CostTable, Macs, Params, PeakMemory, compile_cost
 from search_spaces import SearchSpace
 
 __all__ = ["configure", "run"]
@@ -37,7 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     space, architecture = chosen_architecture(arguments)
-    costs = [compile_cost(space, model) for model in (Macs(), Params(), PeakMemory())]
+    models = (Macs(), Params(), PeakMemory(), INT8_PEAK_MEMORY)
+    costs = [compile_cost(space, model) for model in models]
     costs += [_table_cost(space, path, arguments.lut_device) for path in arguments.lut]
     if arguments.json:
         _print_json(space, costs, architecture, blocks=arguments.blocks)
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     ]
     width = max(len(row[1]) for row in rows)
     for metric, value, source in rows:
-        print(f"  {metric:18} {value:>{width}}   {source}")
+        print(f"  {metric:22} {value:>{width}}   {source}")
     if arguments.blocks:
         print()
         print(_block_table(space, costs, architecture))
@@ -61,15 +62,9 @@ def _table_cost(space: SearchSpace, path: Path, device: str) -> CostTable:
     Raises:
         TableError: It is damaged or was built for other blocks.
     """
-    if path.suffix in (".yaml", ".yml"):
-        from predictors.foreign import load_lookup_table
+    from nas.latency_tables import read_table
 
-        published = load_lookup_table(path, device=device)
-        published.check(space)
-        return compile_cost(space, published)
-    from predictors.latency import load_table
-
-    table = load_table(path)
+    table = read_table(path, device=device)
     table.check(space)
     return compile_cost(space, table.cost_model())
 

@@ -30,6 +30,7 @@ _PACKAGES = {
     "onnx": "ONNX files (extra `export`)",
     "onnxscript": "ONNX files (extra `export`)",
     "onnxruntime": "latency tables, checked exports (extras `latency`, `export`)",
+    "openvino": "latency tables in OpenVINO (extra `openvino`)",
     "fvcore": "the independent counter of the tests (extra `count`)",
     "optuna": "Optuna samplers (extra `optuna`)",
     "nni": "NNI tuners (extra `nni`)",

@@ -19,7 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     parser.add_argument("checkpoint", metavar="FILE", type=Path, help="a checkpoint of torch")
     parser.add_argument(
-        "--format", metavar="NAME", required=True, help="whose names it has: ofa (once-for-all)"
+        "--format",
+        metavar="NAME",
+        required=True,
+        help="whose names it has: attentive_nas (AlphaNet too), autoformer, ofa (once-for-all)",
     )
     add_space(parser)
     parser.add_argument(

@@ -23,7 +23,7 @@ _COMMANDS = {
     "run": "train, build the latency table, search, export and report, as a config says",
     "spaces": "list the search spaces, or show one",
     "train": "train a supernet",
-    "lut": "build or show a latency table of this machine",
+    "lut": "latency tables of this machine and of other devices: plan, build, validate, compare",
     "mpc": "the cost of private inference: predict, measure, really run",
     "search": "search a trained supernet under limits",
     "export": "write the best subnets of a run as safetensors, ONNX and torch.export files",

@@ -23,9 +23,7 @@ def print_ranges(problem: Problem) -> None:
     rows = []
     for found in ranges(problem):
         metric, limit = found.metric, limits.get(found.metric)
-        asked = "" if limit is None else f"<= {quantity(metric, limit.value)}"
-        if limit is not None and limit.said.endswith("%"):
-            asked += f" ({limit.said})"
+        asked = "" if limit is None else f"<= {quantity(metric, limit.value)}{limit.remark}"
         low = quantity(metric, found.smallest.value)
         high = quantity(metric, found.largest.value)
         rows.append((title(metric), low, high, asked))

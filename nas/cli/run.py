@@ -47,7 +47,8 @@ def run_chain(folder: RunFolder, splits: DataSplits) -> None:
         problem = build_problem(config, space, table)
         print_ranges(problem)
         pipeline.check_limits(config, space, table)
-        pipeline.train_stage(folder, space, splits, ProgressBar)
+        if not folder.imported():
+            pipeline.train_stage(folder, space, splits, ProgressBar)
         pipeline.search_stage(folder, problem, splits, ProgressBar)
         chosen = pipeline.choose(folder, problem, top=config.export.top)
         formats = config.export.formats

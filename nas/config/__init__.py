@@ -1,6 +1,6 @@
 """Configuration: TOML files read into frozen, typed sections, with all errors told at once."""
 
-from nas.config.limits import Limit, parse_limit
+from nas.config.limits import Limit, Sweep, parse_limit, parse_sweep
 from nas.config.loading import changed_keys, load_config, parse_config, parse_value
 from nas.config.models import (
     Config,
@@ -20,10 +20,12 @@ __all__ = [
     "Limit",
     "SearchConfig",
     "SpaceConfig",
+    "Sweep",
     "TrainConfig",
     "changed_keys",
     "load_config",
     "parse_config",
     "parse_limit",
+    "parse_sweep",
     "parse_value",
 ]

@@ -120,7 +120,10 @@ class LatencyConfig(Section):
     """Where the latency table comes from: a file, or a measurement of this machine."""
 
     table: str | None = None
-    """Path of an existing latency table, of this or another device; none builds one here."""
+    """Path of an existing latency table, of this or another device; none builds one here. A
+    YAML file is a table of once-for-all or ProxylessNAS."""
+    table_device: str = ""
+    """What a YAML table was measured on; other tables say so themselves."""
     runtime: str = "onnxruntime"
     """The runtime that blocks are measured in."""
     threads: Count = 1
@@ -149,22 +152,33 @@ class EvaluateConfig(Section):
 class SearchConfig(Section):
     """How subnets are searched."""
 
-    searcher: Literal["evolution", "random"] = "evolution"
-    """Constrained evolution, or random search."""
+    searcher: Literal[
+        "evolution", "random", "spos", "ofa", "aging", "assisted", "nsga2", "nsga3"
+    ] = "evolution"
+    """Evolution with fresh starts, random search, the published evolutions of SPOS and
+    once-for-all, aging evolution, search assisted by a fitted prediction, or NSGA-II and
+    NSGA-III for several objectives."""
     population: Count = 50
     """Architectures in a generation."""
     evaluations: Count = 300
     """Architectures to evaluate in all."""
     parents: Count = 10
-    """Best architectures that the next generation descends from."""
-    mutation_probability: Share = 0.1
-    """Probability with which a mutation redraws each choice."""
-    mutation_share: Share = 0.5
-    """Share of a generation that comes from mutation; crossover makes the rest."""
+    """Best architectures that the next generation descends from, for evolution and spos."""
+    tournament: Count = 25
+    """Architectures that compete to be a parent, for aging."""
+    mutation_probability: Share | None = None
+    """Probability with which a mutation redraws each choice; none leaves the searcher's own:
+    0.1 for evolution, spos and ofa, one choice on average for the others."""
+    mutation_share: Share | None = None
+    """Share of a generation that comes from mutation alone; crossover makes the rest. None
+    leaves the searcher's own, which is half."""
     objective: str = "accuracy"
     """The metric to maximise."""
+    minimize: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Costs to minimise beside the objective, for nsga2 and nsga3."""
     limits: dict[str, int | float | str] = {}
-    """Upper limits by metric: 2.5, "60M", "2.5 ms", or "60%" of the largest subnet's."""
+    """Upper limits by metric: 2.5, "60M", "2.5 ms", or "60%" of the largest subnet's; for a
+    latency also "<= 20 ms @ 95%", which keeps back what the table may be wrong by."""
 
     @field_validator("limits", mode="before")
     @classmethod
@@ -180,8 +194,14 @@ class SearchConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> SearchConfig:
-        if self.searcher == "evolution" and self.parents > self.population:
-            _refuse({"parents": f"must be at most population = {self.population}"})
+        problems = {}
+        if self.searcher in ("evolution", "spos") and self.parents > self.population:
+            problems["parents"] = f"must be at most population = {self.population}"
+        if self.minimize and self.searcher not in ("nsga2", "nsga3", "random"):
+            problems["minimize"] = (
+                f"{self.searcher} looks for one objective; set searcher to nsga2 or nsga3"
+            )
+        _refuse(problems)
         return self
 
     def parsed_limits(self) -> tuple[Limit, ...]:

@@ -56,11 +56,10 @@ def model_card(manifest: Manifest, metrics: Mapping[str, Metric], *, files: Sequ
         f"images with {channels} channel{'s' * (channels > 1)}: subnet `{manifest.id}` of a "
         f"weight-sharing supernet over the search space `{manifest.space_name}`"
     )
-    trained = f", trained on {_one_line(manifest.dataset)}" if manifest.dataset else ""
     parts = [
         _header(manifest, metrics),
         f"# {manifest.space_name} {manifest.id}",
-        f"{what}{trained}.",
+        f"{what}{_training(manifest)}.",
         "## Numbers",
         _numbers(metrics),
         "MACs are multiply-accumulates of convolution, linear and attention matmuls for one "
@@ -75,6 +74,15 @@ def model_card(manifest: Manifest, metrics: Mapping[str, Metric], *, files: Sequ
         ", ".join(f"{i} {_cell(name)}" for i, name in enumerate(manifest.class_names)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _training(manifest: Manifest) -> str:
+    """Return what the weights and, where they are from elsewhere, the statistics are of."""
+    dataset, weights = _one_line(manifest.dataset), _one_line(manifest.weights)
+    if not weights:
+        return f", trained on {dataset}" if dataset else ""
+    scored = f"; batch-norm statistics and accuracy are those on {dataset}" if dataset else ""
+    return f". Its weights were trained elsewhere: {weights}{scored}"
 
 
 def _header(manifest: Manifest, metrics: Mapping[str, Metric]) -> str:

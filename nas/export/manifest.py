@@ -29,7 +29,8 @@ class Manifest:
         mean: Per channel on the scale [0, 1], subtracted from an image.
         std: Per channel on the scale [0, 1], what the difference is divided by.
         class_names: One for each output.
-        dataset: What it was trained on, for people.
+        dataset: What it was trained on, or only scored on where ``weights`` are named.
+        weights: Where its weights come from, if not from training on the data set.
     """
 
     space_name: str
@@ -41,6 +42,7 @@ class Manifest:
     std: tuple[float, ...]
     class_names: tuple[str, ...]
     dataset: str = field(default="")
+    weights: str = field(default="")
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `read_manifest` reads."""
@@ -55,6 +57,7 @@ class Manifest:
             },
             "classes": list(self.class_names),
             "dataset": self.dataset,
+            "weights": self.weights,
         }
 
     @classmethod
@@ -77,6 +80,7 @@ class Manifest:
                 std=tuple(float(number) for number in entry["std"]),
                 class_names=tuple(str(name) for name in value["classes"]),
                 dataset=str(value.get("dataset", "")),
+                weights=str(value.get("weights", "")),
             )
         except KeyError as error:
             raise ExportError(f"it lacks the key {error}.") from error

@@ -26,7 +26,7 @@ def adopt(run: RunFolder, supernet: Supernet, *, source: str) -> None:
         TrainingError: A weight is not finite.
     """
     tensors = {f"model/{name}": tensor for name, tensor in supernet.state_dict().items()}
-    notes = {"losses": [], "imported_from": source}
     about = belongs_to(supernet.space)
-    save_checkpoint(run.checkpoints, Checkpoint(0, tensors, about, notes))
+    save_checkpoint(run.checkpoints, Checkpoint(0, tensors, about, notes={"losses": []}))
+    run.mark_imported(source)
     run.mark("train", "done")

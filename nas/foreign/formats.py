@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nas.errors import ConfigError, nearest
-from nas.foreign import ofa
+from nas.foreign import attentive_nas, autoformer, ofa
+from nas.foreign.names import unwrapped
 from nas.foreign.state import Origin, State, read_state, take_over
 from search_spaces import SearchSpace
 from search_spaces.supernet import Supernet
@@ -21,16 +22,27 @@ class Format:
 
     Attributes:
         spaces: Registered names of the spaces it can fill.
+        origins: Where every tensor of a supernet is found in a state dict.
         normalise: Makes the spellings of a state dict one.
-        origins: Where every tensor of a supernet is found in it.
+        unused: Names that may be there and that no subnet of a supernet reads.
     """
 
     spaces: tuple[str, ...]
-    normalise: Callable[[State], State]
     origins: Callable[[Supernet], Mapping[str, Origin]]
+    normalise: Callable[[State], State] = dict
+    unused: Callable[[Supernet], Collection[str]] = lambda supernet: ()
 
 
-FORMATS: Mapping[str, Format] = {"ofa": Format(ofa.SPACES, ofa.normalise, ofa.origins)}
+FORMATS: Mapping[str, Format] = {
+    "attentive_nas": Format(
+        attentive_nas.SPACES,
+        attentive_nas.origins,
+        attentive_nas.normalise,
+        attentive_nas.unused,
+    ),
+    "autoformer": Format(autoformer.SPACES, autoformer.origins),
+    "ofa": Format(ofa.SPACES, ofa.origins, unwrapped),
+}
 
 
 def import_checkpoint(path: Path | str, space: SearchSpace, *, format: str) -> Supernet:
@@ -45,7 +57,7 @@ def import_checkpoint(path: Path | str, space: SearchSpace, *, format: str) -> S
         format: One of `FORMATS`.
 
     Raises:
-        ConfigError: There is no such format, or it does not know the space.
+        ConfigError: There is no such format, or it does not know the space or an option of it.
         CheckpointError: The file is missing or damaged, or tensors are missing, extra or of
             another shape; they are listed.
     """
@@ -59,5 +71,6 @@ def import_checkpoint(path: Path | str, space: SearchSpace, *, format: str) -> S
         )
     state = read_state(path)
     supernet = Supernet(space)
-    take_over(supernet, known.normalise(state), known.origins(supernet), str(path))
+    origins, unused = known.origins(supernet), known.unused(supernet)
+    take_over(supernet, known.normalise(state), origins, str(path), unused=unused)
     return supernet.eval()

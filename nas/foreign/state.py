@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -25,10 +25,18 @@ _LISTED = 8
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a parameter of ours is found: name and shape in the foreign state dict."""
+    """Where a parameter of ours is found in the foreign state dict.
+
+    Attributes:
+        name: Of the foreign tensor; several of ours may be parts of one.
+        shape: Of the foreign tensor.
+        region: What of it is ours, a slice for each leading dimension; by default all of it.
+            Reshaped it has the shape of ours.
+    """
 
     name: str
     shape: tuple[int, ...]
+    region: tuple[slice, ...] = ()
 
 
 def read_state(path: Path | str) -> State:
@@ -67,7 +75,12 @@ def _state_of(value: Any, path: Path) -> State:
 
 @torch.no_grad()
 def take_over(
-    supernet: Supernet, state: Mapping[str, Tensor], origins: Mapping[str, Origin], source: str
+    supernet: Supernet,
+    state: Mapping[str, Tensor],
+    origins: Mapping[str, Origin],
+    source: str,
+    *,
+    unused: Collection[str] = (),
 ) -> None:
     """Copy a foreign state dict into a supernet, every tensor of both.
 
@@ -76,6 +89,7 @@ def take_over(
         state: By foreign name; counters of batch norm are ignored.
         origins: For every name in the supernet's state dict, where it comes from.
         source: Name of the file, for errors.
+        unused: Foreign names that may be there and that no subnet reads.
 
     Raises:
         CheckpointError: Tensors are missing, extra, of another shape or not finite; they are
@@ -84,7 +98,7 @@ def take_over(
     given = {n: t for n, t in state.items() if not n.endswith("num_batches_tracked")}
     wanted = {origin.name: origin.shape for origin in origins.values()}
     missing = [name for name in wanted if name not in given]
-    extra = [name for name in given if name not in wanted]
+    extra = [name for name in given if name not in wanted and name not in unused]
     shapes = [
         f"{name} is {list(given[name].shape)}, needed is {list(shape)}"
         for name, shape in wanted.items()
@@ -97,11 +111,12 @@ def take_over(
     if problems:
         raise CheckpointError(
             f"{source} does not hold the weights of space {supernet.space.name!r}: "
-            f"{'; '.join(problems)}. Check the format, and the space's width and classes "
-            "(--option width=1.2)."
+            f"{'; '.join(problems)}. Check the format, and give the space the options "
+            "that it was trained with, such as --option width=1.2 or --option classes=10."
         )
     for name, tensor in supernet.state_dict().items():
-        tensor.copy_(given[origins[name].name].reshape(tensor.shape))
+        origin = origins[name]
+        tensor.copy_(given[origin.name][origin.region].reshape(tensor.shape))
 
 
 def _listed(names: Sequence[Any]) -> str:

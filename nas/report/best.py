@@ -46,6 +46,7 @@ def plain_table(data: Collected) -> str:
         "Test accuracy": "test acc.",
         "Parameters": "params",
         "Peak activation memory": "peak mem.",
+        "Peak activation memory, int8": "int8 peak mem.",
         "Predicted latency": "pred. lat.",
         "Measured latency": "meas. lat.",
         "Accuracy of the exported file": "exported acc.",

@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 from search_spaces.blocks import (
+    Activation,
+    AsymmetricConv,
     AvgPool,
     BlockSpec,
     Bottleneck,
+    ChannelMixer,
+    Concat,
     Conv,
+    DepthwiseMixer,
+    FactorizedReduce,
+    FusedMBConv,
+    GeneralConcat,
+    GeneralConv,
+    GeneralLinear,
+    GeneralPool,
+    Ghost,
+    GhostBottleneck,
     Head,
+    Join,
+    LSConv,
+    MapAttention,
     MaxPool,
     MBConv,
     NodeSum,
     NormAct,
+    PartialConvBlock,
     PatchEmbed,
+    Pointwise,
     PreActConv,
     PreActResidual,
+    Reshape,
+    Select,
+    SeparableConv,
     ShuffleV2,
     ShuffleXception,
+    SpatialReduction,
     TokenHead,
     TransformerLayer,
     Zero,
@@ -36,6 +58,49 @@ def describe(block: BlockSpec) -> str:
                 _shortcut(block),
             ]
             return _line(f"inverted residual {_square(block.kernel)}", block, *extras)
+        case FusedMBConv():
+            extras = [
+                f"{block.mid} inside",
+                _stride(block.stride),
+                "squeeze-excite" if block.se else "",
+                "shortcut" if block.shortcut else "",
+            ]
+            return _line(f"fused inverted residual {_square(block.kernel)}", block, *extras)
+        case Ghost():
+            return _line(f"ghost module {_square(block.kernel)}", block)
+        case GhostBottleneck():
+            extras = [
+                f"{block.mid} inside",
+                _stride(block.stride),
+                "squeeze-excite" if block.se else "",
+                "projected shortcut" if block.projects else "shortcut",
+            ]
+            return _line(f"ghost bottleneck {_square(block.kernel)}", block, *extras)
+        case PartialConvBlock():
+            return (
+                f"partial convolution {_square(block.kernel)} of {block.part} of {block.cin} "
+                f"channels, {block.mid} inside, {_square(block.hw)} px"
+            )
+        case DepthwiseMixer():
+            extra = ", squeeze-excite" if block.se else ""
+            return (
+                f"depthwise mixer {_square(block.kernel)}, {block.cin} channels{extra}, "
+                f"{_square(block.hw)} px"
+            )
+        case ChannelMixer():
+            return (
+                f"channel mixer, {block.cin} channels, {block.mid} inside, {_square(block.hw)} px"
+            )
+        case MapAttention():
+            return (
+                f"attention of pixels, {block.cin} channels, {block.heads} heads of "
+                f"{block.key_dim} and {block.value_dim}, {_square(block.hw)} px"
+            )
+        case LSConv():
+            return (
+                f"large-small convolution {_square(block.kernel)} to {_square(block.small)}, "
+                f"{block.cin} channels, {block.mid} inside, {_square(block.hw)} px"
+            )
         case Conv():
             extras = [_stride(block.stride), "shortcut" if block.shortcut else ""]
             return _line(f"convolution {_square(block.kernel)}", block, *extras)
@@ -54,7 +119,24 @@ def describe(block: BlockSpec) -> str:
             )
         case PreActConv():
             name = f"activation, convolution {_square(block.kernel)}"
-            return _line(name, block, _stride(block.stride))
+            return _line(name, block, _stride(block.stride), _dilation(block.dilation))
+        case SeparableConv():
+            name = f"separable convolution {_square(block.kernel)}"
+            repeats = "" if block.repeats == 1 else f"{block.repeats} times"
+            extras = [repeats, _stride(block.stride), _dilation(block.dilation)]
+            return _line(name, block, *extras)
+        case AsymmetricConv():
+            across, down = f"1{_TIMES}{block.kernel}", f"{block.kernel}{_TIMES}1"
+            return _line(f"convolutions {across} and {down}", block, _stride(block.stride))
+        case FactorizedReduce():
+            return _line("factorised reduction", block)
+        case Activation():
+            return f"activation, {block.cin} channels, {_square(block.hw)} px"
+        case Select():
+            return f"choice of input {block.source} of {len(block.cin)}"
+        case Concat():
+            inputs = f"concatenation of {len(block.sources)} inputs"
+            return f"{inputs}, {block.cin} channels each, {_square(block.hw)} px"
         case PreActResidual():
             name = f"residual block of two {_square(block.kernel)}"
             return _line(name, block, _stride(block.stride))
@@ -85,14 +167,81 @@ def describe(block: BlockSpec) -> str:
                 f"transformer layer, {block.tokens} tokens of {block.cin}, {heads}, "
                 f"{block.mid} inside"
             )
+        case SpatialReduction():
+            fewer = f"{block.out_shape[0]} of {block.cout}"
+            return f"spatial reduction, {block.tokens} tokens of {block.cin} → {fewer}"
         case TokenHead():
             return (
                 f"pooling and classifier, {block.tokens} tokens of {block.cin} → {block.classes}"
             )
-    return str(block)
+    return _general(block) or str(block)
 
 
-_Conv = Bottleneck | Conv | MBConv | PreActConv | PreActResidual | ShuffleV2 | ShuffleXception
+def _general(block: BlockSpec) -> str:
+    """Return one line about a block of a network that was not written for us."""
+    match block:
+        case GeneralConv():
+            kind = "depthwise convolution" if block.depthwise else "convolution"
+            extras = [
+                f"{block.groups} groups" if block.groups > 1 else "",
+                "" if set(block.stride) == {1} else f"stride {_sides(block.stride)}",
+                "" if set(block.dilation) == {1} else f"dilation {_sides(block.dilation)}",
+            ]
+            what = [f"{kind} {_sides(block.kernel)}", f"{sum(block.cin)} → {block.cout} channels"]
+            return _listed(*what, *extras, _place(block.hw))
+        case GeneralLinear():
+            return f"linear layer, {sum(block.cin)} → {block.cout} features"
+        case Pointwise():
+            what = ["batch norm" if block.norm else "", "activation" if block.act else ""]
+            what.append("dropout" if block.dropout else "")
+            return _listed(*what, f"{sum(block.cin)} channels", _place(block.hw))
+        case GeneralPool():
+            kind = f"{block.kind} pool"
+            if block.kind != "global":
+                kind += f" {_sides(block.kernel)}, stride {_sides(block.stride)}"
+            return _listed(kind, f"{block.channels} channels", _place(block.hw))
+        case Join():
+            kind = {"add": "sum", "sub": "difference", "mul": "product"}[block.op]
+            kind += " with a gate" if block.gate else " of 2 inputs"
+            return _listed(kind, f"{block.channels} channels", _place(block.hw))
+        case GeneralConcat():
+            return _listed(
+                f"concatenation of {' + '.join(map(str, block.channels))} channels",
+                _place(block.hw),
+            )
+        case Reshape():
+            return _listed(f"reshaping, {block.channels} channels", _place(block.hw))
+    return ""
+
+
+def _listed(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _sides(pair: tuple[int, ...]) -> str:
+    return "\N{MULTIPLICATION SIGN}".join(map(str, pair))
+
+
+def _place(hw: tuple[int, ...]) -> str:
+    return f"{_sides(hw)} px" if hw else ""
+
+
+_TIMES = "\N{MULTIPLICATION SIGN}"
+_Conv = (
+    AsymmetricConv
+    | Bottleneck
+    | Conv
+    | FactorizedReduce
+    | FusedMBConv
+    | Ghost
+    | GhostBottleneck
+    | MBConv
+    | PreActConv
+    | PreActResidual
+    | SeparableConv
+    | ShuffleV2
+    | ShuffleXception
+)
 
 
 def _line(what: str, block: _Conv, *extras: str) -> str:
@@ -107,8 +256,12 @@ def _shortcut(block: MBConv) -> str:
 
 
 def _square(side: int) -> str:
-    return f"{side}\N{MULTIPLICATION SIGN}{side}"
+    return f"{side}{_TIMES}{side}"
 
 
 def _stride(stride: int) -> str:
     return "" if stride == 1 else f"stride {stride}"
+
+
+def _dilation(dilation: int) -> str:
+    return "" if dilation == 1 else f"dilation {dilation}"

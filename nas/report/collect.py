@@ -9,12 +9,12 @@ from typing import Any
 
 from nas.archive import Archive, Evaluated, Metric
 from nas.export import Manifest, read_manifest, read_measurements
+from nas.latency_tables import AnyTable, read_table
 from nas.problems import build_problem
 from nas.runs import RunFolder
 from nas.search.problem import Problem, UpperLimit
 from nas.search.selection import best
 from predictors import CostTable, TableError
-from predictors.latency import LatencyTable, load_table
 from search_spaces import SearchSpace, get_space
 
 __all__ = ["Chosen", "Collected", "collect"]
@@ -62,7 +62,7 @@ class Collected:
     failures: Mapping[str, str]
     chosen: Sequence[Chosen]
     training: Sequence[Mapping[str, Any]]
-    table: LatencyTable | None
+    table: AnyTable | None
     table_problem: str
 
     @property
@@ -140,11 +140,12 @@ def collect(run: RunFolder) -> Collected:
     return Collected(**{**parts.__dict__, "chosen": chosen})
 
 
-def _usable_table(run: RunFolder, space: SearchSpace) -> tuple[LatencyTable | None, str]:
+def _usable_table(run: RunFolder, space: SearchSpace) -> tuple[AnyTable | None, str]:
     """Return the run's latency table or none, and why it cannot be used."""
+    device = run.config.latency.table_device if run.config.latency else ""
     for path in run.latency_tables():
         try:
-            table = load_table(path)
+            table = read_table(path, device=device)
             table.check(space)
         except TableError as error:
             return None, str(error)

@@ -64,13 +64,7 @@ def decide(
     """
     limits = problem.limits if limits is None else tuple(limits)
     problem = Problem(problem.space, costs=problem.costs, limits=tuple(limits))
-    sums = [limit for limit in limits if problem.costs[limit.metric].reduce == "sum"]
-    allowed = [
-        table
-        for limit in limits
-        if limit not in sums
-        for table in problem.costs[limit.metric].within(limit.largest)
-    ]
+    sums, allowed = problem.additive_limits, problem.filters
     start = any_allowed(problem.space, allowed)
     if start is None:
         nothing = np.zeros(len(problem.space.choices), dtype=np.int16)

@@ -115,6 +115,9 @@ def _together(
     for name, values in metrics.items():
         for index in np.flatnonzero(~np.isfinite(values)).tolist():
             failures.setdefault(positions[index], f"{name} is {values[index]}")
+    if not failures:
+        origins = dict.fromkeys(metrics, evaluate.provenance)
+        return Outcomes(tuple(positions), metrics, origins)
     good = [i for i, position in enumerate(positions) if position not in failures]
     return Outcomes(
         tuple(positions[i] for i in good),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.search.columns import Column
 from nas.search.problem import Problem
 from search_spaces import Population
 
@@ -72,12 +72,12 @@ class History:
         self.problem = problem
         self.starts = np.zeros((0, choices), np.int16) if starts is None else starts
         self._seen: set[int] = set()
-        self._columns: dict[str, _Column] = {
-            "rounds": _Column(np.empty(0, dtype=np.int64)),
-            "keys": _Column(np.empty(0, dtype=np.uint64)),
-            "population": _Column(np.empty((0, choices), dtype=np.int16)),
-            "values": _Column(np.empty((0, objectives))),
-            "feasible": _Column(np.empty(0, dtype=np.bool_)),
+        self._columns: dict[str, Column] = {
+            "rounds": Column(np.empty(0, dtype=np.int64)),
+            "keys": Column(np.empty(0, dtype=np.uint64)),
+            "population": Column(np.empty((0, choices), dtype=np.int16)),
+            "values": Column(np.empty((0, objectives))),
+            "feasible": Column(np.empty(0, dtype=np.bool_)),
         }
 
     def __len__(self) -> int:
@@ -119,6 +119,7 @@ class History:
         population: Population,
         values: NDArray[np.float64],
         *,
+        keys: NDArray[np.uint64] | None = None,
         failed: Iterable[int] = (),
     ) -> None:
         """Add one finished round.
@@ -127,10 +128,11 @@ class History:
             round: Its number.
             population: What was evaluated with success, int16 [n, d].
             values: Of the objectives, float64 [n, objectives].
+            keys: Of the population where they are known already, uint64 [n].
             failed: Keys of what failed; it is not proposed again.
         """
-        space = self.problem.space
-        keys = space.keys(population)
+        if keys is None:
+            keys = self.problem.space.keys(population)
         order = np.argsort(keys)
         rows = population[order]
         self._columns["rounds"].append(np.full(len(rows), round, dtype=np.int64))
@@ -185,30 +187,3 @@ class History:
 
     def _gains(self) -> NDArray[np.float64]:
         return self.problem.gains(self.values)[:, 0]
-
-
-class _Column:
-    """An array that grows at its end in amortised constant time."""
-
-    def __init__(self, empty: NDArray[Any]) -> None:
-        self._data = empty
-        self._length = 0
-
-    def __len__(self) -> int:
-        return self._length
-
-    @property
-    def view(self) -> NDArray[Any]:
-        """The filled part."""
-        return self._data[: self._length]
-
-    def append(self, rows: NDArray[Any]) -> None:
-        """Add rows at the end."""
-        length = self._length + len(rows)
-        if length > len(self._data):
-            shape = (max(length, 2 * len(self._data)), *self._data.shape[1:])
-            grown = np.empty(shape, dtype=self._data.dtype)
-            grown[: self._length] = self.view
-            self._data = grown
-        self._data[self._length : length] = rows
-        self._length = length

@@ -7,8 +7,9 @@ the search itself needs in memory; without an archive it is memory only.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -16,42 +17,51 @@ from numpy.typing import NDArray
 
 from nas.archive import Archive, Metric, Proposal, Record
 from nas.errors import ConfigError, nearest
+from nas.search.columns import Column
 from nas.search.evaluators import Outcomes
 from nas.search.history import Proposals
 from nas.search.problem import Problem
+from search_spaces import Population
 
 __all__ = ["Asked", "Ledger"]
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """The proposals of one round with their keys and costs.
+    """The proposals of one round.
 
     Attributes:
+        problem: What is searched.
         round: Its number.
-        proposals: What the searcher wants evaluated.
+        proposals: What the searcher wants evaluated, canonical.
         keys: Of the proposals.
-        costs: By metric, float64, one for each proposal.
     """
 
+    problem: Problem
     round: int
     proposals: Proposals
     keys: tuple[int, ...]
-    costs: Mapping[str, NDArray[np.float64]]
 
     @classmethod
-    def of(cls, problem: Problem, round: int, proposals: Proposals) -> Asked:
-        """Make proposals canonical, and look up keys and costs."""
+    def of(
+        cls, problem: Problem, round: int, proposals: Proposals, keys: NDArray[np.uint64]
+    ) -> Asked:
+        """Make proposals, whose keys are known, canonical."""
         population = problem.space.canonical(proposals.population)
         proposals = Proposals(population, proposals.operators, proposals.parents)
-        keys = tuple(problem.space.keys(population).tolist())
-        return cls(round, proposals, keys, problem.cost_values(population))
+        return cls(problem, round, proposals, tuple(keys.tolist()))
+
+    @cached_property
+    def costs(self) -> Mapping[str, NDArray[np.float64]]:
+        """By metric, float64, one for each proposal."""
+        return self.problem.cost_values(self.proposals.population)
 
     def first(self, count: int) -> Asked:
         """Return the first proposals of the round only."""
-        chosen = range(min(count, len(self.keys)))
-        costs = {name: values[:count] for name, values in self.costs.items()}
-        return Asked(self.round, self.proposals.take(chosen), self.keys[:count], costs)
+        if count >= len(self.keys):
+            return self
+        proposals = self.proposals.take(range(count))
+        return Asked(self.problem, self.round, proposals, self.keys[:count])
 
 
 class Ledger:
@@ -74,7 +84,9 @@ class Ledger:
         self._problem = problem
         self._archive = archive
         self._evaluated = [o.metric for o in problem.objectives if o.metric not in problem.costs]
-        self._results: dict[int, tuple[NDArray[np.int16], tuple[float, ...]]] = {}
+        self._results: dict[int, int] = {}  # positions in the two columns
+        self._rows = Column(np.empty((0, len(problem.space.choices)), dtype=np.int16))
+        self._values = Column(np.empty((0, len(self._evaluated))))
         self._failures: dict[int, str] = {}
         self._unsaved: list[Record] = []
         self._patience_s = patience_s
@@ -95,11 +107,15 @@ class Ledger:
         self._saved_at = time.monotonic()
 
     def _read(self, archive: Archive) -> None:
-        for row in archive.rows():
-            if all(name in row.metrics for name in self._evaluated):
-                values = tuple(row.metrics[name].value for name in self._evaluated)
-                encoded = self._problem.space.encode(row.architecture)
-                self._results[int(row.id, 16)] = (encoded, values)
+        rows = [
+            row for row in archive.rows() if all(name in row.metrics for name in self._evaluated)
+        ]
+        values = [[row.metrics[name].value for name in self._evaluated] for row in rows]
+        self._add(
+            [int(row.id, 16) for row in rows],
+            self._problem.space.encode_all(row.architecture for row in rows),
+            np.array(values).reshape(len(rows), len(self._evaluated)),
+        )
         if self._results:  # when nothing ever succeeded, the cause may have been mended
             self._failures = {int(id, 16): why for id, why in archive.failures().items()}
         for id, proposal in archive.proposals():
@@ -125,7 +141,8 @@ class Ledger:
 
     def pending(self, asked: Asked) -> list[int]:
         """Return the positions that have no result."""
-        return [p for p, key in enumerate(asked.keys) if not self._has_result(key)]
+        results, failures = self._results, self._failures
+        return [p for p, k in enumerate(asked.keys) if k not in results and k not in failures]
 
     def _has_result(self, key: int) -> bool:
         return key in self._results or key in self._failures
@@ -163,10 +180,19 @@ class Ledger:
                     f"objective {name}: neither the evaluation nor a cost gives it. "
                     f"{nearest(name, known)}"
                 )
-        columns = [outcomes.metrics[name].tolist() for name in self._evaluated]
-        for index, position in enumerate(outcomes.positions):
-            row = asked.proposals.population[position]
-            self._results[asked.keys[position]] = (row, tuple(c[index] for c in columns))
+        columns = [outcomes.metrics[name] for name in self._evaluated]
+        positions = list(outcomes.positions)
+        values = np.array(columns).T.reshape(len(positions), len(self._evaluated))
+        keys = [asked.keys[position] for position in positions]
+        self._add(keys, asked.proposals.population[positions], values)
+
+    def _add(
+        self, keys: Sequence[int], population: Population, values: NDArray[np.float64]
+    ) -> None:
+        first = len(self._rows)
+        self._rows.append(population)
+        self._values.append(values)
+        self._results.update(zip(keys, range(first, first + len(keys)), strict=True))
 
     def _records(self, asked: Asked, outcomes: Outcomes) -> Iterable[Record]:
         recorded = set(self.rounds.get(asked.round, ()))
@@ -205,24 +231,24 @@ class Ledger:
 
     def results(
         self, keys: Iterable[int]
-    ) -> tuple[NDArray[np.int16], NDArray[np.float64], list[int]]:
+    ) -> tuple[Population, NDArray[np.float64], NDArray[np.uint64], list[int]]:
         """Return what was evaluated with success, and the keys of what was not.
 
         Returns:
-            Population [n, d], values of the objectives [n, objectives], keys that failed.
+            Population [n, d], values of the objectives [n, objectives], their keys [n], and
+            the keys that failed.
         """
-        problem, keys = self._problem, list(keys)
-        found = [self._results[key] for key in keys if key in self._results]
+        keys = list(keys)
+        good = [key for key in keys if key in self._results]
         failed = [key for key in keys if key not in self._results]
-        choices = len(problem.space.choices)
-        population = np.array([row for row, _ in found], np.int16).reshape(-1, choices)
-        shape = (len(found), len(self._evaluated))
-        columns = iter(np.array([values for _, values in found]).reshape(shape).T)
-        values = np.empty((len(found), len(problem.objectives)))
-        for column, objective in enumerate(problem.objectives):
-            cost = problem.costs.get(objective.metric)
+        positions = [self._results[key] for key in good]
+        population = self._rows.view[positions]
+        columns = iter(self._values.view[positions].T)
+        values = np.empty((len(good), len(self._problem.objectives)))
+        for column, objective in enumerate(self._problem.objectives):
+            cost = self._problem.costs.get(objective.metric)
             values[:, column] = next(columns) if cost is None else cost(population)
-        return population, values, failed
+        return population, values, np.array(good, dtype=np.uint64), failed
 
     def last_failure(self) -> str:
         """Return the reason of the failure noted last."""

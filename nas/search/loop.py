@@ -91,15 +91,17 @@ def search(
             if not ledger.complete(round, batch):
                 rng = stream(seed, "search", round)
                 proposals = searcher.propose(history, batch, round=round, rng=rng)
-                fresh = history.fresh(problem.space.keys(proposals.population))
-                asked = Asked.of(problem, round, proposals.take(fresh))
+                keys = problem.space.keys(proposals.population)
+                fresh = history.fresh(keys)
+                asked = Asked.of(problem, round, proposals.take(fresh), keys[fresh])
                 if not len(fresh) and round not in ledger.rounds:
                     return _exhausted(history, evaluations)
                 if _same_search(ledger, asked):
                     asked = asked.first(evaluations - history.proposed)
-                    for done in _evaluate(evaluate, history, ledger, asked):
+                    for _ in _evaluate(evaluate, history, ledger, asked):
                         if progress is not silent:
-                            progress(done, evaluations, _text(history, ledger, asked))
+                            text = _text(history, ledger, asked)
+                            progress(_done(history, ledger, asked), evaluations, text)
             _finish(history, ledger, round, evaluations)
             round += 1
     return SearchResult(history, "budget")
@@ -107,15 +109,20 @@ def search(
 
 def _evaluate(
     evaluate: Evaluate | EvaluatePopulation, history: History, ledger: Ledger, asked: Asked
-) -> Iterator[int]:
-    """Store what is known and evaluate the rest; yield the number of results of the search."""
+) -> Iterator[None]:
+    """Store what is known and evaluate the rest; yield after each stored result."""
     known = ledger.known(asked)
     if known.positions or known.failures:
         ledger.store(asked, known)
     population, pending = asked.proposals.population, ledger.pending(asked)
     for outcome in outcomes(evaluate, history.problem.space, population, pending):
         ledger.store(asked, outcome)
-        yield history.proposed + len(set(ledger.rounds[asked.round]) & set(asked.keys))
+        yield
+
+
+def _done(history: History, ledger: Ledger, asked: Asked) -> int:
+    """Return the number of results of the search so far."""
+    return history.proposed + len(set(ledger.rounds[asked.round]) & set(asked.keys))
 
 
 def _finish(history: History, ledger: Ledger, round: int, evaluations: int) -> None:
@@ -124,8 +131,8 @@ def _finish(history: History, ledger: Ledger, round: int, evaluations: int) -> N
     Raises:
         SearchError: Nothing succeeded so far, and that often enough.
     """
-    population, values, failed = ledger.results(ledger.rounds[round])
-    history.extend(round, population, values, failed=failed)
+    population, values, keys, failed = ledger.results(ledger.rounds[round])
+    history.extend(round, population, values, keys=keys, failed=failed)
     if not len(history) and history.proposed >= min(evaluations, _MAX_FAILED):
         raise SearchError(
             f"All {history.proposed} evaluations failed; the last one: "
@@ -170,7 +177,7 @@ def _exhausted(history: History, evaluations: int) -> SearchResult:
 def _text(history: History, ledger: Ledger, asked: Asked) -> str:
     """Return round and best value so far, for the progress report."""
     problem, objective = history.problem, history.problem.objectives[0]
-    population, values, _ = ledger.results(ledger.rounds[asked.round])
+    population, values, *_ = ledger.results(ledger.rounds[asked.round])
     values = np.concatenate([history.values[history.top(1)], values[problem.feasible(population)]])
     text = f"round {asked.round + 1}"
     if len(values):

@@ -9,15 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import ConfigError, nearest
-from predictors.cost import CostTable, Extreme
+from predictors.cost import CostTable, Extreme, cost_window
 from predictors.provenance import Provenance
-from search_spaces import Population, SearchSpace
+from search_spaces import Population, SearchSpace, SpaceError
+from search_spaces.tables import Table
+from search_spaces.windows import Window
 
 __all__ = ["CostRange", "Objective", "Problem", "UpperLimit", "number", "ranges"]
 
@@ -47,11 +50,14 @@ class UpperLimit:
         metric: Name of the cost, which states its unit.
         value: In that unit, above zero.
         said: How the user wrote it, for example ``60%``; for messages only.
+        margin: By how much the true cost may exceed the predicted one, relative to it, with the
+            confidence that was asked; ``value`` is what was asked over one plus this.
     """
 
     metric: str
     value: float
     said: str = ""
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and self.value > 0):
@@ -62,6 +68,18 @@ class UpperLimit:
     def __str__(self) -> str:
         said = f' ("{self.said}")' if self.said else ""
         return f"{self.metric} <= {number(self.value)}{said}"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it was asked for as a share of the largest subnet's cost."""
+        return self.said.partition("@")[0].rstrip().endswith("%")
+
+    @property
+    def remark(self) -> str:
+        """What a table of limits adds to the number, in parentheses; empty for a plain limit."""
+        if "@" in self.said:
+            return f" ({self.said}: predictions may be {self.margin:.1%} too low)"
+        return f" ({self.said})" if self.is_share else ""
 
     @property
     def largest(self) -> float:
@@ -110,6 +128,46 @@ class Problem:
     def cost_values(self, population: Population) -> dict[str, NDArray[np.float64]]:
         """Return every cost by name, float64 [n] in the metric's unit."""
         return {metric: cost(population) for metric, cost in self.costs.items()}
+
+    @cached_property
+    def additive_limits(self) -> tuple[UpperLimit, ...]:
+        """The limits on costs that are a sum over slots."""
+        return tuple(limit for limit in self.limits if self.costs[limit.metric].reduce == "sum")
+
+    @cached_property
+    def filters(self) -> tuple[Table, ...]:
+        """Tables of bool, all true exactly where the limits on maxima are met."""
+        others = (limit for limit in self.limits if limit not in self.additive_limits)
+        return tuple(
+            table for limit in others for table in self.costs[limit.metric].within(limit.largest)
+        )
+
+    @cached_property
+    def window(self) -> Window | None:
+        """What meets all limits, and as little else as one count can exclude, to be drawn from.
+
+        Limits on maxima are met exactly. Of several limits on sums the count takes one, or all
+        of them added as shares, whichever leaves fewer architectures; draws are to be checked
+        with `feasible`. None where the space's slots share too many choices to be counted.
+        """
+        sums = self.additive_limits
+        shares = [*np.eye(len(sums)), np.full(len(sums), 1.0 / max(len(sums), 1))]
+        inverse = np.array([1.0 / limit.largest for limit in sums])
+        costs = [self.costs[limit.metric] for limit in sums]
+        try:
+            windows = [
+                cost_window(
+                    costs,
+                    (share * inverse).tolist(),
+                    high=1.0,
+                    allowed=self.filters,
+                    space=self.space,
+                )
+                for share in (shares if len(sums) > 1 else shares[:1])
+            ]
+        except SpaceError:
+            return None
+        return min(windows, key=lambda window: window.log_count)
 
     def ratios(self, population: Population) -> NDArray[np.float64]:
         """Return each limited cost over its limit, float64 [n, limits]; at most 1 is within."""

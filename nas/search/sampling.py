@@ -7,13 +7,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from nas.search.history import History, Proposals
+from nas.search.problem import Problem
 from search_spaces import Population
 
-__all__ = ["draw_feasible"]
+__all__ = ["draw_feasible", "draw_within"]
 
 _BATCH = 4096
 _MAX_DRAWS = 65_536
-_MAX_ENUMERATED = 131_072
+_MIN_SHARE = 0.01
 _MIN_CHAINS = 64
 
 
@@ -22,9 +23,10 @@ def draw_feasible(
 ) -> Proposals:
     """Return up to ``count`` random feasible architectures that were never proposed.
 
-    Uniform draws are rejected until enough meet the limits. Where hardly any does, small spaces
-    are enumerated, and large ones explored by random walks within the limits, which start at
-    architectures known to be feasible.
+    Options are drawn uniformly and rejected while one in a hundred meets the limits. Where
+    fewer do, small spaces are enumerated, and of large ones networks are drawn uniformly from
+    those within the limits, see `search_spaces.windows`. Only where several limits on sums
+    clash, or the space cannot be counted, random walks within the limits find the rest.
 
     Args:
         history: What was proposed, and the problem.
@@ -37,15 +39,26 @@ def draw_feasible(
         when the space is exhausted, which is certain for small spaces, or when nothing new was
         found in about 65,000 draws.
     """
-    taken = set(besides)
-    found = _by_rejection(history, count, rng, taken)
-    if len(found) < count:
-        more = count - len(found)
-        if np.prod(history.problem.space.option_counts, dtype=np.float64) <= _MAX_ENUMERATED:
-            found = found.join(_by_enumeration(history, more, rng, taken))
-        elif history.problem.limits:
-            found = found.join(_by_walk(history, more, rng, taken))
+    taken, problem = set(besides), history.problem
+    found = Proposals.none(len(problem.space.choices))
+    for source in (_by_rejection, _by_enumeration, _by_window, _by_walk):
+        if len(found) < count:
+            found = found.join(source(history, count - len(found), rng, taken))
     return found
+
+
+def draw_within(problem: Problem, count: int, rng: np.random.Generator) -> Population:
+    """Return up to ``count`` random feasible architectures, drawn with replacement.
+
+    Options are drawn uniformly; where hardly any meet the limits, networks are, from those
+    within the limits. Fewer are returned when next to nothing is found in one batch.
+    """
+    rows = problem.space.sample(4 * count + 64, rng)
+    rows = rows[problem.feasible(rows)]
+    if len(rows) < count and problem.window is not None:
+        rows = problem.window.draw(count + count // 8 + 64, rng)
+        rows = rows[problem.feasible(rows)]
+    return rows[:count]
 
 
 def _pick(
@@ -68,10 +81,11 @@ def _by_rejection(
     while len(found) < count and drawn < _MAX_DRAWS:
         rows = problem.space.sample(size, rng)
         rows = rows[problem.feasible(rows)]
-        found = found.join(_pick(history, rows, count - len(found), taken, "random"))
-        drawn, size = drawn + size, _BATCH
-        if drawn >= 2 * _BATCH and not len(rows):
+        new = _pick(history, rows, count - len(found), taken, "random")
+        found = found.join(new)
+        if len(new) < _MIN_SHARE * size:
             break
+        drawn, size = drawn + size, _BATCH
     return found
 
 
@@ -79,12 +93,29 @@ def _by_enumeration(
     history: History, count: int, rng: np.random.Generator, taken: set[int]
 ) -> Proposals:
     problem = history.problem
-    counts = problem.space.option_counts.astype(np.int64)
-    strides = np.concatenate([[1], np.cumprod(counts)])
-    numbers = rng.permutation(int(strides[-1]))
-    rows = (numbers[:, None] // strides[:-1] % counts).astype(np.int16)
-    rows = rows[problem.feasible(rows)]
-    return _pick(history, rows, count, taken, "random")
+    if not problem.space.enumerable:
+        return Proposals.none(len(problem.space.choices))
+    rows = rng.permutation(problem.space.enumerated)
+    return _pick(history, rows[problem.feasible(rows)], count, taken, "random")
+
+
+def _by_window(
+    history: History, count: int, rng: np.random.Generator, taken: set[int]
+) -> Proposals:
+    problem = history.problem
+    found = Proposals.none(len(problem.space.choices))
+    if problem.space.enumerable or problem.window is None:
+        return found
+    drawn = 0
+    while len(found) < count and drawn < _MAX_DRAWS:
+        rows = problem.window.draw(max(2 * (count - len(found)), _BATCH), rng)
+        drawn += len(rows)
+        rows = rows[problem.feasible(rows)]
+        new = _pick(history, rows, count - len(found), taken, "random")
+        if not len(new):
+            break
+        found = found.join(new)
+    return found
 
 
 def _by_walk(history: History, count: int, rng: np.random.Generator, taken: set[int]) -> Proposals:
@@ -95,6 +126,8 @@ def _by_walk(history: History, count: int, rng: np.random.Generator, taken: set[
     """
     problem = history.problem
     choices = len(problem.space.choices)
+    if problem.space.enumerable or not problem.limits:
+        return Proposals.none(choices)
     starts = np.concatenate([history.starts, history.population[history.feasible]])
     if not len(starts):
         starts = problem.space.sample(_MIN_CHAINS, rng)

@@ -69,18 +69,38 @@ class OfaAccuracyPredictor:
         """Return the predictor's input, float32 [n, 128], for a population [n, d]."""
         self.space.variables(population)  # refuses another number of columns
         features = np.zeros((len(population), _INPUTS), dtype=np.float32)
-        start = 0
-        for kind, known in (("kernel", _KERNELS), ("expand", _EXPANSIONS)):
-            for s in range(1, _STAGES + 1):
-                depth = self._values(f"depth_{s}")[population[:, self._choices[f"depth_{s}"]]]
-                for b in range(_BLOCKS):
-                    name = f"{kind}_{s}_{b}"
-                    value = self._values(name)[population[:, self._choices[name]]]
-                    hot = (value[:, None] == known) & (b < depth)[:, None]
-                    features[:, start : start + len(known)] = hot
-                    start += len(known)
-        features[:, start:] = self._resolution_slots[population[:, self._choices["resolution"]]]
+        depths, options = self._depths
+        present = np.tile(np.arange(_BLOCKS), _STAGES) < options[population[:, depths]]
+        for start, columns, slots in self._one_hot:
+            slot = slots[np.arange(_STAGES * _BLOCKS), population[:, columns]]
+            row, block = np.nonzero(present & (slot >= 0))
+            features[row, start + 3 * block + slot[row, block]] = 1.0
+        features[:, -_RESOLUTIONS:] = self._resolution_slots[
+            population[:, self._choices["resolution"]]
+        ]
         return features
+
+    @cached_property
+    def _depths(self) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """For each block the column of its stage's depth, and the depths by option."""
+        names = [f"depth_{s}" for s in range(1, _STAGES + 1) for _ in range(_BLOCKS)]
+        columns = np.array([self._choices[name] for name in names])
+        return columns, self._values(names[0])
+
+    @cached_property
+    def _one_hot(self) -> list[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
+        """For kernels and expansions the first input, the columns, and each option's slot.
+
+        The slot is -1 for an option that the encoding does not know.
+        """
+        result, start = [], 0
+        for kind, known in (("kernel", _KERNELS), ("expand", _EXPANSIONS)):
+            names = [f"{kind}_{s}_{b}" for s in range(1, _STAGES + 1) for b in range(_BLOCKS)]
+            columns = np.array([self._choices[name] for name in names])
+            hot = np.array([self._values(name)[:, None] == known for name in names])
+            result.append((start, columns, np.where(hot.any(axis=2), hot.argmax(axis=2), -1)))
+            start += len(known) * len(names)
+        return result
 
     def _values(self, name: str) -> NDArray[np.int64]:
         """Return the options of a choice."""

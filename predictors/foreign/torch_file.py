@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ __all__ = ["load_plain"]
 def load_plain(path: Path, *, error: type[NasError], advice: str) -> Any:
     """Return what a file of torch holds; nothing in it can execute code.
 
+    Beside plain values it may hold an `argparse.Namespace`, an inert record of the options of
+    a training, as many training scripts store it.
+
     Args:
         path: The file.
         error: What is raised when it cannot be read.
@@ -21,7 +25,8 @@ def load_plain(path: Path, *, error: type[NasError], advice: str) -> Any:
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as problem:
         raise error(f"Cannot read {path}: {problem.strerror}.") from problem
     except Exception as problem:  # torch raises many kinds for a damaged or unsafe file

@@ -1,13 +1,15 @@
 """From a sum of blocks to the latency of a whole network, by a few measured networks.
 
-    latency = scale * sum of rows + per_block * blocks + per_megabyte * weights + constant
+    latency = scale * sum of rows + input_scale * row of the first block
+            + per_block * blocks + per_megabyte * weights + constant
 
 A block alone is not a block in its network: it pays for layout changes at its edges, which
 `scale` and `constant` take off, and it finds its weights in the cache, where a large network
-does not: `per_megabyte` puts that on. `scale`, `per_block` and `per_megabyte` are not negative,
-so every block has a positive price. The constant may be negative, because stem and head are in
-every network and pay at their edges too, but by at most half of the smallest measured network.
-The fit minimises relative errors.
+does not: `per_megabyte` puts that on. The block that reads the image has other kernels than the
+rest, and reads it in the layout it comes in; so it has a scale of its own, and the sum is that
+of the others. Slopes are not negative, so no block has a negative price. The constant may be
+negative, because stem and head are in every network and pay at their edges too, but by at most
+half of the smallest measured network. The fit minimises relative errors.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from numpy.typing import NDArray
 __all__ = ["Calibration", "calibrate"]
 
 _QUANTILES = (0.05, 0.5, 0.95)
-_FEWEST_FOR_CONSTANT, _FEWEST_FOR_ALL = 4, 8
-_CONSTANT = 3
+_FEWEST = {"constant": 4, "slopes": 8, "input": 12}
+"""Networks that it takes to fit a term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Calibration:
     """The correction of a table.
 
     Attributes:
-        scale: Factor on every row.
+        scale: Factor on every row but those of blocks that read the network's input.
+        input_scale: Factor on the rows of these.
         per_block_ms: Added for every block.
         per_megabyte_ms: Added for every 10^6 bytes of weights.
         constant_ms: Added once for a network.
@@ -40,15 +43,17 @@ class Calibration:
     """
 
     scale: float = 1.0
+    input_scale: float = 1.0
     per_block_ms: float = 0.0
     per_megabyte_ms: float = 0.0
     constant_ms: float = 0.0
     nets: int = 0
     residual_quantiles: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
-    def price(self, row_ms: float, megabytes: float) -> float:
+    def price(self, row_ms: float, megabytes: float, *, reads_input: bool = False) -> float:
         """Return the price of a block in ms."""
-        return self.scale * row_ms + self.per_block_ms + self.per_megabyte_ms * megabytes
+        scale = self.input_scale if reads_input else self.scale
+        return scale * row_ms + self.per_block_ms + self.per_megabyte_ms * megabytes
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields."""
@@ -70,25 +75,33 @@ def calibrate(features: NDArray[np.float64], measured_ms: NDArray[np.float64]) -
     """Fit the correction.
 
     Args:
-        features: For each network the sum of its rows in ms, its number of blocks and its
-            weights in 10^6 bytes, float64 [n, 3]. Few networks fit fewer terms: below 4 only
-            the scale, below 8 the scale and the constant.
+        features: For each network the sum of its rows in ms, without and with those of blocks
+            that read its input apart; its number of blocks; and its weights in 10^6 bytes:
+            float64 [n, 4]. Few networks fit fewer terms: below 12 one scale for all rows,
+            below 8 this and the constant, below 4 the scale alone.
         measured_ms: Latency of each network, float64 [n].
     """
     nets = len(measured_ms)
     if nets == 0:
         return Calibration()
     columns = np.column_stack([features, np.ones(nets)])
-    lowest = np.array([0.0, 0.0, 0.0, -measured_ms.min() / 2])
-    used = np.ones(4, dtype=bool)
-    if nets < _FEWEST_FOR_ALL:
-        used[1:_CONSTANT] = False
-    if nets < _FEWEST_FOR_CONSTANT:
-        used[_CONSTANT] = False
+    apart = nets >= _FEWEST["input"]
+    if not apart:
+        columns[:, 0] += columns[:, 1]
+    slopes, constant_too = nets >= _FEWEST["slopes"], nets >= _FEWEST["constant"]
+    used = np.array([True, apart, slopes, slopes, constant_too])
+    lowest = np.array([0.0, 0.0, 0.0, 0.0, -measured_ms.min() / 2])
     solution = bounded_least_squares(columns / measured_ms[:, None], lowest, used)
-    scale, per_block, per_megabyte, constant = solution.tolist()
-    residuals = measured_ms / (columns @ solution) - 1
-    return Calibration(scale, per_block, per_megabyte, constant, nets, error_quantiles(residuals))
+    scale, input_scale, per_block, per_megabyte, constant = solution.tolist()
+    return Calibration(
+        scale,
+        input_scale if apart else scale,
+        per_block,
+        per_megabyte,
+        constant,
+        nets,
+        error_quantiles(measured_ms / (columns @ solution) - 1),
+    )
 
 
 def bounded_least_squares(

@@ -10,7 +10,7 @@ from predictors.errors import TableError
 from predictors.latency.calibration import Calibration
 from predictors.latency.graph import Executed, executed, weight_megabytes
 from predictors.provenance import Provenance
-from search_spaces.blocks import BlockSpec, layers_of
+from search_spaces.blocks import BlockSpec, Shape, layers_of
 
 __all__ = ["TableCost"]
 
@@ -25,12 +25,14 @@ class TableCost:
     Attributes:
         rows_ms: Latency without the call, by what is executed.
         calibration: From rows to whole networks.
+        input_shapes: Of networks; a block of such an input reads the network's.
         provenance: Of the table.
         advice: What to do when a block is missing.
     """
 
     rows_ms: Mapping[Executed, float]
     calibration: Calibration
+    input_shapes: frozenset[Shape]
     provenance: Provenance
     advice: str = ""
     metric: str = "latency_ms"
@@ -55,4 +57,10 @@ class TableCost:
                 f"{self.provenance.source} has {len(self.rows_ms)} blocks, but not {block}. "
                 f"{self.advice}"
             )
-        return self.calibration.price(max(row, _LEAST_MS), weight_megabytes(block))
+        return self.calibration.price(
+            max(row, _LEAST_MS), weight_megabytes(block), reads_input=self.reads_input(block)
+        )
+
+    def reads_input(self, block: BlockSpec) -> bool:
+        """Return whether a block reads the network's input, by the shape of its own."""
+        return block.in_shape in self.input_shapes

@@ -47,9 +47,9 @@ def describe(table: LatencyTable) -> str:
     ]
     if fit.nets:
         lines.append(
-            f"  calibration  {fit.scale:.3f} x sum, {fit.per_block_ms:+.4f} ms a block, "
-            f"{fit.per_megabyte_ms:+.4f} ms a MB of weights, {fit.constant_ms:+.4f} ms "
-            f"({fit.nets} networks)"
+            f"  calibration  {fit.scale:.3f} x sum ({fit.input_scale:.3f} x the first block), "
+            f"{fit.per_block_ms:+.4f} ms a block, {fit.per_megabyte_ms:+.4f} ms a MB of weights, "
+            f"{fit.constant_ms:+.4f} ms ({fit.nets} networks)"
         )
     if table.validation is not None:
         lines.append(f"  held out     {_figures(table.validation.estimate)}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from predictors.errors import TableError
+from search_spaces.files import replacing
 
-__all__ = ["append_line", "write_text"]
+__all__ = ["append_line", "write_bytes", "write_text"]
 
 
 def write_text(path: Path, text: str) -> None:
@@ -17,18 +17,20 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         TableError: The disk is full, or the folder is missing or not writable.
     """
-    temporary = path.with_name(f".writing-{secrets.token_hex(4)}-{path.name}")
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Do the same with bytes.
+
+    Raises:
+        TableError: As `write_text`.
+    """
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
     except OSError as error:
         raise _refused(path, error) from error
-    finally:
-        if path.parent.is_dir():
-            temporary.unlink(missing_ok=True)
 
 
 def append_line(path: Path, line: str) -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from search_spaces import Architecture, SearchSpace
-from search_spaces.blocks import INPUT, BlockSpec, Layer, Shape, layers_of
+from search_spaces.blocks import (
+    INPUT,
+    BlockSpec,
+    Layer,
+    Shape,
+    inputs_read,
+    layers_of,
+    passed_on,
+)
 
 __all__ = ["Executed", "PlacedBlock", "alone", "executed", "network", "weight_megabytes"]
 
@@ -32,9 +41,18 @@ class PlacedBlock:
 def executed(block: BlockSpec) -> Executed:
     """Return what a runtime executes for a block: equal for blocks that cost the same.
 
-    Specs may differ in what matters in training only, or by family, and run the same layers.
+    Specs may differ in what matters in training only, by family, or in which of their inputs
+    they read, and run the same layers.
     """
-    return block.in_shapes, layers_of(block)
+    layers, read = layers_of(block), inputs_read(layers_of(block))
+    if len(read) == len(block.in_shapes):
+        return block.in_shapes, layers
+    place = {INPUT - position: INPUT - i for i, position in enumerate(read)}
+    numbered = (
+        dataclasses.replace(layer, inputs=tuple(place.get(i, i) for i in layer.inputs))
+        for layer in layers
+    )
+    return tuple(block.in_shapes[position] for position in read), tuple(numbered)
 
 
 def weight_megabytes(block: BlockSpec) -> float:
@@ -52,17 +70,16 @@ def alone(block: BlockSpec) -> tuple[PlacedBlock, ...]:
 def network(space: SearchSpace, architecture: Architecture) -> tuple[PlacedBlock, ...]:
     """Return the blocks of an architecture in running order.
 
-    Skipped slots and blocks without layers pass their first input on.
+    Slots that run nothing are left out; see `passed_on`.
     """
     blocks = space.blocks(architecture)
-    position: dict[str, int] = {}
+    position = {"input": INPUT}
     placed: list[PlacedBlock] = []
     for slot in space.slots:
         inputs = tuple(position[name] for name in slot.inputs) or (INPUT,)
         block = blocks[slot.name]
-        if block is None or not layers_of(block):
-            position[slot.name] = inputs[0]
-            continue
-        position[slot.name] = len(placed)
-        placed.append(PlacedBlock(block, inputs))
+        passed = passed_on(block)
+        position[slot.name] = len(placed) if passed is None else inputs[passed]
+        if block is not None and passed is None:
+            placed.append(PlacedBlock(block, inputs))
     return tuple(placed)

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from predictors.latency.models import Model
-from predictors.latency.options import LutOptions
+from predictors.latency.runner.options import LutOptions
+from predictors.latency.runner.stopping import StoppingRule
+from predictors.latency.runner.thermal import Cooler
+from predictors.latency.runner.timing import Round, Timing, measure_rounds, summarise, warm_up
 from predictors.latency.runtimes import get_runtime
-from predictors.latency.stopping import StoppingRule
-from predictors.latency.timing import Round, Timing, load, measure_rounds, summarise
 from search_spaces.progress import Progress, silent
 
 __all__ = ["measure_networks"]
@@ -44,17 +45,22 @@ def measure_networks(
     runtime = get_runtime(options.runtime)
     rounds: list[Round] = []
     with runtime.measuring(threads=options.threads):
+        cooler = Cooler(options.max_celsius)
         loaded = []
         for done, (name, model) in enumerate(networks.items()):
             report(done, len(networks), f"loading {name}")
-            loaded.append(load(runtime, model, options))
-        standard = loaded[0] if reference is None else load(runtime, reference, options)
+            loaded.append(warm_up(runtime.prepare(model, threads=options.threads), options))
+        standard = loaded[0]
+        if reference is not None:
+            standard = warm_up(runtime.prepare(reference, threads=options.threads), options)
         rule = StoppingRule(options)
 
         def tick(done: int) -> None:
             expected = rule.expected(rounds)
             done += len(rounds) * len(loaded)
-            report(done, expected * len(loaded), f"round {len(rounds) + 1} of about {expected}")
+            total = expected * len(loaded)
+            report(done, total, f"round {len(rounds) + 1} of about {expected}")
+            cooler.wait(lambda text: report(done, total, text))
 
         rng = np.random.default_rng(options.seed)
         for finished in measure_rounds(loaded, standard, rng=rng, tick=tick):

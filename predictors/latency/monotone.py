@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from predictors.latency.timing import Timing
+from predictors.latency.runner.timing import Timing
 from search_spaces.blocks import BlockSpec, layers_of
 
 __all__ = ["Suspicion", "suspicious_rows"]

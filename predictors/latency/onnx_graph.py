@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from predictors.errors import MeasurementError
 from predictors.latency.graph import PlacedBlock
-from search_spaces.blocks import INPUT, Layer, Shape, layers_of
+from search_spaces.blocks import INPUT, Layer, Shape, Window, layers_of
 from search_spaces.errors import nearest
 from search_spaces.optional import import_optional
 
@@ -32,12 +32,13 @@ _POOL = np.random.default_rng(0).standard_normal(1 << 16, dtype=np.float32)
 _TO_THE_END = np.iinfo(np.int64).max
 
 
-def to_onnx(placed: Sequence[PlacedBlock], *, batch_size: int = 1) -> bytes:
+def to_onnx(placed: Sequence[PlacedBlock], *, batch_size: int = 1, pooled: bool = False) -> bytes:
     """Return a network as a serialised ONNX model with random float32 weights.
 
     Args:
         placed: Its blocks in running order.
         batch_size: Images in one call.
+        pooled: Whether the mean of the output over height and width is returned in its place.
 
     Raises:
         MeasurementError: A layer has no counterpart in ONNX here.
@@ -51,7 +52,10 @@ def to_onnx(placed: Sequence[PlacedBlock], *, batch_size: int = 1) -> bytes:
             for source, shape in zip(step.inputs, step.block.in_shapes, strict=False)
         ]
         outputs.append(graph.block(layers_of(step.block), names))
-    return graph.serialise(outputs[-1], placed[-1].block.out_shape)
+    output, shape = outputs[-1], placed[-1].block.out_shape
+    if pooled and len(shape) == 3:
+        output, shape = graph.node("GlobalAveragePool", [output]), (shape[0], 1, 1)
+    return graph.serialise(output, shape)
 
 
 def empty_onnx() -> bytes:
@@ -71,6 +75,7 @@ class _Graph:
         import_optional("onnx.helper", extra="latency", purpose="Writing networks")
         self.batch_size = batch_size
         self._nodes: list[Any] = []
+        self._known: dict[tuple[str, tuple[str, ...], str], str] = {}
         self._weights: list[Any] = []
         self._inputs: dict[str, Any] = {}
 
@@ -86,10 +91,12 @@ class _Graph:
         return name
 
     def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Add a node and return the name of its output."""
-        name = f"value_{len(self._nodes)}"
-        self._nodes.append(self._onnx.helper.make_node(op, inputs, [name], **attributes))
-        return name
+        """Add a node and return the name of its output; equal nodes are one, as in an export."""
+        key = (op, tuple(inputs), repr(sorted(attributes.items())))
+        if key not in self._known:
+            self._known[key] = name = f"value_{len(self._nodes)}"
+            self._nodes.append(self._onnx.helper.make_node(op, inputs, [name], **attributes))
+        return self._known[key]
 
     def constant(self, values: NDArray[Any]) -> str:
         """Add an initializer and return its name."""
@@ -151,18 +158,46 @@ def _lowering(op: str) -> _Lowering:
 
 
 def _conv(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    cout, cin, kernel = layer.out_shape[0], layer.in_shape[0], layer.kernel
-    operands = [x[0], graph.weight(cout, cin // layer.groups, kernel, kernel)]
+    if layer.window:
+        return _window_conv(graph, layer, layer.window, x, readers)
+    cout, cin = layer.out_shape[0], layer.in_shape[0]
+    along = [layer.axis in (None, dimension) for dimension in (1, 2)]
+    kernel, strides = (
+        [size if extends else 1 for extends in along] for size in (layer.kernel, layer.stride)
+    )
+    padding = [layer.dilation * (side // 2) if layer.padded else 0 for side in kernel]
+    operands = [x[0], graph.weight(cout, cin // layer.groups, *kernel)]
     if layer.bias or any(reader.op == "batch_norm" for reader in readers):
         operands.append(graph.weight(cout))
     return graph.node(
         "Conv",
         operands,
         group=layer.groups,
-        kernel_shape=[kernel, kernel],
-        pads=[kernel // 2] * 4,
-        strides=[layer.stride] * 2,
+        kernel_shape=kernel,
+        pads=padding * 2,
+        strides=strides,
+        dilations=[layer.dilation] * 2,
     )
+
+
+def _window_conv(
+    graph: _Graph, layer: Layer, window: Window, x: Sequence[str], readers: Sequence[Layer]
+) -> str:
+    cout, cin = layer.out_shape[0], layer.in_shape[0]
+    operands = [x[0], graph.weight(cout, cin // layer.groups, *window.kernel)]
+    if layer.bias or any(reader.op == "batch_norm" for reader in readers):
+        operands.append(graph.weight(cout))
+    attributes = {**_moves(window), "dilations": [*window.dilation]}
+    return graph.node("Conv", operands, group=layer.groups, **attributes)
+
+
+def _moves(window: Window) -> dict[str, list[int]]:
+    """Return how a window moves, as ONNX says it."""
+    return {
+        "kernel_shape": [*window.kernel],
+        "pads": [*window.padding] * 2,
+        "strides": [*window.stride],
+    }
 
 
 def _batch_norm(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
@@ -184,6 +219,9 @@ def _pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer
 
 
 def _avg_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    if layer.window:
+        count = int(layer.window.count_padding)
+        return graph.node("AveragePool", x, count_include_pad=count, **_moves(layer.window))
     window = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
     return graph.node("AveragePool", x, ceil_mode=1, **window)
 
@@ -196,19 +234,43 @@ def _padded_avg_pool(
     return graph.node("AveragePool", x, pads=pads, count_include_pad=0, **window)
 
 
+def _shift(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    pads = np.array([0, 0, -1, -1, 0, 0, 1, 1], dtype=np.int64)
+    return graph.node("Pad", [x[0], graph.constant(pads)])
+
+
 def _zero(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     return graph.node("Mul", [x[0], graph.constant(np.array(0.0, dtype=np.float32))])
 
 
 def _max_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    if layer.window:
+        more = {"dilations": [*layer.window.dilation], "ceil_mode": int(layer.window.ceil)}
+        return graph.node("MaxPool", x, **_moves(layer.window), **more)
     window = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
     return graph.node("MaxPool", x, pads=[layer.kernel // 2] * 4, **window)
 
 
+def _view(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _reshape(graph, x[0], graph.batch_size, *layer.out_shape)
+
+
 def _split(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    step = layer.in_shape[0] // layer.out_shape[0]
-    bounds = [np.array([value], dtype=np.int64) for value in (0, _TO_THE_END, 1, step)]
-    return graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+    first = int(2 * layer.out_shape[0] < layer.in_shape[0])
+    return _slice(graph, x[0], 1, first, _TO_THE_END, 2)
+
+
+def _slice(graph: _Graph, x: str, axis: int, start: int, stop: int, step: int = 1) -> str:
+    bounds = [np.array([value], dtype=np.int64) for value in (start, stop, axis, step)]
+    return graph.node("Slice", [x, *(graph.constant(bound) for bound in bounds)])
+
+
+def _leading(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _slice(graph, x[0], 1, 0, layer.out_shape[0])
+
+
+def _trailing(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _slice(graph, x[0], 1, layer.in_shape[0] - layer.out_shape[0], _TO_THE_END)
 
 
 def _swish(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
@@ -283,16 +345,77 @@ def _relative(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[L
     return _reshape(graph, product, graph.batch_size, *layer.out_shape)
 
 
+def _as_shaped(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _reshape(graph, x[0], graph.batch_size, *layer.out_shape)
+
+
+def _offset_bias(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return graph.node("Add", [x[0], graph.weight(*layer.out_shape)])
+
+
 def _scale(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     factor = np.array(layer.in_shape[-1] ** -0.5, dtype=np.float32)
     return graph.node("Mul", [x[0], graph.constant(factor)])
 
 
 def _token_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    bounds = [np.array([value], dtype=np.int64) for value in (1, _TO_THE_END, 1)]
-    patches = graph.node("Slice", [x[0], *(graph.constant(bound) for bound in bounds)])
+    patches = _slice(graph, x[0], 1, 1, _TO_THE_END)
     axes = graph.constant(np.array([1], dtype=np.int64))
     return graph.node("ReduceMean", [patches, axes], keepdims=0)
+
+
+def _group_norm(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    """Normalise groups as instances, which every runtime has, then scale and shift channels."""
+    channels, groups = layer.out_shape[0], layer.groups
+    grouped = _reshape(graph, x[0], graph.batch_size, groups, -1)
+    ones = np.ones(groups, dtype=np.float32)
+    inputs = [grouped, graph.constant(ones), graph.constant(0 * ones)]
+    normal = graph.node("InstanceNormalization", inputs, epsilon=1e-5)
+    normal = graph.node("Reshape", [normal, graph.node("Shape", x)])
+    scaled = graph.node("Mul", [normal, graph.weight(channels, 1, 1)])
+    return graph.node("Add", [scaled, graph.weight(channels, 1, 1)])
+
+
+def _aggregate(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    """Multiply every shifted window by the kernels' values for that shift, and add up."""
+    (channels, height, width), side = layer.out_shape, layer.kernel
+    kernels = _reshape(graph, x[1], graph.batch_size, layer.groups, side**2, height, width)
+    if (repeats := -(-channels // layer.groups)) > 1:
+        kernels = graph.node("Concat", [kernels] * repeats, axis=1)
+    if repeats * layer.groups > channels:
+        kernels = _slice(graph, kernels, 1, 0, channels)
+    pads = np.array([0, 0, side // 2, side // 2] * 2, dtype=np.int64)
+    around = graph.node("Pad", [x[0], graph.constant(pads)])
+    total = ""
+    rows = [_slice(graph, around, 2, top, top + height) for top in range(side)]
+    for i in range(side**2):
+        window = _slice(graph, rows[i // side], 3, i % side, i % side + width)
+        values = graph.node("Gather", [kernels, graph.constant(np.array(i))], axis=2)
+        product = graph.node("Mul", [window, values])
+        total = graph.node("Add", [total, product]) if total else product
+    return total
+
+
+def _first_token(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _slice(graph, x[0], 1, 0, 1)
+
+
+def _token_map(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    patches = _slice(graph, x[0], 1, 1, _TO_THE_END)
+    transposed = graph.node("Transpose", [patches], perm=[0, 2, 1])
+    return _reshape(graph, transposed, graph.batch_size, *layer.out_shape)
+
+
+def _map_tokens(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    tokens, features = layer.out_shape
+    flat = _reshape(graph, x[0], graph.batch_size, features, tokens)
+    return graph.node("Transpose", [flat], perm=[0, 2, 1])
+
+
+def _pad_features(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    tokens, features = layer.in_shape
+    zeros = np.zeros((graph.batch_size, tokens, layer.out_shape[-1] - features), np.float32)
+    return graph.node("Concat", [x[0], graph.constant(zeros)], axis=2)
 
 
 def _plain(op: str, **attributes: Any) -> _Lowering:
@@ -306,22 +429,30 @@ def _plain(op: str, **attributes: Any) -> _Lowering:
 
 _LOWERINGS: dict[str, _Lowering] = {
     "add": _plain("Add"),
+    "aggregate": _aggregate,
     "avg_pool": _avg_pool,
     "batch_norm": _batch_norm,
     "channel_split": _split,
     "class_token": _class_token,
     "concat": _plain("Concat", axis=1),
     "conv2d": _conv,
+    "first_token": _first_token,
     "gelu": _plain("Gelu"),
     "global_avg_pool": _pool,
+    "group_norm": _group_norm,
     "h_sigmoid": _plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     "h_swish": _plain("HardSwish"),
     "layer_norm": _layer_norm,
+    "leading_channels": _leading,
     "linear": _linear,
+    "map_tokens": _map_tokens,
     "matmul": _plain("MatMul"),
     "max_pool": _max_pool,
     "merge_heads": _merge_heads,
+    "merge_map": _as_shaped,
     "mul": _plain("Mul"),
+    "offset_bias": _offset_bias,
+    "pad_features": _pad_features,
     "patches": _patches,
     "position_embedding": _position,
     "relative_scores": _relative,
@@ -329,13 +460,19 @@ _LOWERINGS: dict[str, _Lowering] = {
     "padded_avg_pool": _padded_avg_pool,
     "relu": _plain("Relu"),
     "relu6": _relu6,
+    "reshape": _view,
     "scale": _scale,
+    "shift": _shift,
     "sigmoid": _plain("Sigmoid"),
     "softmax": _plain("Softmax", axis=-1),
     "split_heads": _split_heads,
+    "split_map": _as_shaped,
+    "sub": _plain("Sub"),
     "swish": _swish,
     "token_linear": _token_linear,
+    "token_map": _token_map,
     "token_pool": _token_pool,
+    "trailing_channels": _trailing,
     "transpose": _transpose,
     "zero": _zero,
 }

@@ -8,21 +8,35 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from predictors.analytic import Macs
-from predictors.cost import CostTable, compile_cost
+from predictors.cost import compile_cost
 from predictors.latency.graph import Executed, executed, network, weight_megabytes
 from predictors.latency.models import ArchitectureModel, BlockModel, EmptyModel, Model
-from predictors.latency.options import LutOptions
+from predictors.latency.runner.campaign import Schedule
+from predictors.latency.runner.options import LutOptions
 from search_spaces import Architecture, Population, SearchSpace
 from search_spaces.blocks import BlockSpec, layers_of
 
-__all__ = ["Item", "Plan", "Role", "choose_networks", "distinct_work", "make_plan"]
+__all__ = [
+    "ROLES",
+    "Item",
+    "Plan",
+    "Role",
+    "block_item",
+    "choose_networks",
+    "distinct_work",
+    "make_plan",
+    "networks_plan",
+    "reference_network",
+]
 
-Role: TypeAlias = Literal["block", "calibration", "validation", "call"]
+Role: TypeAlias = Literal["block", "calibration", "validation", "call", "reference"]
+
+ROLES: tuple[Role, ...] = get_args(Role)
 
 _CANDIDATES = 1500
 
@@ -32,7 +46,8 @@ class Item:
     """One thing to measure.
 
     Attributes:
-        role: A block, a network to calibrate with or to validate with, or an empty call.
+        role: A block, a network to calibrate with or to validate with, an empty call, or the
+            network that is sampled throughout.
         model: What the runtime loads.
         megabytes: Its weights, in 10^6 bytes.
         block: Of a block.
@@ -51,14 +66,23 @@ class Plan:
     """Everything to measure.
 
     Attributes:
-        items: In a fixed order.
-        parts: Positions of the items that are loaded together, one part after another.
-        reference: Sampled throughout: the middle one of the calibration networks.
+        items: In a fixed order; the last two are the empty call and the reference.
+        parts: Positions of the items that are loaded together, one part after another; the
+            call is in each.
     """
 
     items: tuple[Item, ...]
     parts: tuple[tuple[int, ...], ...]
-    reference: Model
+
+    @property
+    def reference(self) -> Item:
+        """The network that is sampled throughout."""
+        return self.items[-1]
+
+    @property
+    def schedule(self) -> Schedule:
+        """What the device needs to know of it."""
+        return Schedule(self.digest, self.parts, len(self.items) - 1)
 
     @cached_property
     def digest(self) -> str:
@@ -88,33 +112,52 @@ def distinct_work(space: SearchSpace) -> dict[Executed, BlockSpec]:
 
 
 def choose_networks(
-    space: SearchSpace, options: LutOptions
+    space: SearchSpace, options: LutOptions, *, taken: Sequence[Architecture] = ()
 ) -> tuple[list[Architecture], list[Architecture]]:
     """Choose the networks to calibrate and to validate with, spread over the range of MACs.
 
     Candidates are uniform samples, and crossovers of samples with the smallest and with the
     largest network, where uniform samples hardly come. Both sets are spread over the quantiles
     of the candidates' MACs; they share no network. Small spaces give fewer.
+
+    Args:
+        space: Where from.
+        options: How many, and the seed.
+        taken: Networks that are not to be chosen again.
     """
     rng = np.random.default_rng(options.seed)
-    macs = compile_cost(space, Macs())
-    candidates = _candidates(space, macs, rng)
-    candidates = candidates[np.argsort(macs(candidates), kind="stable")]
+    candidates = _without(space, _candidates(space, rng), space.encode_all(taken))
     wanted = options.calibration_nets + options.validation_nets
     share = min(1.0, len(candidates) / max(1, wanted))
     calibration = _spread(candidates, math.ceil(share * options.calibration_nets))
-    taken = np.isin(space.keys(candidates), space.keys(calibration))
-    validation = _one_of_each_quantile(candidates[~taken], options.validation_nets, rng)
+    rest = _without(space, candidates, calibration)
+    validation = _one_of_each_quantile(rest, options.validation_nets, rng)
     return space.decode_all(calibration), space.decode_all(validation)
 
 
-def _candidates(space: SearchSpace, macs: CostTable, rng: np.random.Generator) -> Population:
+def reference_network(space: SearchSpace) -> Architecture:
+    """Return the network that tells how fast the machine is: the middle one by MACs."""
+    candidates = _candidates(space, np.random.default_rng(0))
+    return space.decode(candidates[len(candidates) // 2])
+
+
+def _without(space: SearchSpace, candidates: Population, taken: Population) -> Population:
+    """Return the candidates that are not taken, in their order."""
+    rows: Population = candidates[~np.isin(space.keys(candidates), space.keys(taken))]
+    return rows
+
+
+def _candidates(space: SearchSpace, rng: np.random.Generator) -> Population:
+    """Return different networks, smallest MACs first."""
+    macs = compile_cost(space, Macs())
     sample = space.sample(_CANDIDATES, rng)
     ends = space.encode_all([macs.minimum().architecture, macs.maximum().architecture])
     third = len(sample) // 3
     small = space.crossover(sample[:third], np.repeat(ends[:1], third, axis=0), rng)
     large = space.crossover(sample[-third:], np.repeat(ends[1:], third, axis=0), rng)
-    return space.unique(np.concatenate([small, sample, large]))
+    candidates = space.unique(np.concatenate([small, sample, large]))
+    rows: Population = candidates[np.argsort(macs(candidates), kind="stable")]
+    return rows
 
 
 def _spread(ordered: Population, n: int) -> Population:
@@ -134,20 +177,47 @@ def _one_of_each_quantile(ordered: Population, n: int, rng: np.random.Generator)
 
 def make_plan(space: SearchSpace, options: LutOptions) -> Plan:
     """Return the plan of a table; it depends on the space and the options only."""
-    batch = options.batch_size
     calibration, validation = choose_networks(space, options)
-    blocks = [
-        Item("block", BlockModel(block, batch), weight_megabytes(block), block=block)
-        for block in distinct_work(space).values()
+    blocks = [block_item(block, options.batch_size) for block in distinct_work(space).values()]
+    return _plan(space, options, blocks, calibration, validation, reference_network(space))
+
+
+def networks_plan(
+    space: SearchSpace,
+    options: LutOptions,
+    *,
+    calibration: Sequence[Architecture] = (),
+    validation: Sequence[Architecture] = (),
+    reference: Architecture,
+) -> Plan:
+    """Return a plan of whole networks, for a table that has its blocks."""
+    return _plan(space, options, [], calibration, validation, reference)
+
+
+def _plan(
+    space: SearchSpace,
+    options: LutOptions,
+    blocks: list[Item],
+    calibration: Sequence[Architecture],
+    validation: Sequence[Architecture],
+    reference: Architecture,
+) -> Plan:
+    batch = options.batch_size
+    items = [
+        *blocks,
+        *(_network_item(space, a, "calibration", batch) for a in calibration),
+        *(_network_item(space, a, "validation", batch) for a in validation),
     ]
-    networks = [_network_item(space, a, "calibration", batch) for a in calibration]
-    networks += [_network_item(space, a, "validation", batch) for a in validation]
-    items = (*blocks, *networks)
-    reference = (networks or blocks)[len(calibration) // 2].model
-    call = Item("call", EmptyModel())
     parts = _parts([item.megabytes for item in items], options)
+    last = (Item("call", EmptyModel()), _network_item(space, reference, "reference", batch))
     # Every part measures the call, too; its samples are taken together.
-    return Plan((*items, call), tuple((*part, len(items)) for part in parts), reference)
+    return Plan((*items, *last), tuple((*part, len(items)) for part in parts))
+
+
+def block_item(block: BlockSpec, batch_size: int) -> Item:
+    """Return the item of a block alone."""
+    model = BlockModel(block, batch_size, pooled=True)
+    return Item("block", model, weight_megabytes(block), block=block)
 
 
 def _network_item(space: SearchSpace, architecture: Architecture, role: Role, batch: int) -> Item:

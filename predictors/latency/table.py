@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,18 +14,18 @@ from predictors.errors import TableError
 from predictors.latency.calibration import Calibration
 from predictors.latency.cost import TableCost
 from predictors.latency.describe import describe, summary
-from predictors.latency.device import Device, device_identity
 from predictors.latency.graph import Executed, executed
-from predictors.latency.identity import Conditions, Identity, input_shapes
 from predictors.latency.monotone import Suspicion, suspicious_rows
 from predictors.latency.plan import distinct_work
-from predictors.latency.timing import Timing
+from predictors.latency.runner.device import Device, device_identity
+from predictors.latency.runner.identity import Conditions, Identity, input_shapes
+from predictors.latency.runner.timing import Timing
 from predictors.latency.validation import Validation
 from predictors.provenance import Provenance
 from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec
 
-__all__ = ["LatencyTable", "MeasuredNetwork", "NetworkRole", "Row"]
+__all__ = ["LatencyTable", "MeasuredNetwork", "NetworkRole", "Reference", "Row"]
 
 NetworkRole: TypeAlias = Literal["calibration", "validation"]
 
@@ -47,6 +48,14 @@ class MeasuredNetwork:
     timing: Timing
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The network that was sampled throughout, and tells how fast the machine was then."""
+
+    architecture: Architecture
+    latency_ms: float
+
+
 @dataclass(frozen=True)
 class LatencyTable:
     """Latencies of blocks on one device, in one runtime.
@@ -61,6 +70,7 @@ class LatencyTable:
         networks: The whole networks.
         calibration: From rows to whole networks.
         validation: On held-out networks, if there were any.
+        reference: By which later measurements are compared; None for a table of others.
         source: Name of the file, for provenance.
     """
 
@@ -73,6 +83,7 @@ class LatencyTable:
     networks: tuple[MeasuredNetwork, ...] = ()
     calibration: Calibration = dataclasses.field(default_factory=Calibration)
     validation: Validation | None = None
+    reference: Reference | None = None
     source: str = "latency table"
 
     metric = "latency_ms"
@@ -110,7 +121,8 @@ class LatencyTable:
         if space is not None:
             self.check(space)
         rows = {work: row.timing.latency_ms - self.call_ms for work, row in self._by_work.items()}
-        return TableCost(rows, self.calibration, self.provenance, self._advice(None))
+        shapes = frozenset(self.identity.space.input_shapes)
+        return TableCost(rows, self.calibration, shapes, self.provenance, self._advice(None))
 
     # checks
 
@@ -183,11 +195,49 @@ class LatencyTable:
                 "latencies hold there only; build a table on the device you mean."
             )
 
+    def checked_reference(self) -> Reference:
+        """Return the reference.
+
+        Raises:
+            TableError: There is none; the table was published by others.
+        """
+        if self.reference is None:
+            raise TableError(
+                f"{self.source} was not measured here but published by others, so networks "
+                "measured now cannot be compared with it. Build a table of your own."
+            )
+        return self.reference
+
     def suspicious(self) -> tuple[Suspicion, ...]:
         """Return rows that cannot be, or hardly can be: measure again when there are many."""
         return suspicious_rows(
             [row.block for row in self.rows], [row.timing for row in self.rows], self.call_ms
         )
+
+    def margin(self, confidence: float) -> float:
+        """Return how much longer than estimated a network may take, relative to the estimate.
+
+        Of networks drawn as the held-out ones were, the given share takes no longer than the
+        estimate times one plus this: it is the conformal quantile of their errors (Lei et al.
+        2018, arXiv:1604.04173, section 2.2), and never below zero.
+
+        Args:
+            confidence: In (0, 1).
+
+        Raises:
+            TableError: There are too few held-out networks to say.
+        """
+        held_out = [net for net in self.networks if net.role == "validation"]
+        errors = sorted(net.timing.latency_ms / net.estimated_ms - 1 for net in held_out)
+        rank = math.ceil((len(errors) + 1) * confidence - 1e-9)
+        if rank > len(errors):
+            needed = math.ceil(confidence / (1 - confidence) - 1e-9)
+            raise TableError(
+                f"{self.source} has {len(errors)} held-out networks; a limit at {confidence:.4g} "
+                f"of confidence needs {needed} or more. Measure them: nas lut validate TABLE "
+                f"--nets {max(50, needed)}."
+            )
+        return max(0.0, errors[rank - 1])
 
     # for people and files
 

@@ -13,9 +13,9 @@ from predictors.latency.calibration import Calibration
 from predictors.latency.fields import Fields
 from predictors.latency.files import write_text
 from predictors.latency.graph import executed
-from predictors.latency.identity import Identity
-from predictors.latency.table import LatencyTable, MeasuredNetwork, NetworkRole, Row
-from predictors.latency.timing import Timing
+from predictors.latency.runner.identity import Identity
+from predictors.latency.runner.timing import Timing
+from predictors.latency.table import LatencyTable, MeasuredNetwork, NetworkRole, Reference, Row
 from predictors.latency.validation import Agreement, Validation
 from search_spaces import Architecture
 from search_spaces.blocks import block_from_json
@@ -23,7 +23,7 @@ from search_spaces.errors import SpaceError
 
 __all__ = ["load_table", "write_table"]
 
-_FORMAT, _VERSION = "latency-table", 1
+_FORMAT, _VERSION = "latency-table", 2
 _ROLES = ("calibration", "validation")
 _DIGITS = 6
 
@@ -45,6 +45,12 @@ def write_table(table: LatencyTable, path: Path) -> None:
         "call_ms": table.call_ms,
         "calibration": table.calibration.to_json(),
         "validation": table.validation.to_json() if table.validation else None,
+        "reference": {
+            "latency_ms": table.reference.latency_ms,
+            "architecture": table.reference.architecture.to_json(),
+        }
+        if table.reference
+        else None,
     }
     rows = [{"block": row.block.to_json(), **dataclasses.asdict(row.timing)} for row in table.rows]
     networks = [
@@ -99,6 +105,7 @@ def load_table(path: Path | str) -> LatencyTable:
     rows = [_row(item) for item in fields.items("rows")]
     _refuse_repeated(rows, path)
     validation = fields.optional_object("validation")
+    reference = fields.optional_object("reference")
     return LatencyTable(
         identity=Identity.from_json(fields),
         started=fields.text("started"),
@@ -109,6 +116,7 @@ def load_table(path: Path | str) -> LatencyTable:
         networks=tuple(_network(item) for item in fields.items("networks")),
         calibration=_calibration(fields.object("calibration")),
         validation=_validation(validation) if validation is not None else None,
+        reference=_reference(reference) if reference is not None else None,
         source=f"latency table {path.name}",
     )
 
@@ -160,6 +168,11 @@ def _refuse_repeated(rows: list[Row], path: Path) -> None:
             )
 
 
+def _reference(fields: Fields) -> Reference:
+    architecture = Architecture.from_json(fields.object("architecture").value)
+    return Reference(architecture, fields.number("latency_ms"))
+
+
 def _network(fields: Fields) -> MeasuredNetwork:
     role = fields.text("role")
     if role not in _ROLES:
@@ -180,6 +193,7 @@ def _quantiles(fields: Fields) -> tuple[float, float, float]:
 def _calibration(fields: Fields) -> Calibration:
     return Calibration(
         fields.number("scale"),
+        fields.number("input_scale"),
         fields.number("per_block_ms"),
         fields.number("per_megabyte_ms"),
         fields.number("constant_ms"),

@@ -3,44 +3,100 @@
 from __future__ import annotations
 
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
-from search_spaces.blocks.cell import AvgPool, NodeSum, Zero
+from search_spaces.blocks.cell import Activation, AvgPool, Concat, NodeSum, Select, Zero
 from search_spaces.blocks.conv import Conv
+from search_spaces.blocks.fused import FusedMBConv
+from search_spaces.blocks.general import (
+    GeneralConcat,
+    GeneralConv,
+    GeneralLinear,
+    GeneralPool,
+    Join,
+    Pointwise,
+    Reshape,
+)
+from search_spaces.blocks.ghost import Ghost, GhostBottleneck
 from search_spaces.blocks.head import Head
-from search_spaces.blocks.layers import INPUT, VIEWS, Layer, Shape, Tape, conv_hw, inputs_read
+from search_spaces.blocks.layers import (
+    INPUT,
+    VIEWS,
+    Layer,
+    Shape,
+    Tape,
+    conv_hw,
+    inputs_read,
+)
+from search_spaces.blocks.lsconv import LSConv
+from search_spaces.blocks.map_attention import MapAttention
 from search_spaces.blocks.mbconv import MBConv
+from search_spaces.blocks.mixers import ChannelMixer, DepthwiseMixer
+from search_spaces.blocks.partial import PartialConvBlock
 from search_spaces.blocks.preact import NormAct, PreActConv, PreActResidual
+from search_spaces.blocks.reduction import SpatialReduction
+from search_spaces.blocks.separable import AsymmetricConv, FactorizedReduce, SeparableConv
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
-from search_spaces.blocks.spec import BlockSpec, block_family, block_from_json, layers_of
+from search_spaces.blocks.spec import (
+    BlockSpec,
+    block_family,
+    block_from_json,
+    layers_of,
+    passed_on,
+)
 from search_spaces.blocks.tokens import TokenTape
 from search_spaces.blocks.transformer import PatchEmbed, TokenHead, TransformerLayer
+from search_spaces.blocks.window import Window
 
 __all__ = [
     "INPUT",
     "VIEWS",
+    "Activation",
+    "AsymmetricConv",
     "AvgPool",
     "BlockSpec",
     "Bottleneck",
+    "ChannelMixer",
+    "Concat",
     "Conv",
+    "DepthwiseMixer",
+    "FactorizedReduce",
+    "FusedMBConv",
+    "GeneralConcat",
+    "GeneralConv",
+    "GeneralLinear",
+    "GeneralPool",
+    "Ghost",
+    "GhostBottleneck",
     "Head",
+    "Join",
+    "LSConv",
     "Layer",
     "MBConv",
+    "MapAttention",
     "MaxPool",
     "NodeSum",
     "NormAct",
+    "PartialConvBlock",
     "PatchEmbed",
+    "Pointwise",
     "PreActConv",
     "PreActResidual",
+    "Reshape",
+    "Select",
+    "SeparableConv",
     "Shape",
     "ShuffleV2",
     "ShuffleXception",
+    "SpatialReduction",
     "Tape",
     "TokenHead",
     "TokenTape",
     "TransformerLayer",
+    "Window",
     "Zero",
     "block_family",
     "block_from_json",
     "conv_hw",
     "inputs_read",
     "layers_of",
+    "passed_on",
 ]

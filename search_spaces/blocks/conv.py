@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from search_spaces.blocks.layers import INPUT, Layer, Shape, Tape
 from search_spaces.blocks.spec import BlockSpec, block_family
 
@@ -16,10 +18,12 @@ class Conv(BlockSpec):
         cin: Input channels.
         cout: Output channels.
         hw: Input height = width.
-        kernel: Side of the kernel; padding is kernel // 2.
+        kernel: Side of the kernel; padding is kernel // 2 where there is any.
         stride: Spatial stride.
         act: Activation, or None.
         shortcut: Whether the input is added to the output (stride 1 and cin == cout only).
+        padded: Whether the input is padded.
+        bn_eps: What batch norm adds to the variance; no part of what the block costs.
     """
 
     cin: int
@@ -29,6 +33,8 @@ class Conv(BlockSpec):
     stride: int = 1
     act: str | None = "relu"
     shortcut: bool = False
+    padded: bool = True
+    bn_eps: float = field(default=1e-5, compare=False)
 
     @property
     def in_shape(self) -> Shape:
@@ -42,9 +48,8 @@ class Conv(BlockSpec):
             SpaceError: The shortcut does not fit.
         """
         tape = Tape(self.in_shape)
-        x = tape.conv_bn_act(
-            INPUT, self.cout, kernel=self.kernel, stride=self.stride, act=self.act
-        )
+        x = tape.conv(INPUT, self.cout, kernel=self.kernel, stride=self.stride, padded=self.padded)
+        x = tape.act(tape.batch_norm(x), self.act)
         if self.shortcut:
             tape.add(x, INPUT)
         return tape.layers

@@ -12,16 +12,18 @@ __all__ = ["Head"]
 
 @block_family
 class Head(BlockSpec):
-    """Global average pool, optional hidden linear layer, dropout, linear classifier.
+    """Global average pool, batch norm or none, hidden linear layer or none, dropout, classifier.
 
     Attributes:
         cin: Input channels.
         classes: Outputs.
         hw: Input height = width.
-        hidden: Features of a hidden linear layer without bias; 0 for none.
+        hidden: Features of a hidden linear layer; 0 for none.
         act: Activation after the hidden layer.
         dropout: Probability of dropping a feature in training; no part of what the block is.
         bias: Whether the classifier has a bias.
+        hidden_bias: Whether the hidden layer has one.
+        norm: Whether batch norm follows the pool.
     """
 
     cin: int
@@ -31,6 +33,8 @@ class Head(BlockSpec):
     act: str = "h_swish"
     dropout: float = field(default=0.0, compare=False)
     bias: bool = True
+    hidden_bias: bool = False
+    norm: bool = False
 
     @property
     def in_shape(self) -> Shape:
@@ -41,7 +45,9 @@ class Head(BlockSpec):
         """List the primitive layers."""
         tape = Tape(self.in_shape)
         x = tape.global_pool(INPUT)
+        if self.norm:
+            x = tape.batch_norm(x)
         if self.hidden:
-            x = tape.act(tape.linear(x, self.hidden, bias=False), self.act)
+            x = tape.act(tape.linear(x, self.hidden, bias=self.hidden_bias), self.act)
         tape.linear(x, self.classes, bias=self.bias)
         return tape.layers

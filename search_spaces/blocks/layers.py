@@ -14,16 +14,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from search_spaces.blocks.window import Window
 from search_spaces.errors import SpaceError
 
-__all__ = ["INPUT", "VIEWS", "Layer", "Shape", "Tape", "conv_hw", "inputs_read"]
+__all__ = [
+    "INPUT",
+    "VIEWS",
+    "Layer",
+    "Shape",
+    "Tape",
+    "conv_hw",
+    "inputs_read",
+]
 
 Shape: TypeAlias = tuple[int, ...]
 
 INPUT = -1
 """Position that stands for the block's input; ``INPUT - i`` is input i of a block of several."""
 
-VIEWS = frozenset({"channel_split", "split_heads", "transpose"})
+VIEWS = frozenset(
+    {
+        "channel_split",
+        "first_token",
+        "leading_channels",
+        "map_tokens",
+        "merge_map",
+        "reshape",
+        "split_heads",
+        "split_map",
+        "token_map",
+        "trailing_channels",
+        "transpose",
+    }
+)
 """In-place layers that read the memory of their input and overwrite nothing."""
 
 
@@ -43,20 +66,28 @@ class Layer:
 
     Attributes:
         op: conv2d, linear, batch_norm, an activation, global_avg_pool, avg_pool,
-            padded_avg_pool, max_pool, add, mul, zero, channel_split, channel_shuffle or concat;
-            on tokens, see `tokens.TokenTape`.
+            padded_avg_pool, max_pool, add, sub, mul, zero, shift, reshape, channel_split,
+            leading_channels, trailing_channels, channel_shuffle or concat; on tokens, see
+            `tokens.TokenTape`.
         inputs: Positions of the layers it reads; `INPUT` is the block's input, and
             ``INPUT - i`` input i of a block that has several.
         in_shape: (C, H, W), (features,) or (tokens, features) of the first input.
         out_shape: Of the output.
         macs: Multiply-accumulates for one image.
         params: Trainable parameters.
-        kernel: Side of the kernel of a convolution or pool.
-        stride: Of a convolution or pool.
+        kernel: Side of the kernel of a convolution or pool, the larger one.
+        stride: Of a convolution or pool, the larger one.
         groups: Of a convolution; the number of channels for a depthwise one.
         bias: Whether a convolution or linear layer has one.
         in_place: Whether the output takes the memory of the first input: an element-wise
             layer that overwrites it, or a view.
+        dilation: Distance of a convolution's taps.
+        padded: Whether a convolution keeps the size at stride 1; else it has no padding.
+        axis: Dimension of the shape, 1 or 2, along which alone a convolution has its kernel
+            and stride; None for a square one.
+        window: Of a convolution or max pool whose kernel is not an odd square with padding
+            kernel // 2, and of an average pool that is neither ``avg_pool`` nor
+            ``padded_avg_pool`` of the `Tape`.
         indices: What a selection takes, or the order that a join puts things in.
     """
 
@@ -71,6 +102,10 @@ class Layer:
     groups: int = 1
     bias: bool = False
     in_place: bool = False
+    dilation: int = 1
+    padded: bool = True
+    axis: int | None = None
+    window: Window | None = None
     indices: tuple[int, ...] = ()
 
 
@@ -115,19 +150,29 @@ class Tape:
         stride: int = 1,
         groups: int = 1,
         bias: bool = False,
+        dilation: int = 1,
+        padded: bool = True,
+        axis: int | None = None,
     ) -> int:
-        """Record a square convolution of an odd kernel with padding kernel // 2."""
+        """Record a convolution, square or along one axis; see `Layer`.
+
+        The kernel is odd; an even one has no padding, as in a patch embedding that tiles.
+        """
         in_shape = self.shape(x)
-        cin, height, width = in_shape
-        if kernel < 1 or kernel % 2 == 0 or stride < 1:
+        cin = in_shape[0]
+        if kernel < 1 or stride < 1 or (kernel % 2 == 0 and padded):
             raise SpaceError(
-                f"A convolution needs an odd kernel and a stride of at least 1, got kernel "
-                f"{kernel} and stride {stride}."
+                f"A convolution needs an odd kernel, or an even one without padding, and a "
+                f"stride of at least 1, got kernel {kernel} and stride {stride}."
             )
         if groups < 1 or cin % groups or cout % groups:
             raise SpaceError(f"{groups} groups do not divide {cin} and {cout} channels.")
-        out_h, out_w = conv_hw(height, stride), conv_hw(width, stride)
-        weights = cout * (cin // groups) * kernel * kernel
+        lost = 0 if padded else dilation * (kernel - 1)
+        out_h, out_w = (
+            conv_hw(side - lost, stride) if axis in (None, dimension) else side
+            for dimension, side in enumerate(in_shape[1:], start=1)
+        )
+        weights = cout * (cin // groups) * kernel ** (2 if axis is None else 1)
         return self._record(
             Layer(
                 "conv2d",
@@ -140,13 +185,46 @@ class Tape:
                 stride=stride,
                 groups=groups,
                 bias=bias,
+                dilation=dilation,
+                padded=padded,
+                axis=axis,
             )
         )
 
-    def depthwise(self, x: int, *, kernel: int, stride: int = 1) -> int:
+    def window_conv(
+        self, x: int, cout: int, window: Window, *, groups: int = 1, bias: bool = False
+    ) -> int:
+        """Record a convolution over any window; over the usual one it is that of `conv`."""
+        if window.is_usual:
+            kernel, stride = window.kernel[0], window.stride[0]
+            return self.conv(x, cout, kernel=kernel, stride=stride, groups=groups, bias=bias)
+        in_shape = self.shape(x)
+        if groups < 1 or in_shape[0] % groups or cout % groups:
+            raise SpaceError(f"{groups} groups do not divide {in_shape[0]} and {cout} channels.")
+        out_hw = window.out_hw(in_shape[1:])
+        weights = cout * (in_shape[0] // groups) * math.prod(window.kernel)
+        return self._record(
+            Layer(
+                "conv2d",
+                (x,),
+                in_shape,
+                (cout, *out_hw),
+                macs=weights * math.prod(out_hw),
+                params=weights + (cout if bias else 0),
+                kernel=max(window.kernel),
+                stride=max(window.stride),
+                groups=groups,
+                bias=bias,
+                window=window,
+            )
+        )
+
+    def depthwise(self, x: int, *, kernel: int, stride: int = 1, dilation: int = 1) -> int:
         """Record a depthwise convolution."""
         channels = self.shape(x)[0]
-        return self.conv(x, channels, kernel=kernel, stride=stride, groups=channels)
+        return self.conv(
+            x, channels, kernel=kernel, stride=stride, groups=channels, dilation=dilation
+        )
 
     def linear(self, x: int, features: int, *, bias: bool = True) -> int:
         """Record a linear layer on the flattened input."""
@@ -182,6 +260,16 @@ class Tape:
         """Record a max pool of an odd kernel with padding kernel // 2."""
         return self._pool("max_pool", x, kernel, stride)
 
+    def window_pool(self, op: str, x: int, window: Window) -> int:
+        """Record a ``max_pool``, or an ``avg_pool`` without rules of its own, over a window."""
+        in_shape = self.shape(x)
+        out_shape = (in_shape[0], *window.out_hw(in_shape[1:]))
+        kept = None if op == "max_pool" and window.is_usual else window
+        kernel, stride = max(window.kernel), max(window.stride)
+        return self._record(
+            Layer(op, (x,), in_shape, out_shape, kernel=kernel, stride=stride, window=kept)
+        )
+
     def _pool(self, op: str, x: int, kernel: int, stride: int) -> int:
         in_shape = self.shape(x)
         out_shape = (in_shape[0], *(conv_hw(side, stride) for side in in_shape[1:]))
@@ -196,19 +284,43 @@ class Tape:
             )
         return self._same_shape("add", x, other)
 
+    def sub(self, x: int, other: int) -> int:
+        """Record an element-wise difference of two inputs of one shape."""
+        return self._same_shape("sub", x, other)
+
+    def reshape(self, x: int, shape: Shape) -> int:
+        """Record a view of the same elements in another shape."""
+        return self._record(Layer("reshape", (x,), self.shape(x), shape, in_place=True))
+
     def zero(self, x: int) -> int:
         """Record a product with the number zero."""
         return self._same_shape("zero", x)
+
+    def shift(self, x: int) -> int:
+        """Record a shift by one pixel up and to the left; zeros come in."""
+        return self._record(Layer("shift", (x,), self.shape(x), self.shape(x)))
 
     def mul(self, x: int, gate: int) -> int:
         """Record an element-wise product; the gate broadcasts."""
         return self._same_shape("mul", x, gate)
 
     def split(self, x: int, channels: int) -> int:
-        """Record the selection of some channels without arithmetic."""
+        """Record a view of the even or the odd channels: of an odd number fewer are odd."""
+        return self._view("channel_split", x, channels)
+
+    def leading(self, x: int, channels: int) -> int:
+        """Record a view of the first channels."""
+        return self._view("leading_channels", x, channels)
+
+    def trailing(self, x: int, channels: int) -> int:
+        """Record a view of the last channels."""
+        return self._view("trailing_channels", x, channels)
+
+    def _view(self, op: str, x: int, channels: int) -> int:
         shape = self.shape(x)
-        out_shape = (channels, *shape[1:])
-        return self._record(Layer("channel_split", (x,), shape, out_shape, in_place=True))
+        if channels > shape[0]:
+            raise SpaceError(f"{shape[0]} channels do not hold {channels}.")
+        return self._record(Layer(op, (x,), shape, (channels, *shape[1:]), in_place=True))
 
     def concat(self, *inputs: int) -> int:
         """Record a concatenation along channels."""

@@ -22,7 +22,7 @@ class MBConv(BlockSpec):
         hw: Input height = width.
         kernel: Side of the depthwise kernel.
         stride: Of the depthwise convolution.
-        act: Activation after the expansion and the depthwise convolution.
+        act: Activation after the expansion and the depthwise convolution, or None.
         se: Squeeze channels of squeeze-and-excitation; 0 for none.
         shortcut: Whether the input is added to the output.
         expand_conv: Whether the 1x1 expansion exists; without it mid == cin.
@@ -34,6 +34,7 @@ class MBConv(BlockSpec):
         kernel_transform: Whether a smaller kernel is made of a larger one by once-for-all's
             learned transforms in a supernet; its plain centre crop otherwise. No part of what
             the block is.
+        bn_eps: What batch norm adds to the variance; no part of what the block costs.
     """
 
     cin: int
@@ -42,7 +43,7 @@ class MBConv(BlockSpec):
     hw: int
     kernel: int = 3
     stride: int = 1
-    act: str = "relu"
+    act: str | None = "relu"
     se: int = 0
     shortcut: bool = False
     expand_conv: bool = True
@@ -50,6 +51,7 @@ class MBConv(BlockSpec):
     se_act: str = "relu"
     se_gate: str = "h_sigmoid"
     kernel_transform: bool = field(default=True, compare=False)
+    bn_eps: float = field(default=1e-5, compare=False)
 
     @property
     def in_shape(self) -> Shape:

@@ -1,6 +1,7 @@
 """Pre-activation blocks: the activation comes before the convolution (He et al. 2016).
 
-As NAS-Bench-201 uses them (Dong and Yang 2020, arXiv:2001.00326, section 2.1).
+The operations of cells: of NAS-Bench-201 (Dong and Yang 2020, arXiv:2001.00326, section 2.1);
+separable ones are in `separable`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class PreActConv(BlockSpec):
         kernel: Side of the kernel; padding is kernel // 2.
         stride: Spatial stride.
         act: Activation of the input.
+        dilation: Distance of the kernel's taps; the padding grows with it.
     """
 
     cin: int
@@ -34,6 +36,7 @@ class PreActConv(BlockSpec):
     kernel: int = 3
     stride: int = 1
     act: str = "relu"
+    dilation: int = 1
 
     @property
     def in_shape(self) -> Shape:
@@ -43,7 +46,9 @@ class PreActConv(BlockSpec):
     def layers(self) -> list[Layer]:
         """List activation, convolution, batch norm."""
         tape = Tape(self.in_shape)
-        _conv(tape, INPUT, self.cout, self.kernel, self.stride, self.act)
+        x = tape.act(INPUT, self.act)
+        x = tape.conv(x, self.cout, kernel=self.kernel, stride=self.stride, dilation=self.dilation)
+        tape.batch_norm(x)
         return tape.layers
 
 

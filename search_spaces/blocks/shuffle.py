@@ -2,7 +2,7 @@
 
 At stride 1 the input is split into its even and odd channels; one half passes unchanged and
 the main branch makes the remaining output channels. At stride 2 both branches see the whole
-input.
+input. Of an odd number of channels the passing half has one more.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class ShuffleXception(BlockSpec):
 def _side_branch(tape: Tape, kernel: int, stride: int) -> tuple[int, int]:
     """Record the shortcut branch; return its position and the main branch's input."""
     if stride == 1:
-        half = tape.shape(INPUT)[0] // 2
-        return tape.split(INPUT, half), tape.split(INPUT, tape.shape(INPUT)[0] - half)
+        odd = tape.shape(INPUT)[0] // 2
+        return tape.split(INPUT, tape.shape(INPUT)[0] - odd), tape.split(INPUT, odd)
     side = tape.depthwise_bn_act(INPUT, kernel=kernel, stride=stride)
     return tape.conv_bn_act(side, tape.shape(INPUT)[0], act="relu"), INPUT

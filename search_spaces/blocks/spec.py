@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar, dataclass_transform, get_type_hints
+from typing import Any, ClassVar, NamedTuple, TypeVar, dataclass_transform, get_type_hints
 
 import numpy as np
 
 from search_spaces.blocks.layers import Layer, Shape
 from search_spaces.errors import SpaceError, nearest
 
-__all__ = ["BlockSpec", "block_family", "block_from_json", "layers_of"]
+__all__ = ["BlockSpec", "block_family", "block_from_json", "layers_of", "passed_on"]
 
 _FAMILIES: dict[str, type[BlockSpec]] = {}
 _Family = TypeVar("_Family", bound="type[BlockSpec]")
@@ -26,9 +26,17 @@ class BlockSpec:
     it, cost models price it, a latency table is keyed by it, the report prints it.
 
     Fields are of type int, float, bool, str, ``str | None``, or a tuple ``tuple[int, ...]`` or
-    ``tuple[str, ...]``. A field declared with ``field(compare=False)`` matters in training
-    only (a dropout rate): specs that differ in nothing else are equal and share a latency.
+    ``tuple[str, ...]``. A field declared with ``field(compare=False)`` matters to weights
+    and training only (a dropout rate, the epsilon of batch norm): specs that differ in nothing
+    else are equal and share a latency.
+
+    Attributes:
+        torch_module: Module that registers how the family runs in torch, imported when first
+            needed, so that describing a space needs no torch; None where the family's own
+            module registers it. Our own families are registered all at once.
     """
+
+    torch_module: ClassVar[str | None] = None
 
     @property
     def in_shape(self) -> Shape:
@@ -44,7 +52,12 @@ class BlockSpec:
     def out_shape(self) -> Shape:
         """Shape of the output."""
         layers = layers_of(self)
-        return layers[-1].out_shape if layers else self.in_shape
+        return layers[-1].out_shape if layers else self.in_shapes[self.passes]
+
+    @property
+    def passes(self) -> int:
+        """Which of its inputs a block without layers passes on."""
+        return 0
 
     def layers(self) -> list[Layer]:
         """List the primitive layers in the order they run; `layers_of` caches it."""
@@ -58,7 +71,7 @@ class BlockSpec:
         return result
 
     def identity(self) -> dict[str, Any]:
-        """Return `to_json` without fields at their default and without training-only ones."""
+        """Return `to_json` without fields at their default and those that do not compare."""
         result: dict[str, Any] = {"block": type(self).__name__}
         for field in _fields(type(self)):
             value = getattr(self, field.name)
@@ -67,8 +80,9 @@ class BlockSpec:
         return result
 
     def __str__(self) -> str:
-        values = ((field.name, getattr(self, field.name)) for field in _fields(type(self)))
-        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in values)})"
+        values = ((field, getattr(self, field.name)) for field in _fields(type(self)))
+        said = (f"{field.name}={value}" for field, value in values if value != field.default)
+        return f"{type(self).__name__}({', '.join(said)})"
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
@@ -97,6 +111,13 @@ def block_family(cls: _Family) -> _Family:
 def layers_of(spec: BlockSpec) -> tuple[Layer, ...]:
     """Return the primitive layers of a block, computed once."""
     return tuple(spec.layers())
+
+
+def passed_on(block: BlockSpec | None) -> int | None:
+    """Return which input a slot passes on untouched; None where its block has layers."""
+    if block is None:
+        return 0
+    return None if layers_of(block) else block.passes
 
 
 def block_from_json(value: Mapping[str, Any]) -> BlockSpec:

@@ -143,3 +143,43 @@ class TokenTape(Tape):
         """Record the mean over all tokens but the class token."""
         shape = self.shape(x)
         return self._record(Layer("token_pool", (x,), shape, shape[1:]))
+
+    def first_token(self, x: int) -> int:
+        """Record the class token alone, (1, features), a view."""
+        shape = self.shape(x)
+        return self._record(Layer("first_token", (x,), shape, (1, shape[1]), in_place=True))
+
+    def token_map(self, x: int) -> int:
+        """Record all tokens but the class token as a square map (features, side, side), a view.
+
+        Raises:
+            SpaceError: They are no square.
+        """
+        tokens, features = shape = self.shape(x)
+        side = math.isqrt(tokens - 1)
+        if side * side != tokens - 1:
+            raise SpaceError(
+                f"{tokens} tokens are no square of patches and a class token; the nearest are "
+                f"{side**2 + 1} and {(side + 1) ** 2 + 1}."
+            )
+        out_shape = (features, side, side)
+        return self._record(Layer("token_map", (x,), shape, out_shape, in_place=True))
+
+    def map_tokens(self, x: int) -> int:
+        """Record a map (C, H, W) as tokens (H * W, C), a view."""
+        channels, height, width = shape = self.shape(x)
+        out_shape = (height * width, channels)
+        return self._record(Layer("map_tokens", (x,), shape, out_shape, in_place=True))
+
+    def pad_features(self, x: int, features: int) -> int:
+        """Record tokens with zeros behind their features, up to ``features``.
+
+        Raises:
+            SpaceError: They have more already.
+        """
+        tokens, cin = shape = self.shape(x)
+        if features < cin:
+            raise SpaceError(f"{cin} features cannot be padded to {features}.")
+        if features == cin:
+            return x
+        return self._record(Layer("pad_features", (x,), shape, (tokens, features)))

@@ -1,4 +1,7 @@
-"""Blocks of a vision transformer as AutoFormer builds it (Chen et al. 2021, arXiv:2107.00651)."""
+"""Blocks of a vision transformer as AutoFormer builds it (Chen et al. 2021, arXiv:2107.00651).
+
+Without relative positions a layer is the common one (Dosovitskiy et al. 2021).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import field
 from search_spaces.blocks.layers import INPUT, Layer, Shape
 from search_spaces.blocks.spec import BlockSpec, block_family
 from search_spaces.blocks.tokens import TokenTape
+from search_spaces.errors import SpaceError
 
 __all__ = ["PatchEmbed", "TokenHead", "TransformerLayer"]
 
@@ -54,7 +58,7 @@ class TransformerLayer(BlockSpec):
     """Multi-head self-attention and a two-layer perceptron, each after a layer norm.
 
     Queries, keys and values have ``head_dim`` features for each head, whatever the width of
-    the tokens (the paper's section 3.2). Relative positions are embedded in keys and values.
+    the tokens (the paper's section 3.2). Relative positions may be embedded in keys and values.
 
     Attributes:
         cin: Features of a token, in and out.
@@ -63,6 +67,10 @@ class TransformerLayer(BlockSpec):
         tokens: A square of patches, and the class token.
         head_dim: Features of a head.
         distance: Largest relative position, in patches, that the tables tell apart.
+        relative: Whether there are relative positions; without, ``distance`` says nothing.
+        prefix_bias: Whether a supernet has one vector of biases for queries, keys and values
+            together, of which fewer heads take a prefix, as in AutoFormer's code; else fewer
+            heads take the biases of these heads. No part of what the block is.
     """
 
     cin: int
@@ -71,6 +79,8 @@ class TransformerLayer(BlockSpec):
     tokens: int
     head_dim: int = 64
     distance: int = 14
+    relative: bool = True
+    prefix_bias: bool = field(default=False, compare=False)
 
     @property
     def in_shape(self) -> Shape:
@@ -87,10 +97,12 @@ class TransformerLayer(BlockSpec):
         )
         q = tape.scale(q)
         scores = tape.matmul(q, tape.transpose(k))
-        scores = tape.add(scores, tape.relative_scores(q, self.distance))
+        if self.relative:
+            scores = tape.add(scores, tape.relative_scores(q, self.distance))
         weights = tape.softmax(scores)
         made = tape.matmul(weights, v)
-        made = tape.add(made, tape.relative_values(weights, self.head_dim, self.distance))
+        if self.relative:
+            made = tape.add(made, tape.relative_values(weights, self.head_dim, self.distance))
         x = tape.add(tape.token_linear(tape.merge_heads(made), self.cin), INPUT)
         inner = tape.act(tape.token_linear(tape.layer_norm(x), self.mid), "gelu")
         tape.add(tape.token_linear(inner, self.cin), x)
@@ -99,18 +111,21 @@ class TransformerLayer(BlockSpec):
 
 @block_family
 class TokenHead(BlockSpec):
-    """Layer norm, the mean of all tokens but the class token, dropout, linear classifier.
+    """Layer norm, one vector of all tokens, dropout, linear classifier.
 
     Attributes:
         cin: Features of a token.
         classes: Outputs.
         tokens: With the class token.
+        pool: The vector: ``"mean"`` of all tokens but the class token, or the class token
+            (``"class"``).
         dropout: Probability of dropping a feature in training; no part of what the block is.
     """
 
     cin: int
     classes: int
     tokens: int
+    pool: str = "mean"
     dropout: float = field(default=0.0, compare=False)
 
     @property
@@ -119,7 +134,14 @@ class TokenHead(BlockSpec):
         return (self.tokens, self.cin)
 
     def layers(self) -> list[Layer]:
-        """List the primitive layers."""
+        """List the primitive layers.
+
+        Raises:
+            SpaceError: The pool is neither "mean" nor "class".
+        """
         tape = TokenTape(self.in_shape)
-        tape.linear(tape.token_pool(tape.layer_norm(INPUT)), self.classes)
+        pools = {"mean": tape.token_pool, "class": tape.first_token}
+        if self.pool not in pools:
+            raise SpaceError(f"pool must be one of {list(pools)}, got {self.pool!r}.")
+        tape.linear(pools[self.pool](tape.layer_norm(INPUT)), self.classes)
         return tape.layers

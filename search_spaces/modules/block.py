@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -14,7 +15,14 @@ from search_spaces.errors import SpaceError, nearest
 from search_spaces.modules.elastic import Elastic, Part
 from search_spaces.modules.initialise import initialise
 
-__all__ = ["ElasticBlock", "ElasticChoice", "build_block", "build_elastic", "register_modules"]
+__all__ = [
+    "ElasticBlock",
+    "ElasticChoice",
+    "build_block",
+    "build_elastic",
+    "register_modules",
+    "require_equal",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,9 @@ def register_modules(
 ) -> None:
     """Tell how a block family runs in torch.
 
+    The module that calls it must be imported: along with the family, or when it is first
+    needed, as the family's `BlockSpec.torch_module`.
+
     Args:
         family: The spec class.
         plain: Called with ``(spec,)``; a module with ``forward(*inputs)``. Made of the
@@ -47,11 +58,14 @@ def register_modules(
 
 
 def _twins(family: type[BlockSpec]) -> _Twins:
+    if family not in _FAMILIES and family.torch_module is not None:
+        import_module(family.torch_module)
     if family not in _FAMILIES:
         known = [known.__name__ for known in _FAMILIES]
         raise SpaceError(
             f"Block family {family.__name__!r} has no torch modules; add them with "
-            f"`register_modules`. {nearest(family.__name__, known)}"
+            "`register_modules`, and name the module that does so in the family's "
+            f"`torch_module`. {nearest(family.__name__, known)}"
         )
     return _FAMILIES[family]
 
@@ -171,6 +185,20 @@ def build_elastic(
     if len(groups) == 1:
         return _elastic_group(blocks, generator)
     return ElasticChoice(groups, separate_weights, generator)
+
+
+def require_equal(blocks: Sequence[BlockSpec], *names: str) -> None:
+    """Refuse blocks of one family that differ in a field that cannot be sliced.
+
+    Raises:
+        SpaceError: They do; the message names the field.
+    """
+    for name in names:
+        if len(values := sorted({getattr(block, name) for block in blocks})) > 1:
+            raise SpaceError(
+                f"{type(blocks[0]).__name__} blocks of one slot cannot share weights with "
+                f"different {name}: {values}. Put {name!r} in the slot's separate_weights."
+            )
 
 
 def _elastic_group(blocks: Sequence[BlockSpec], generator: torch.Generator) -> ElasticBlock:

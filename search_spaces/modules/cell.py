@@ -1,4 +1,4 @@
-"""Parameter-free blocks of cells in torch: average pool, zero, sum (Dong and Yang 2020)."""
+"""Parameter-free blocks of cells in torch; see `search_spaces.blocks.cell`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from search_spaces.blocks import AvgPool, BlockSpec, NodeSum, Zero
+from search_spaces.blocks import Activation, AvgPool, BlockSpec, Concat, NodeSum, Zero
+from search_spaces.modules.activations import activate
 from search_spaces.modules.block import ElasticBlock, register_modules
 
 __all__ = ["ElasticParameterFree", "StaticParameterFree"]
 
 
 def _run(inputs: Sequence[Tensor], spec: BlockSpec) -> Tensor:
-    """Run an `AvgPool`, `Zero` or `NodeSum`.
+    """Run one of the families below.
 
     Zero multiplies, as the published one does, so that gradients stay defined.
     """
@@ -28,11 +29,15 @@ def _run(inputs: Sequence[Tensor], spec: BlockSpec) -> Tensor:
         )
     if isinstance(spec, Zero):
         return inputs[0] * 0.0
+    if isinstance(spec, Activation):
+        return activate(inputs[0], spec.act, inplace=False)
+    if isinstance(spec, Concat):
+        return torch.cat([inputs[source] for source in spec.sources], 1)
     return reduce(torch.add, inputs)
 
 
 class StaticParameterFree(nn.Module):
-    """The plain module of an `AvgPool`, `Zero` or `NodeSum`."""
+    """The plain module of a block without parameters."""
 
     def __init__(self, spec: BlockSpec) -> None:
         super().__init__()
@@ -54,5 +59,5 @@ class ElasticParameterFree(ElasticBlock):
         return _run(inputs[:-1], inputs[-1])
 
 
-for _family in (AvgPool, NodeSum, Zero):
+for _family in (Activation, AvgPool, Concat, NodeSum, Zero):
     register_modules(_family, plain=StaticParameterFree, elastic=ElasticParameterFree)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from search_spaces.blocks import Conv
 from search_spaces.modules.activations import activate, make_activation
-from search_spaces.modules.block import ElasticBlock, register_modules
+from search_spaces.modules.block import ElasticBlock, register_modules, require_equal
 from search_spaces.modules.depthwise import ElasticDepthwise
 from search_spaces.modules.elastic import (
     Elastic,
@@ -38,18 +38,24 @@ def conv_bn(
     stride: int = 1,
     groups: int = 1,
     act: str | None = None,
+    dilation: int = 1,
+    padded: bool = True,
+    eps: float = 1e-5,
 ) -> nn.Sequential:
-    """Return a plain convolution (padding kernel // 2), batch norm and activation."""
+    """Return a plain convolution, batch norm and activation; padding keeps the size."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    layers["conv"] = Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False)
-    layers["bn"] = BatchNorm2d(cout)
+    padding = dilation * (kernel // 2) if padded else 0
+    layers["conv"] = Conv2d(
+        cin, cout, kernel, stride, padding, dilation=dilation, groups=groups, bias=False
+    )
+    layers["bn"] = BatchNorm2d(cout, eps)
     if act is not None:
         layers["act"] = make_activation(act)
     return nn.Sequential(layers)
 
 
 def depthwise_bn(
-    channels: int, *, kernel: int, stride: int = 1, act: str | None = None
+    channels: int, *, kernel: int, stride: int = 1, act: str | None = None, eps: float = 1e-5
 ) -> nn.Sequential:
     """Return a plain depthwise convolution, batch norm and activation."""
     return conv_bn(
@@ -59,6 +65,7 @@ def depthwise_bn(
         stride=stride,
         groups=channels,
         act=act,
+        eps=eps,
     )
 
 
@@ -66,11 +73,17 @@ class ElasticConvBN(Elastic):
     """Elastic twin of `conv_bn`; a smaller kernel is the centre of the largest."""
 
     def __init__(
-        self, cin: int, cout: int, *, generator: torch.Generator, kernel: int = 1
+        self,
+        cin: int,
+        cout: int,
+        *,
+        generator: torch.Generator,
+        kernel: int = 1,
+        eps: float = 1e-5,
     ) -> None:
         super().__init__()
         self.conv = ElasticConv2d(cin, cout, kernel=kernel, generator=generator)
-        self.bn = ElasticBatchNorm(cout)
+        self.bn = ElasticBatchNorm(cout, eps=eps)
 
     def forward(
         self, x: Tensor, cout: int, act: str | None = None, *, kernel: int = 1, stride: int = 1
@@ -93,12 +106,13 @@ class ElasticDepthwiseBN(Elastic):
         kernels: Sequence[int],
         generator: torch.Generator,
         transform: bool = True,
+        eps: float = 1e-5,
     ) -> None:
         super().__init__()
         self.conv = ElasticDepthwise(
             channels, kernels=kernels, generator=generator, transform=transform
         )
-        self.bn = ElasticBatchNorm(channels)
+        self.bn = ElasticBatchNorm(channels, eps=eps)
 
     def forward(
         self, x: Tensor, kernel: int, *, stride: int = 1, act: str | None = None
@@ -130,6 +144,8 @@ def static_conv(spec: Conv) -> nn.Sequential:
         kernel=spec.kernel,
         stride=spec.stride,
         act=spec.act,
+        padded=spec.padded,
+        eps=spec.bn_eps,
     )
     return _Residual(OrderedDict(module.named_children())) if spec.shortcut else module
 
@@ -139,6 +155,7 @@ class ElasticConv(ElasticBlock):
 
     def __init__(self, blocks: Sequence[Conv], generator: torch.Generator) -> None:
         super().__init__()
+        require_equal(blocks, "bn_eps")
         cout = max(block.cout for block in blocks)
         self.conv = ElasticConv2d(
             max(block.cin for block in blocks),
@@ -146,11 +163,11 @@ class ElasticConv(ElasticBlock):
             kernel=max(block.kernel for block in blocks),
             generator=generator,
         )
-        self.bn = ElasticBatchNorm(cout)
+        self.bn = ElasticBatchNorm(cout, eps=blocks[0].bn_eps)
 
     def forward(self, x: Tensor, spec: Conv) -> Tensor:
         """Run one block on [n, cin, h, w]."""
-        y = self.conv(x, spec.cout, spec.kernel, spec.stride)
+        y = self.conv(x, spec.cout, spec.kernel, spec.stride, padded=spec.padded)
         y = activate(self.bn(y), spec.act)
         return y + x if spec.shortcut else y
 

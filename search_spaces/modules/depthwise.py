@@ -76,11 +76,12 @@ class ElasticDepthwise(Elastic):
         k, margin = inputs.stop - inputs.start, inputs.start
         return functional.pad(matrix.view(-1, k, k), (margin, margin, margin, margin)).flatten(1)
 
-    def forward(self, x: Tensor, kernel: int, stride: int = 1) -> Tensor:
+    def forward(self, x: Tensor, kernel: int, stride: int = 1, dilation: int = 1) -> Tensor:
         """Convolve every channel of ``x`` [n, c, h, w] by itself to [n, c, h', w']."""
         channels = x.shape[1]
         weight = self.kernel_weight(channels, kernel)
-        return functional.conv2d(x, weight, None, stride, kernel // 2, groups=channels)
+        padding = dilation * (kernel // 2)
+        return functional.conv2d(x, weight, None, stride, padding, dilation, groups=channels)
 
     def active(self, channels: int, kernel: int) -> dict[str, Region]:
         """Return the crop of the weight, and the matrices, that a kernel is made of."""

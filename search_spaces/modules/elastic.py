@@ -18,6 +18,7 @@ from search_spaces.modules.initialise import LINEAR_STD, normal_fan_out_
 
 __all__ = [
     "Elastic",
+    "ElasticAffine",
     "ElasticBatchNorm",
     "ElasticConv2d",
     "ElasticLinear",
@@ -85,7 +86,7 @@ class ElasticConv2d(Elastic):
     Args:
         cin: Largest number of input channels.
         cout: Largest number of output channels.
-        kernel: Side of the largest kernel; padding is kernel // 2.
+        kernel: Side of the largest kernel; padding is dilation * (kernel // 2) or none.
         bias: Whether it has a bias.
         generator: Draws the initial weights.
     """
@@ -104,14 +105,24 @@ class ElasticConv2d(Elastic):
         self.bias = nn.Parameter(torch.zeros(cout)) if bias else None
         normal_fan_out_(self.weight, generator)
 
-    def forward(self, x: Tensor, cout: int, kernel: int = 1, stride: int = 1) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        cout: int,
+        kernel: int = 1,
+        stride: int = 1,
+        *,
+        dilation: int = 1,
+        padded: bool = True,
+    ) -> Tensor:
         """Convolve ``x`` [n, cin, h, w] to [n, cout, h', w']."""
         weight = leading(self.weight, cout, x.shape[1])
         if kernel != weight.shape[-1]:
             crop = centre(weight.shape[-1], kernel)
             weight = weight[:, :, crop, crop]
         bias = None if self.bias is None else leading(self.bias, cout)
-        return functional.conv2d(x, weight, bias, stride, kernel // 2)
+        padding = dilation * (kernel // 2) if padded else 0
+        return functional.conv2d(x, weight, bias, stride, padding, dilation)
 
     def active(self, cin: int, cout: int, kernel: int = 1) -> dict[str, Region]:
         """Return the regions used from ``cin`` to ``cout`` channels."""
@@ -146,9 +157,11 @@ class ElasticLinear(Elastic):
         self.bias = nn.Parameter(torch.zeros(cout)) if bias else None
         nn.init.normal_(self.weight, 0.0, std, generator=generator)
 
-    def forward(self, x: Tensor, cout: int, bias: bool = True) -> Tensor:
-        """Map ``x`` [..., cin] to [..., cout]."""
+    def forward(self, x: Tensor, cout: int, bias: bool | Tensor = True) -> Tensor:
+        """Map ``x`` [..., cin] to [..., cout], with a bias of its own, none, or a given one."""
         weight = leading(self.weight, cout, x.shape[-1])
+        if isinstance(bias, Tensor):
+            return functional.linear(x, weight, bias)
         used = None if self.bias is None or not bias else leading(self.bias, cout)
         return functional.linear(x, weight, used)
 
@@ -165,7 +178,7 @@ class ElasticLinear(Elastic):
 
 
 class ElasticBatchNorm(Elastic):
-    """Batch norm over leading channels (eps 1e-5).
+    """Batch norm over leading channels.
 
     In training mode it normalises with the statistics of the batch and leaves the running
     ones alone, which no single subnet owns; in evaluation mode it uses their leading slice.
@@ -173,10 +186,12 @@ class ElasticBatchNorm(Elastic):
 
     Args:
         channels: Largest number of channels.
+        eps: Added to the variance.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
         super().__init__()
+        self.eps = eps
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.running_mean: Tensor
@@ -185,14 +200,14 @@ class ElasticBatchNorm(Elastic):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``x`` [n, c, h, w]."""
+        """Normalise ``x`` [n, c, h, w] or [n, c]."""
         channels = x.shape[1]
         mean = var = None
         if not self.training:
             mean = leading(self.running_mean, channels)
             var = leading(self.running_var, channels)
         weight, bias = leading(self.weight, channels), leading(self.bias, channels)
-        return functional.batch_norm(x, mean, var, weight, bias, self.training)
+        return functional.batch_norm(x, mean, var, weight, bias, self.training, eps=self.eps)
 
     def active(self, channels: int) -> dict[str, Region]:
         """Return the regions used by ``channels`` channels."""
@@ -206,6 +221,23 @@ class ElasticBatchNorm(Elastic):
             "running_var": leading(self.running_var, channels),
             "num_batches_tracked": torch.zeros((), dtype=torch.int64, device=self.weight.device),
         }
+
+
+class ElasticAffine(Elastic):
+    """Scale and shift over leading features: what norms without running statistics learn."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+    def active(self, features: int) -> dict[str, Region]:
+        """Return the regions used by ``features`` features."""
+        return {"weight": _region(self.weight, features), "bias": _region(self.bias, features)}
+
+    def weights(self, features: int) -> dict[str, Tensor]:
+        """Return scale and shift of the plain norm."""
+        return _views(self, self.active(features))
 
 
 def _views(layer: nn.Module, regions: dict[str, Region]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ import zlib
 import torch
 from torch import nn
 
-from search_spaces.modules.layers import TokenLinear, TokenTable
+from search_spaces.modules.layers import OffsetTable, TokenLinear, TokenTable
 
 __all__ = ["LINEAR_STD", "TABLE_STD", "generator_for", "initialise", "normal_fan_out_"]
 
@@ -51,9 +51,11 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
             nn.init.normal_(layer.weight, 0.0, std, generator=generator)
         elif isinstance(layer, TokenTable):
             nn.init.normal_(layer.weight, 0.0, TABLE_STD, generator=generator)
-        elif isinstance(layer, nn.LayerNorm):
+        elif isinstance(layer, OffsetTable):
+            nn.init.zeros_(layer.weight)
+        elif isinstance(layer, nn.LayerNorm | nn.GroupNorm):
             nn.init.ones_(layer.weight)
-        elif isinstance(layer, nn.BatchNorm2d):
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.ones_(layer.weight)
             layer.reset_running_stats()
         bias = getattr(layer, "bias", None)

@@ -10,7 +10,17 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["BatchNorm2d", "Conv2d", "LayerNorm", "Linear", "TokenLinear", "TokenTable"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "GroupNorm",
+    "LayerNorm",
+    "Linear",
+    "OffsetTable",
+    "TokenLinear",
+    "TokenTable",
+]
 
 
 class Conv2d(nn.Conv2d):
@@ -20,11 +30,25 @@ class Conv2d(nn.Conv2d):
         """Leave the weights as they are."""
 
 
+class BatchNorm1d(nn.BatchNorm1d):
+    """Batch norm of features whose scale and shift are not initialised yet."""
+
+    def reset_parameters(self) -> None:
+        """Leave scale, shift and statistics as they are."""
+
+
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch norm whose scale and shift are not initialised yet."""
 
     def reset_parameters(self) -> None:
         """Leave scale, shift and statistics as they are."""
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group norm whose scale and shift are not initialised yet."""
+
+    def reset_parameters(self) -> None:
+        """Leave scale and shift as they are."""
 
 
 class Linear(nn.Linear):
@@ -43,6 +67,19 @@ class LayerNorm(nn.LayerNorm):
 
     def reset_parameters(self) -> None:
         """Leave scale and shift as they are."""
+
+
+class OffsetTable(nn.Module):
+    """A learned bias for every head and distance on a square map, not initialised yet.
+
+    Args:
+        heads: Of attention.
+        side: Height = width of the map.
+    """
+
+    def __init__(self, heads: int, side: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(heads, side, side))
 
 
 class TokenTable(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.blocks import MBConv
-from search_spaces.modules.block import ElasticBlock, register_modules
+from search_spaces.modules.block import ElasticBlock, register_modules, require_equal
 from search_spaces.modules.conv import ElasticConvBN, ElasticDepthwiseBN, conv_bn, depthwise_bn
 from search_spaces.modules.elastic import ElasticConv2d, Part
 from search_spaces.modules.layers import Conv2d
@@ -23,15 +23,17 @@ class StaticMBConv(nn.Module):
 
     def __init__(self, spec: MBConv) -> None:
         super().__init__()
-        mid = spec.mid
+        mid, eps = spec.mid, spec.bn_eps
         self.expand: nn.Module | None = None
         if spec.expand_conv:
-            self.expand = conv_bn(spec.cin, mid, act=spec.act)
-        self.depthwise = depthwise_bn(mid, kernel=spec.kernel, stride=spec.stride, act=spec.act)
+            self.expand = conv_bn(spec.cin, mid, act=spec.act, eps=eps)
+        self.depthwise = depthwise_bn(
+            mid, kernel=spec.kernel, stride=spec.stride, act=spec.act, eps=eps
+        )
         self.se: nn.Module | None = None
         if spec.se:
             self.se = SqueezeExcite(mid, spec.se, act=spec.se_act, gate=spec.se_gate)
-        self.project = conv_bn(mid, spec.cout)
+        self.project = conv_bn(mid, spec.cout, eps=eps)
         self.shortcut = spec.shortcut
         self.pool = spec.stride if spec.shortcut_kind == "pool_conv" else 1
         self.skip: nn.Module | None = None
@@ -61,20 +63,22 @@ class ElasticMBConv(ElasticBlock):
 
     def __init__(self, blocks: Sequence[MBConv], generator: torch.Generator) -> None:
         super().__init__()
+        require_equal(blocks, "bn_eps")
+        eps = blocks[0].bn_eps
         cin, cout = max(b.cin for b in blocks), max(b.cout for b in blocks)
         mid, squeeze = max(b.mid for b in blocks), max(b.se for b in blocks)
         self.expand: ElasticConvBN | None = None
         if any(block.expand_conv for block in blocks):
-            self.expand = ElasticConvBN(cin, mid, generator=generator)
+            self.expand = ElasticConvBN(cin, mid, generator=generator, eps=eps)
         kernels = [block.kernel for block in blocks]
         transform = any(block.kernel_transform for block in blocks)
         self.depthwise = ElasticDepthwiseBN(
-            mid, kernels=kernels, generator=generator, transform=transform
+            mid, kernels=kernels, generator=generator, transform=transform, eps=eps
         )
         self.se: ElasticSqueezeExcite | None = None
         if squeeze:
             self.se = ElasticSqueezeExcite(mid, squeeze, generator=generator)
-        self.project = ElasticConvBN(mid, cout, generator=generator)
+        self.project = ElasticConvBN(mid, cout, generator=generator, eps=eps)
         self.skip: ElasticConv2d | None = None
         if any(_has_skip_conv(block) for block in blocks):
             self.skip = ElasticConv2d(cin, cout, generator=generator)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from search_spaces.blocks import BlockSpec
+from search_spaces.blocks import BlockSpec, passed_on
 from search_spaces.errors import SpaceError
 from search_spaces.slots import Slot
 
@@ -30,7 +30,7 @@ class Wiring:
     """The blocks of one architecture in running order.
 
     Attributes:
-        steps: One for each slot that is not skipped; ``"input"`` among the inputs is the
+        steps: One for each slot whose block has layers; ``"input"`` among the inputs is the
             network's input.
         output: The slot, or ``"input"``, whose output is the network's.
     """
@@ -49,13 +49,14 @@ class Wiring:
 
 
 def wire(slots: Sequence[Slot], blocks: Mapping[str, BlockSpec | None]) -> Wiring:
-    """Return the wiring of one architecture; a skipped slot passes its first input on."""
+    """Return the wiring of one architecture; see `passed_on` for slots that run nothing."""
     source = {_INPUT: _INPUT}
     reads: dict[str, tuple[str, ...]] = {}
     for slot in slots:
         inputs = tuple(source[name] for name in slot.inputs or (_INPUT,))
-        source[slot.name] = inputs[0] if blocks[slot.name] is None else slot.name
-        if blocks[slot.name] is not None:
+        passed = passed_on(blocks[slot.name])
+        source[slot.name] = slot.name if passed is None else inputs[passed]
+        if passed is None:
             reads[slot.name] = inputs
     output = source[slots[-1].name]
     last_reader = {name: reader for reader, inputs in reads.items() for name in inputs}
@@ -89,7 +90,7 @@ class Subnet(nn.Module):
     """The plain network of one architecture: static blocks, no choices left.
 
     Args:
-        blocks: The module of every slot that is not skipped.
+        blocks: The module of every slot whose block has layers.
         wiring: What each of them reads.
     """
 

@@ -28,7 +28,13 @@ __all__ = [
 
 def static_preact_conv(spec: PreActConv) -> nn.Sequential:
     """Return the plain module of a `PreActConv`."""
-    layers = conv_bn(spec.cin, spec.cout, kernel=spec.kernel, stride=spec.stride)
+    layers = conv_bn(
+        spec.cin,
+        spec.cout,
+        kernel=spec.kernel,
+        stride=spec.stride,
+        dilation=spec.dilation,
+    )
     act = make_activation(spec.act, inplace=False)  # the other edges of a cell read the input
     return nn.Sequential(OrderedDict([("act", act), *layers.named_children()]))
 
@@ -46,7 +52,8 @@ class ElasticPreActConv(ElasticBlock):
 
     def forward(self, x: Tensor, spec: PreActConv) -> Tensor:
         """Run one block on [n, cin, h, w]."""
-        y = self.conv(activate(x, spec.act, inplace=False), spec.cout, spec.kernel, spec.stride)
+        y = activate(x, spec.act, inplace=False)
+        y = self.conv(y, spec.cout, spec.kernel, spec.stride, dilation=spec.dilation)
         normalised: Tensor = self.bn(y)
         return normalised
 

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.blocks import ShuffleV2, ShuffleXception
-from search_spaces.errors import SpaceError
 from search_spaces.modules.block import ElasticBlock, register_modules
 from search_spaces.modules.conv import ElasticConvBN, ElasticDepthwiseBN, conv_bn, depthwise_bn
 from search_spaces.modules.elastic import Elastic, Part
@@ -48,18 +47,10 @@ def _side_steps(spec: ShuffleV2 | ShuffleXception) -> list[_Step]:
 
 
 def _main_steps(spec: ShuffleV2 | ShuffleXception) -> list[_Step]:
-    """Return the main branch.
-
-    Raises:
-        SpaceError: The input of a splitting unit has an odd number of channels.
-    """
-    if spec.stride == 1 and spec.cin % 2:
-        raise SpaceError(
-            f"A {type(spec).__name__} of stride 1 splits its input in even and odd channels, "
-            f"so cin must be even; got {spec.cin}."
-        )
-    side = spec.cin // 2 if spec.stride == 1 else spec.cin
-    cin, mid, made = spec.cin - (side if spec.stride == 1 else 0), spec.mid, spec.cout - side
+    """Return the main branch."""
+    cin = spec.cin // 2 if spec.stride == 1 else spec.cin
+    side = spec.cin - cin if spec.stride == 1 else spec.cin
+    mid, made = spec.mid, spec.cout - side
     if isinstance(spec, ShuffleV2):
         return [
             _Step("expand", cin, mid),

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from search_spaces.modules.elastic import Elastic, ElasticLinear, Part, Region, leading
+from search_spaces.modules.elastic import (
+    Elastic,
+    ElasticAffine,
+    ElasticLinear,
+    Part,
+    Region,
+    leading,
+)
 from search_spaces.modules.initialise import TABLE_STD
 from search_spaces.modules.layers import TokenTable
 
@@ -22,35 +29,21 @@ __all__ = [
 ]
 
 
-def token_linear(cin: int, cout: int, generator: torch.Generator) -> ElasticLinear:
-    """Return a linear layer with a bias, drawn as vision transformers are: N(0, 0.02^2)."""
-    return ElasticLinear(cin, cout, generator=generator, bias=True, std=TABLE_STD)
+def token_linear(
+    cin: int, cout: int, generator: torch.Generator, *, bias: bool = True
+) -> ElasticLinear:
+    """Return a linear layer drawn as those of vision transformers are: N(0, 0.02^2)."""
+    return ElasticLinear(cin, cout, generator=generator, bias=bias, std=TABLE_STD)
 
 
-class ElasticLayerNorm(Elastic):
+class ElasticLayerNorm(ElasticAffine):
     """Layer norm over leading features (eps 1e-5)."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last dimension of ``x``."""
         features = x.shape[-1]
         weight, bias = leading(self.weight, features), leading(self.bias, features)
         return functional.layer_norm(x, (features,), weight, bias)
-
-    def active(self, features: int) -> dict[str, Region]:
-        """Return the regions used by ``features`` features."""
-        return {"weight": (slice(0, features),), "bias": (slice(0, features),)}
-
-    def weights(self, features: int) -> dict[str, Tensor]:
-        """Return scale and shift of the plain layer norm."""
-        return {
-            "weight": self.weight.detach()[:features],
-            "bias": self.bias.detach()[:features],
-        }
 
 
 class ElasticTokenTable(Elastic):
@@ -142,9 +135,13 @@ class ElasticRelativePosition(Elastic):
 
 
 def attention(
-    q: Tensor, k: Tensor, v: Tensor, position_k: Tensor, position_v: Tensor, head_dim: int
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    head_dim: int,
+    positions: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
-    """Attend with relative positions in keys and values (Shaw et al. 2018, arXiv:1803.02155).
+    """Attend, maybe with relative positions (Shaw et al. 2018, arXiv:1803.02155).
 
     Written as matrix products, which counters see, where fused attention is counted as nothing.
 
@@ -152,23 +149,28 @@ def attention(
         q: Queries [n, tokens, heads * head_dim]; ``k`` and ``v`` alike.
         k: Keys.
         v: Values.
-        position_k: Relative positions [tokens, tokens, head_dim].
-        position_v: The same for values.
         head_dim: Features of a head.
+        positions: Relative positions of keys and of values, [tokens, tokens, head_dim] each.
 
     Returns:
         [n, tokens, heads * head_dim].
     """
     n, tokens, features = q.shape
     heads = features // head_dim
-    split = (n, tokens, heads, head_dim)
-    q, k, v = (x.reshape(split).transpose(1, 2) for x in (q, k, v))
+    q, k, v = (x.reshape(n, tokens, heads, head_dim).transpose(1, 2) for x in (q, k, v))
     q = q * head_dim**-0.5
-    by_token = q.permute(2, 0, 1, 3).reshape(tokens, n * heads, head_dim)
-    relative = (by_token @ position_k.transpose(1, 2)).transpose(0, 1)
-    scores = q @ k.transpose(2, 3) + relative.reshape(n, heads, tokens, tokens)
+    scores = q @ k.transpose(2, 3)
+    if positions is not None:
+        scores = scores + _by_token(q, positions[0].transpose(1, 2))
     weights = scores.softmax(-1)
-    by_token = weights.permute(2, 0, 1, 3).reshape(tokens, n * heads, tokens)
-    relative = (by_token @ position_v).transpose(0, 1)
-    made = weights @ v + relative.reshape(n, heads, tokens, head_dim)
+    made = weights @ v
+    if positions is not None:
+        made = made + _by_token(weights, positions[1])
     return made.transpose(1, 2).reshape(n, tokens, features)
+
+
+def _by_token(x: Tensor, matrices: Tensor) -> Tensor:
+    """Multiply every token of ``x`` [n, heads, tokens, a] by its matrix of [tokens, a, b]."""
+    n, heads, tokens, _ = x.shape
+    flat = x.permute(2, 0, 1, 3).reshape(tokens, n * heads, -1)
+    return (flat @ matrices).transpose(0, 1).reshape(n, heads, tokens, -1)

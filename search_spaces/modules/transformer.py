@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from search_spaces.blocks import PatchEmbed, TokenHead, TransformerLayer
-from search_spaces.errors import SpaceError
-from search_spaces.modules.block import ElasticBlock, register_modules
-from search_spaces.modules.elastic import ElasticLinear, Part
+from search_spaces.modules.block import ElasticBlock, register_modules, require_equal
+from search_spaces.modules.elastic import ElasticLinear, Part, Region
 from search_spaces.modules.layers import LayerNorm, TokenLinear, TokenTable
 from search_spaces.modules.tokens import (
     ElasticLayerNorm,
@@ -30,6 +29,9 @@ __all__ = [
     "StaticTokenHead",
     "StaticTransformerLayer",
 ]
+
+
+_QKV = ("q", "k", "v")
 
 
 def _patches(x: Tensor, side: int) -> Tensor:
@@ -66,7 +68,7 @@ class ElasticPatchEmbed(ElasticBlock):
     def __init__(self, blocks: Sequence[PatchEmbed], generator: torch.Generator) -> None:
         super().__init__()
         first = blocks[0]
-        _require_equal(blocks, "cin", "hw", "patch")
+        require_equal(blocks, "cin", "hw", "patch")
         cout = max(block.cout for block in blocks)
         self.project = token_linear(first.cin * first.patch**2, cout, generator)
         self.class_token = ElasticTokenTable(1, cout, generator)
@@ -97,8 +99,10 @@ class StaticTransformerLayer(nn.Module):
         self.q = TokenLinear(spec.cin, features)
         self.k = TokenLinear(spec.cin, features)
         self.v = TokenLinear(spec.cin, features)
-        self.position_k = RelativePosition(spec.tokens, spec.head_dim, spec.distance)
-        self.position_v = RelativePosition(spec.tokens, spec.head_dim, spec.distance)
+        self.relative = spec.relative
+        if spec.relative:
+            self.position_k = RelativePosition(spec.tokens, spec.head_dim, spec.distance)
+            self.position_v = RelativePosition(spec.tokens, spec.head_dim, spec.distance)
         self.project = TokenLinear(features, spec.cin)
         self.norm_2 = LayerNorm(spec.cin)
         self.expand = TokenLinear(spec.cin, spec.mid)
@@ -107,8 +111,8 @@ class StaticTransformerLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens [n, tokens, cin] to tokens."""
         y = self.norm_1(x)
-        positions = self.position_k(), self.position_v()
-        y = attention(self.q(y), self.k(y), self.v(y), *positions, self.head_dim)
+        positions = (self.position_k(), self.position_v()) if self.relative else None
+        y = attention(self.q(y), self.k(y), self.v(y), self.head_dim, positions)
         x = x + self.project(y)
         inner = functional.gelu(self.expand(self.norm_2(x)))
         made: Tensor = x + self.reduce(inner)
@@ -120,22 +124,28 @@ class ElasticTransformerLayer(ElasticBlock):
 
     Queries, keys and values have tensors of their own, so that a smaller layer uses the same
     whole heads of all three, weights and biases alike. The code of the paper keeps them in one
-    tensor and takes weights head by head, but biases by a plain prefix (its issue 121).
+    tensor and takes weights head by head, but biases by a plain prefix (its issue 121): with
+    ``prefix_bias`` the biases are one vector here too, and what a layer of fewer heads adds to
+    its keys is what one of more heads adds to its last queries.
     """
 
     def __init__(self, blocks: Sequence[TransformerLayer], generator: torch.Generator) -> None:
         super().__init__()
-        _require_equal(blocks, "tokens", "head_dim", "distance")
+        require_equal(blocks, "tokens", "head_dim", "distance", "relative", "prefix_bias")
         first = blocks[0]
         cin, mid = max(b.cin for b in blocks), max(b.mid for b in blocks)
         features = max(b.heads for b in blocks) * first.head_dim
         table = (first.tokens, first.head_dim, first.distance)
         self.norm_1 = ElasticLayerNorm(cin)
-        self.q = token_linear(cin, features, generator)
-        self.k = token_linear(cin, features, generator)
-        self.v = token_linear(cin, features, generator)
-        self.position_k = ElasticRelativePosition(*table, generator)
-        self.position_v = ElasticRelativePosition(*table, generator)
+        own_bias = not first.prefix_bias
+        self.q = token_linear(cin, features, generator, bias=own_bias)
+        self.k = token_linear(cin, features, generator, bias=own_bias)
+        self.v = token_linear(cin, features, generator, bias=own_bias)
+        self.qkv_bias = nn.Parameter(torch.zeros(3 * features)) if first.prefix_bias else None
+        self.relative = first.relative
+        if first.relative:
+            self.position_k = ElasticRelativePosition(*table, generator)
+            self.position_v = ElasticRelativePosition(*table, generator)
         self.project = token_linear(features, cin, generator)
         self.norm_2 = ElasticLayerNorm(cin)
         self.expand = token_linear(cin, mid, generator)
@@ -145,8 +155,10 @@ class ElasticTransformerLayer(ElasticBlock):
         """Run one block on tokens [n, tokens, cin]."""
         features = spec.heads * spec.head_dim
         y = self.norm_1(x)
-        q, k, v = self.q(y, features), self.k(y, features), self.v(y, features)
-        y = attention(q, k, v, self.position_k(), self.position_v(), spec.head_dim)
+        biases = self._prefix_biases(features)
+        q, k, v = (getattr(self, name)(y, features, biases.get(name, True)) for name in _QKV)
+        positions = (self.position_k(), self.position_v()) if self.relative else None
+        y = attention(q, k, v, spec.head_dim, positions)
         x = x + self.project(y, spec.cin)
         inner = functional.gelu(self.expand(self.norm_2(x), spec.mid))
         made: Tensor = x + self.reduce(inner, spec.cin)
@@ -163,13 +175,40 @@ class ElasticTransformerLayer(ElasticBlock):
             ("expand", self.expand, spec.cin, spec.mid),
             ("reduce", self.reduce, spec.mid, spec.cin),
         ]
+        tables: list[Part] = []
+        if self.relative:
+            tables = [("position_k", self.position_k, ()), ("position_v", self.position_v, ())]
         return [
             ("norm_1", self.norm_1, (spec.cin,)),
             ("norm_2", self.norm_2, (spec.cin,)),
-            ("position_k", self.position_k, ()),
-            ("position_v", self.position_v, ()),
+            *tables,
             *((name, layer, (cin, cout)) for name, layer, cin, cout in linears),
         ]
+
+    def active(self, spec: TransformerLayer) -> dict[str, Region]:
+        """Return the region of every parameter; a shared vector of biases has a prefix."""
+        regions = super().active(spec)
+        if self.qkv_bias is not None:
+            regions["qkv_bias"] = (slice(0, 3 * spec.heads * spec.head_dim),)
+        return regions
+
+    def weights(self, spec: TransformerLayer) -> dict[str, Tensor]:
+        """Return the state dict of the plain layer, which has three biases."""
+        biases = self._prefix_biases(spec.heads * spec.head_dim)
+        shared = {f"{name}.bias": bias.detach() for name, bias in biases.items()}
+        return super().weights(spec) | shared
+
+    def _prefix_biases(self, features: int) -> dict[str, Tensor]:
+        """Return the biases of queries, keys and values where one vector holds them all."""
+        if self.qkv_bias is None:
+            return {}
+        parts = self.qkv_bias[: 3 * features].view(3, features)
+        return dict(zip(_QKV, parts, strict=True))
+
+
+def _pooled(x: Tensor, pool: str) -> Tensor:
+    """Return one vector [n, features] of tokens [n, tokens, features]; see `TokenHead`."""
+    return x[:, :1].flatten(1) if pool == "class" else x[:, 1:].mean(1)
 
 
 class StaticTokenHead(nn.Module):
@@ -177,13 +216,14 @@ class StaticTokenHead(nn.Module):
 
     def __init__(self, spec: TokenHead) -> None:
         super().__init__()
+        self.pool = spec.pool
         self.norm = LayerNorm(spec.cin)
         self.dropout = nn.Dropout(spec.dropout)
         self.classifier = TokenLinear(spec.cin, spec.classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens [n, tokens, cin] to logits [n, classes]."""
-        x = self.norm(x)[:, 1:].mean(1)
+        x = _pooled(self.norm(x), self.pool)
         logits: Tensor = self.classifier(self.dropout(x))
         return logits
 
@@ -199,7 +239,7 @@ class ElasticTokenHead(ElasticBlock):
 
     def forward(self, x: Tensor, spec: TokenHead) -> Tensor:
         """Run one block on tokens [n, tokens, cin]."""
-        x = self.norm(x)[:, 1:].mean(1)
+        x = _pooled(self.norm(x), spec.pool)
         x = functional.dropout(x, spec.dropout, self.training)
         logits: Tensor = self.classifier(x, spec.classes)
         return logits
@@ -210,20 +250,6 @@ class ElasticTokenHead(ElasticBlock):
             ("norm", self.norm, (spec.cin,)),
             ("classifier", self.classifier, (spec.cin, spec.classes)),
         ]
-
-
-def _require_equal(blocks: Sequence[PatchEmbed] | Sequence[TransformerLayer], *names: str) -> None:
-    """Refuse blocks of one slot that differ in a field that cannot be sliced.
-
-    Raises:
-        SpaceError: They do; the message names the field.
-    """
-    for name in names:
-        if len(values := sorted({getattr(block, name) for block in blocks})) > 1:
-            raise SpaceError(
-                f"{type(blocks[0]).__name__} blocks of one slot cannot share weights with "
-                f"different {name}: {values}. Put {name!r} in the slot's separate_weights."
-            )
 
 
 register_modules(PatchEmbed, plain=StaticPatchEmbed, elastic=ElasticPatchEmbed)

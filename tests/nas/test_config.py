@@ -195,6 +195,10 @@ formats = ["onnx", "tflite"]
             "train.nesterov (not given, so its default): needs a momentum above 0",
         ),
         ("search.parents=60", "search.parents = 60: must be at most population = 50"),
+        (
+            'search.minimize=["macs"]',
+            'search.minimize = ["macs"]: evolution looks for one objective; set searcher to',
+        ),
         ("search.limits=3", "search.limits = 3: must be a valid dictionary"),
         ("search.limits.macs=true", "search.limits.macs = true: is no number"),
         ("train.ema_decay=2", "train.ema_decay = 2: must be less than 1"),
@@ -280,6 +284,25 @@ def test_a_share_of_the_largest() -> None:
     limit = parse_limit("latency_ms", "60 %")
     assert limit == Limit("latency_ms", share=0.6)
     assert limit.resolve(50.0) == pytest.approx(30.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<= 20 @ 95%", Limit("latency_ms", 20.0, confidence=0.95)),
+        ("0.02 s@99.5 %", Limit("latency_ms", 20.0, confidence=0.995)),
+        ("60% @ 90%", Limit("latency_ms", share=0.6, confidence=0.9)),
+        ("<= 20", Limit("latency_ms", 20.0)),
+    ],
+)
+def test_a_limit_with_a_confidence(text: str, expected: Limit) -> None:
+    assert parse_limit("latency_ms", text) == expected
+
+
+@pytest.mark.parametrize("text", ["20 @ 100%", "20 @ 0%", "20 @ 0.95", "20 @", "20 @ 9 @ 5%"])
+def test_a_confidence_that_is_none(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"after @ stands a confidence .*\"<= 20 @ 95%\""):
+        parse_limit("latency_ms", text)
 
 
 @pytest.mark.parametrize("text", [-1, 0, "0%", "-60%", "nan", float("nan"), float("inf"), "1e999"])

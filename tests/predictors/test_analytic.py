@@ -11,10 +11,12 @@ from search_spaces import get_space
 from search_spaces.blocks import (
     INPUT,
     BlockSpec,
+    Concat,
     Conv,
     Head,
     Layer,
     MBConv,
+    Select,
     Shape,
     ShuffleV2,
     ShuffleXception,
@@ -92,6 +94,9 @@ class PreActivation(BlockSpec):
         (Head(2, 50, 1, hidden=40), 40 + 50),
         (Sum(), 4 * 64 + 2 * 64 + 4 * 64),
         (InPlace(), 4 * 64),
+        # inputs that are not read are no part of what the block holds
+        (Select((4, 2), (8, 4), 1), 2 * 16),
+        (Concat(4, 8, (0, 2)), 2 * 4 * 64 + 8 * 64),
         # batch norm must not overwrite the shortcut: input, normalised input, output
         (PreActivation(), 3 * 4 * 64),
     ],

@@ -32,10 +32,15 @@ class TestRegisteredSpaces(SpaceSuite, CostSuite):
 
 
 class TestVariants(TestRegisteredSpaces):
-    """Options that add choices."""
+    """Options that add choices, change the stem, or share weights otherwise."""
 
     @pytest.fixture(
-        params=[("spos_shufflenet_v2", "channel_scales"), ("compofa", "elastic_kernel")]
+        params=[
+            ("spos_shufflenet_v2", "channel_scales"),
+            ("compofa", "elastic_kernel"),
+            ("darts", "imagenet"),
+            ("autoformer", "prefix_bias"),
+        ]
     )
     def space(self, request: pytest.FixtureRequest) -> SearchSpace:
         name, option = request.param

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from search_spaces import SearchSpace, SpaceBuilder, SpaceError
-from search_spaces.blocks import INPUT, BlockSpec, Conv, Layer, Shape, Tape, layers_of
+from search_spaces.blocks import INPUT, BlockSpec, Conv, Layer, Select, Shape, Tape, layers_of
 from search_spaces.blocks.spec import block_family
 from search_spaces.graph import expand_layers
 from tests.random_spaces import random_spaces
@@ -135,3 +135,29 @@ def test_a_block_without_layers_passes_its_input_on() -> None:
     assert list(found.edges) == [("input", "a"), ("a", "b"), ("b", "c")]
     assert list(expand_layers(found).predecessors(("c", 0))) == [("a", 2)]
     assert Identity(4).out_shape == (4, 8, 8)
+
+
+def selection() -> SearchSpace:
+    builder = SpaceBuilder("selection")
+    source = builder.choice("source", (0, 1))
+    builder.slot("a", block=lambda: Conv(4, 4, 8))
+    builder.slot("b", block=lambda: Conv(4, 6, 8, stride=2))
+    builder.slot(
+        "pick", reads=(source,), inputs=("a", "b"), block=lambda s: Select((4, 6), (8, 4), s)
+    )
+    builder.slot("c", reads=(source,), block=lambda s: Conv((4, 6)[s], 4, (8, 4)[s]))
+    return builder.build()
+
+
+def test_a_selection_passes_the_chosen_input_on() -> None:
+    for source, (slot, shape) in enumerate((("a", (4, 8, 8)), ("b", (6, 4, 4)))):
+        found = graph(selection(), source=source)
+        assert edges(found) >= {(slot, "pick", (source,)), ("pick", "c", (0,))}
+        assert not found.has_edge("ba"[source], "pick")
+        assert found.nodes["pick"]["block"].out_shape == shape
+        assert list(expand_layers(found).predecessors(("c", 0))) == [(slot, 2)]
+
+
+def test_a_selection_of_no_input_is_refused() -> None:
+    with pytest.raises(SpaceError, match="2 inputs has no input 2"):
+        layers_of(Select((4, 6), (8, 4), 2))

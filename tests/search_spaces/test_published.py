@@ -11,7 +11,16 @@ import pytest
 
 from predictors import CostTable, Macs, Params, compile_cost
 from search_spaces import SpaceError, get_space
-from search_spaces.blocks import Conv, Head, MBConv, TransformerLayer
+from search_spaces.blocks import (
+    Conv,
+    Head,
+    MBConv,
+    NodeSum,
+    PatchEmbed,
+    SpatialReduction,
+    TransformerLayer,
+    layers_of,
+)
 from search_spaces.published import PublishedSubnet, published_subnets
 
 
@@ -133,10 +142,77 @@ def test_scaled_networks_are_the_file_s(shared_data: Path) -> None:
     """Those of the list that an independent counter recounted; B2 is listed at two sizes."""
     entries = json.loads((shared_data / "published_architectures.json").read_text())["entries"]
     recounted = {(e.get("macs"), e.get("params")) for e in entries}
-    subnets = by_name("efficientnet")
+    subnets = {n: s for n, s in by_name("efficientnet").items() if s.space == "efficientnet"}
     assert len(subnets) == 13
     found = [s for s in subnets.values() if (s.macs, s.params) in recounted]
     assert len(found) >= 8
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [("ghostnet", 2), ("fasternet", 4), ("efficientnet_v2", 1), ("lsnet", 2)],
+)
+def test_recounted_networks_are_the_file_s(shared_data: Path, prefix: str, expected: int) -> None:
+    """Those of each space that the file lists, to the integer."""
+    entries = json.loads((shared_data / "published_architectures.json").read_text())["entries"]
+    listed = {
+        (e["macs"], e["params"]) for e in entries if e["name"].split(":")[-1].startswith(prefix)
+    }
+    subnets = [s for s in published_subnets() if s.space == prefix]
+    assert len([s for s in subnets if (s.macs, s.params) in listed]) == expected
+
+
+def test_mcunet_is_the_file_s(shared_data: Path) -> None:
+    """Of in3 the configuration and counts; of vww1 every layer, and weights and biases."""
+    file = json.loads((shared_data / "published_architectures.json").read_text())
+    in3, vww1 = by_name("mcunet").values()
+    entry = next(e for e in file["entries"] if e["name"] == "netaug/MCUNet(mcunet-in3)")
+    assert (in3.macs, in3.params) == (entry["macs"], entry["params"])
+    for s, stage in enumerate(entry["config"]["stages"], start=1):
+        depth = in3.architecture[f"depth_{s}"]
+        assert depth == stage["n"]
+        assert [in3.architecture[f"kernel_{s}_{b}"] for b in range(depth)] == stage["k"]
+        assert [in3.architecture[f"expand_{s}_{b}"] for b in range(depth)] == stage["e"]
+    golden = file["peak_memory"]["vww_tflite_mcunet_vww1"]
+    blocks = get_space("mcunet", **vww1.options).blocks(vww1.architecture).values()
+    layers = [layer for block in blocks if block for layer in layers_of(block)]
+    convolved = [layer for layer in layers if layer.op in ("conv2d", "linear")]
+    theirs = [row for row in golden["layers"] if "CONV" in row["op"]]
+    for layer, row in zip(convolved, theirs, strict=True):
+        assert layer.macs == row["macs"]
+        assert (layer.in_shape[0], layer.out_shape[0]) == (row["input_c"], row["output_c"])
+        assert layer.kernel == row["kernel_h"]
+    folded = sum(la.params // (2 if la.op == "batch_norm" else 1) for la in layers)
+    assert folded == golden["weights_plus_bias"]
+
+
+def test_multi_stage_transformers_are_the_file_s(shared_data: Path) -> None:
+    """Stem, every layer and reduction, and the parameters of the layers."""
+    entries = json.loads((shared_data / "vit_spos_published.json").read_text())["models"]
+    found = [e for e in entries if e["family"] == "ViT-ResNAS"]
+    assert len(found) == 2
+    for entry in found:
+        subnet = by_name("vit_resnas")[entry["name"]]
+        built = get_space(subnet.space, **subnet.options).blocks(subnet.architecture)
+        blocks = [block for block in built.values() if block is not None]
+        (stem, width), *rows, (_, _, classes) = entry["arch"]["network_def"]
+        assert stem == 4, "three convolutions and patches of their map"
+        assert [type(block) for block in blocks[:5]] == [Conv, Conv, Conv, NodeSum, PatchEmbed]
+        assert (blocks[3].cin, blocks[4].cout) == (24, width)
+        for block, (kind, *row) in zip(blocks[5:-1], rows, strict=True):
+            if kind == 3:
+                assert isinstance(block, SpatialReduction)
+                assert [block.cin, block.cout] == row
+            else:
+                assert isinstance(block, TransformerLayer)
+                assert [[block.cin, block.heads, block.head_dim], [block.cin, block.mid], 1] == row
+        assert blocks[-1].out_shape == (classes,)
+        layers = sum(Params()(block) for block in blocks if isinstance(block, TransformerLayer))
+        measured = entry["measured"]
+        assert round(layers / 1e6, 2) == pytest.approx(
+            measured["transformer_block_params_M"], abs=0.011
+        )
+        assert subnet.macs == measured["macs_M_repo_estimator"] * 1e6
 
 
 def test_transformers_are_the_file_s(shared_data: Path) -> None:

@@ -52,9 +52,7 @@ def _limits(data: Collected) -> Html:
         return paragraph("The search had no limits.")
     rows = []
     for limit in data.limits:
-        said = quantity(limit.metric, limit.value)
-        if limit.said.endswith("%"):
-            said += f" ({limit.said})"
+        said = quantity(limit.metric, limit.value) + limit.remark
         cost = data.costs.get(limit.metric)
         reach = [
             quantity(limit.metric, extreme.value)
@@ -63,8 +61,15 @@ def _limits(data: Collected) -> Html:
         rows.append([title(limit.metric), said, *reach])
     header = ["Cost", "At most", "Smallest possible", "Largest possible"]
     parts = [Html("<h3>Limits</h3>"), table(header, rows)]
-    if any(limit.said.endswith("%") for limit in data.limits):
+    if any(limit.is_share for limit in data.limits):
         note = "A percentage is a share of what the subnet with most MACs costs."
+        parts.append(paragraph(note, style="soft"))
+    if any(limit.margin for limit in data.limits):
+        note = (
+            "A limit with a confidence is lowered by the error that the latency table makes on "
+            "held-out networks: so many of all networks within it are, when measured, within "
+            "what was asked."
+        )
         parts.append(paragraph(note, style="soft"))
     return join(*parts)
 

@@ -13,6 +13,7 @@ from nas.report.markup import Html, figure, join, missing, paragraph, section, t
 from nas.report.scales import linear_scale
 from nas.report.svg import BOTTOM, LEFT, RIGHT, TOP, Plot
 from nas.text import quantity
+from predictors.foreign import LookupTable
 from predictors.latency import Agreement, LatencyTable
 from predictors.latency.validation import agreement
 
@@ -44,19 +45,22 @@ class Pair:
 
 def latency(data: Collected) -> Html:
     """Return the section, with the commands for what is not there yet."""
+    measured = data.table if isinstance(data.table, LatencyTable) else None
     groups = {
-        HELD_OUT: _table_pairs(data.table, "validation"),
-        FITTED: _table_pairs(data.table, "calibration"),
+        HELD_OUT: _table_pairs(measured, "validation"),
+        FITTED: _table_pairs(measured, "calibration"),
         CHOSEN: _chosen_pairs(data),
     }
     parts = [] if data.table else [_no_table(data)]
     if any(groups.values()):
-        parts += [figure(_chart(groups), _caption(groups)), _figures(data.table, groups)]
-    if data.table and data.chosen and not groups[CHOSEN]:
+        parts += [figure(_chart(groups), _caption(groups)), _figures(measured, groups)]
+    if measured and data.chosen and not groups[CHOSEN]:
         what = "The best subnets were not measured as whole networks yet."
         parts.append(missing(what, f"nas export {data.run_name}"))
-    if data.table is not None:
-        parts.append(_about(data.table))
+    if measured is not None:
+        parts.append(_about(measured))
+    elif isinstance(data.table, LookupTable):
+        parts.append(_about_published(data.table))
     return section("latency", _HEADING, *parts)
 
 
@@ -159,6 +163,22 @@ def _row(name: str, found: Agreement) -> list[str]:
     return [name, str(found.nets), rank, *shares, f"{found.bias:+.1%}", f"{found.worst:+.1%}"]
 
 
+def _about_published(lookup: LookupTable) -> Html:
+    """Return what a published table is, and what it does not say."""
+    rows = [
+        ["File", f"{lookup.source}, a table of {lookup.dialect}"],
+        ["Device", lookup.device or "unknown"],
+        ["Rows", f"{len(lookup.rows_ms):,}"],
+    ]
+    note = paragraph(
+        "A published table: latencies are plain sums of its rows. It says nothing about runtime "
+        "and date, and holds no whole networks to check the sums by.",
+        style="soft",
+    )
+    heading = Html("<h3>The latency table</h3>")
+    return join(heading, note, table(["What", "Value"], rows, words=(0, 1)))
+
+
 def _about(latency_table: LatencyTable) -> Html:
     """Return what the table is."""
     fit = latency_table.calibration
@@ -171,7 +191,8 @@ def _about(latency_table: LatencyTable) -> Html:
     ]
     if fit.nets:
         correction = (
-            f"{fit.scale:.3f} times the sum of the blocks, {fit.per_block_ms:+.4f} ms a block, "
+            f"{fit.scale:.3f} times the sum of the blocks "
+            f"({fit.input_scale:.3f} times the first), {fit.per_block_ms:+.4f} ms a block, "
             f"{fit.per_megabyte_ms:+.4f} ms a megabyte of weights, {fit.constant_ms:+.4f} ms, "
             f"fitted on {fit.nets} networks"
         )

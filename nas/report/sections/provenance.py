@@ -69,6 +69,7 @@ def _run(data: Collected) -> Html:
         ["Seed", str(config.seed)],
         ["Configuration", code(config.config_hash)],
         ["Space", code(f"{data.space.name} {data.space.fingerprint}")],
+        ["Weights", data.run.imported() or ("trained in this run" if data.training else NOTHING)],
         ["Python", str(about.get("python", NOTHING))],
         ["System", str(about.get("platform", NOTHING))],
     ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nas.report.collect import Collected
-from nas.report.markup import Html, figure, figures, missing, section
+from nas.report.markup import Html, figure, figures, missing, paragraph, section
 from nas.report.scales import linear_scale, log_scale
 from nas.report.svg import BOTTOM, LEFT, RIGHT, TOP, Plot
 from nas.text import plain_number
@@ -24,6 +24,9 @@ _PART_STYLES = ("line second", "line third", "line fourth")
 
 def training(data: Collected) -> Html:
     """Return the curves, or what to run to get them."""
+    if source := data.run.imported():
+        note = paragraph(f"The supernet was not trained in this run; its weights: {source}.")
+        return section("training", "Training", note)
     lines = [line for line in data.training if _number(line, "step") and _number(line, "loss")]
     if not lines:
         note = missing(

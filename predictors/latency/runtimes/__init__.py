@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from predictors.latency.runtimes.base import Run, Runtime
+from predictors.latency.runtimes.base import FileRuntime, Run, Runtime
 from predictors.latency.runtimes.registry import get_runtime, list_runtimes
 
-__all__ = ["Run", "Runtime", "get_runtime", "list_runtimes"]
+__all__ = ["FileRuntime", "Run", "Runtime", "get_runtime", "list_runtimes"]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
-
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from predictors.errors import MeasurementError
-from predictors.latency.models import Model
-from predictors.latency.runtimes.base import Run
+from predictors.latency.runtimes.base import FileRuntime, Run, random_inputs
 from search_spaces.optional import import_optional
+
+if TYPE_CHECKING:
+    from predictors.latency.models import InputShape, Model
 
 __all__ = ["OnnxRuntime"]
 
@@ -18,16 +18,21 @@ _PROVIDER = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
 
 
-class OnnxRuntime:
+class OnnxRuntime(FileRuntime):
     """Runs ONNX graphs with ONNX Runtime's CPU provider and all its graph optimisations."""
 
     name = "onnxruntime"
+    suffix = ".onnx"
 
     def version(self) -> str:
         """Return the installed version."""
         return str(_package().__version__)
 
-    def prepare(self, model: Model, *, threads: int) -> Run:
+    def convert(self, model: Model) -> bytes:
+        """Return the network as ONNX."""
+        return model.onnx()
+
+    def load(self, data: bytes, input_shapes: Sequence[InputShape], *, threads: int) -> Run:
         """Load a network; inputs and outputs are bound, so a run copies nothing."""
         runtime = _package()
         options = runtime.SessionOptions()
@@ -38,7 +43,7 @@ class OnnxRuntime:
         options.add_session_config_entry("session.force_spinning_stop", "1")
         state = runtime.capi.onnxruntime_pybind11_state
         try:
-            session = runtime.InferenceSession(model.onnx(), options, providers=[_PROVIDER])
+            session = runtime.InferenceSession(data, options, providers=[_PROVIDER])
         except (
             state.Fail,
             state.InvalidGraph,
@@ -47,16 +52,12 @@ class OnnxRuntime:
         ) as error:
             reason = str(error).strip().splitlines()[0]
             raise MeasurementError(f"ONNX Runtime cannot load this network: {reason}.") from error
-        binding = _bind(runtime, session, model)
+        binding = _bind(runtime, session, input_shapes)
 
         def run() -> None:
             session.run_with_iobinding(binding)
 
         return run
-
-    def measuring(self, *, threads: int) -> AbstractContextManager[object]:
-        """Return a context that does nothing: threads belong to the loaded networks."""
-        return nullcontext()
 
 
 def _package() -> Any:
@@ -65,18 +66,16 @@ def _package() -> Any:
     )
 
 
-def _bind(runtime: Any, session: Any, model: Model) -> Any:
+def _bind(runtime: Any, session: Any, input_shapes: Sequence[InputShape]) -> Any:
     """Return a binding of random inputs and of outputs that the first run allocates."""
     inputs = session.get_inputs()
-    if len(inputs) != len(model.input_shapes):
+    if len(inputs) != len(input_shapes):
         raise MeasurementError(
-            f"The network has {len(inputs)} inputs, but {len(model.input_shapes)} shapes were "
-            f"given: {list(model.input_shapes)}."
+            f"The network has {len(inputs)} inputs, but {len(input_shapes)} shapes were "
+            f"given: {list(input_shapes)}."
         )
-    rng = np.random.default_rng(0)
     binding = session.io_binding()
-    for entry, shape in zip(inputs, model.input_shapes, strict=True):
-        values = rng.standard_normal(shape, dtype=np.float32)
+    for entry, values in zip(inputs, random_inputs(input_shapes), strict=True):
         binding.bind_ortvalue_input(entry.name, runtime.OrtValue.ortvalue_from_numpy(values))
     names = [entry.name for entry in session.get_outputs()]
     for name in names:

@@ -21,6 +21,7 @@ __all__ = ["get_runtime", "list_runtimes"]
 _ENTRY_POINTS = "nas.latency_runtimes"
 _BUILT_IN = {
     "onnxruntime": ("predictors.latency.runtimes.onnx_runtime", "OnnxRuntime"),
+    "openvino": ("predictors.latency.runtimes.openvino_cpu", "OpenVino"),
     "torch": ("predictors.latency.runtimes.torch_eager", "TorchEager"),
 }
 

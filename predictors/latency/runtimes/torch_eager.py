@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from predictors.latency.models import Model
-from predictors.latency.runtimes.base import Run
+from predictors.latency.runtimes.base import Run, Runtime
 from search_spaces.optional import import_optional
+
+if TYPE_CHECKING:
+    from predictors.latency.models import Model
 
 __all__ = ["TorchEager"]
 
 
-class TorchEager:
+class TorchEager(Runtime):
     """Runs plain modules with torch's eager mode, in inference mode and float32."""
 
     name = "torch"

@@ -119,6 +119,15 @@ def test_search_needs_a_trained_supernet(
     assert "nas train" in fails("search", config_file, *asked)
 
 
+def test_a_table_of_ours_names_its_device_itself(
+    fails: Fails, config_file: Path, finished_run: Path, tmp_path: Path
+) -> None:
+    table = finished_run / "latency.lut.json"
+    asked = ["--set", f"latency.table={table}", "--set", "latency.table_device=phone"]
+    message = fails("search", config_file, "--out", tmp_path / "run", *asked)
+    assert "latency.table_device = 'phone' is for YAML tables" in message
+
+
 def test_damaged_files_are_named(fails: Fails, finished_run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(finished_run, copy)

@@ -1,4 +1,4 @@
-"""Once-for-all's MobileNetV3 as published: names and shapes of its state dict, and its forward.
+"""Once-for-all's MobileNetV3 and ProxylessNAS as published: names and shapes, and the forward.
 
 Written from the published code (mit-han-lab/once-for-all, MIT; PyPI `ofa`), without a look at
 the mapping under test: widths, strides, activations and names are spelt out here again.
@@ -6,30 +6,60 @@ the mapping under test: widths, strides, activations and names are spelt out her
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
-STRIDES = (2, 2, 2, 1, 2)
-H_SWISH = (False, False, True, True, True)
-SQUEEZE = (False, True, False, True, True)
-WIDTHS = {
-    1.0: (16, 16, 24, 40, 80, 112, 160, 960, 1280),
-    1.2: (24, 24, 32, 48, 96, 136, 192, 1152, 1536),
-}
+from search_spaces import Architecture
+from tests.nas.foreign.reference import divisible
 
 
-def divisible(value: float) -> int:
-    """Channels are multiples of 8, and at least 90 % of what was asked for."""
-    rounded = max(8, int(value + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * value else rounded
+@dataclass(frozen=True)
+class Family:
+    """What tells the two networks apart; tuples have an entry for each stage."""
+
+    widths: Mapping[float, tuple[int, ...]]
+    strides: tuple[int, ...]
+    blocks: tuple[int, ...]
+    squeeze: tuple[bool, ...]
+    acts: tuple[Callable[[Tensor], Tensor], ...]
+    outer: Callable[[Tensor], Tensor]
+    eps: float
+    hidden: bool
 
 
-def shapes(width: float, classes: int) -> dict[str, tuple[int, ...]]:
+MOBILENET = Family(
+    widths={
+        1.0: (16, 16, 24, 40, 80, 112, 160, 960, 1280),
+        1.2: (24, 24, 32, 48, 96, 136, 192, 1152, 1536),
+    },
+    strides=(2, 2, 2, 1, 2),
+    blocks=(4, 4, 4, 4, 4),
+    squeeze=(False, True, False, True, True),
+    acts=(functional.relu, functional.relu, *3 * (functional.hardswish,)),
+    outer=functional.hardswish,
+    eps=1e-5,
+    hidden=True,
+)
+PROXYLESS = Family(
+    widths={1.3: (40, 24, 32, 56, 104, 128, 248, 416, 1664)},
+    strides=(2, 2, 2, 1, 2, 1),
+    blocks=(4, 4, 4, 4, 4, 1),
+    squeeze=(False,) * 6,
+    acts=(functional.relu6,) * 6,
+    outer=functional.relu6,
+    eps=1e-3,
+    hidden=False,
+)
+
+
+def shapes(family: Family, width: float, classes: int) -> dict[str, tuple[int, ...]]:
     """Return the names of the current code with their shapes."""
-    stem, first, *stages, last, hidden = WIDTHS[width]
+    stem, first, *stages = family.widths[width]
+    hidden = stages.pop() if family.hidden else 0
+    last = stages.pop()
     found: dict[str, tuple[int, ...]] = {}
 
     def bn(name: str, channels: int) -> None:
@@ -44,8 +74,8 @@ def shapes(width: float, classes: int) -> dict[str, tuple[int, ...]]:
     found["blocks.0.conv.point_linear.conv.weight"] = (first, stem, 1, 1)
     bn("blocks.0.conv.point_linear.bn", first)
     cin, index = first, 1
-    for cout, se in zip(stages, SQUEEZE, strict=True):
-        for _ in range(4):
+    for cout, se, blocks in zip(stages, family.squeeze, family.blocks, strict=True):
+        for _ in range(blocks):
             block, mid = f"blocks.{index}.conv", divisible(cin * 6)
             found[f"{block}.inverted_bottleneck.conv.conv.weight"] = (mid, cin, 1, 1)
             bn(f"{block}.inverted_bottleneck.bn.bn", mid)
@@ -62,58 +92,43 @@ def shapes(width: float, classes: int) -> dict[str, tuple[int, ...]]:
             found[f"{block}.point_linear.conv.conv.weight"] = (cout, mid, 1, 1)
             bn(f"{block}.point_linear.bn.bn", cout)
             cin, index = cout, index + 1
-    found["final_expand_layer.conv.weight"] = (last, cin, 1, 1)
-    bn("final_expand_layer.bn", last)
-    found["feature_mix_layer.conv.weight"] = (hidden, last, 1, 1)
-    found["classifier.linear.weight"] = (classes, hidden)
+    final = "final_expand_layer" if hidden else "feature_mix_layer"
+    found[f"{final}.conv.weight"] = (last, cin, 1, 1)
+    bn(f"{final}.bn", last)
+    if hidden:
+        found["feature_mix_layer.conv.weight"] = (hidden, last, 1, 1)
+    found["classifier.linear.weight"] = (classes, hidden or last)
     found["classifier.linear.bias"] = (classes,)
     return found
-
-
-def random_state(
-    sizes: dict[str, tuple[int, ...]], generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Return weights and statistics that keep activations near one and share nothing."""
-    state = {}
-    for name, shape in sizes.items():
-        if name.endswith("num_batches_tracked"):
-            state[name] = torch.tensor(7)
-            continue
-        tensor = torch.randn(shape, generator=generator)
-        if name.endswith("matrix"):
-            tensor = torch.eye(shape[0]) + 0.1 * tensor
-        elif name.endswith("running_var") or (name.endswith("weight") and len(shape) == 1):
-            tensor = 0.5 + torch.rand(shape, generator=generator)
-        elif len(shape) > 1:
-            tensor = tensor * (2 / tensor[0].numel()) ** 0.5
-        else:
-            tensor = 0.1 * tensor
-        state[name] = tensor
-    return state
 
 
 @dataclass(frozen=True)
 class Reference:
     """The published forward, functional, of one state dict."""
 
+    family: Family
     state: dict[str, Tensor]
 
     def __call__(
         self, x: Tensor, kernels: list[int], ratios: list[int], depths: list[int]
     ) -> Tensor:
-        """Return logits; kernels and ratios are those of all twenty blocks."""
+        """Return logits; kernels and ratios are those of all blocks, even of unused ones."""
+        net = self.family
         y = functional.conv2d(x, self.state["first_conv.conv.weight"], None, 2, 1)
-        y = functional.hardswish(self._bn(y, "first_conv.bn"))
-        y = y + self._first(y)
-        for s in range(5):
+        y = net.outer(self._bn(y, "first_conv.bn"))
+        z = self._first(y)
+        y = z + y if z.shape == y.shape else z
+        for s, stride in enumerate(net.strides):
             for b in range(depths[s]):
                 i = 4 * s + b
-                z = self._block(y, i + 1, s, kernels[i], ratios[i], STRIDES[s] if b == 0 else 1)
+                z = self._block(y, i + 1, s, kernels[i], ratios[i], stride if b == 0 else 1)
                 y = z if b == 0 else y + z
-        y = functional.conv2d(y, self.state["final_expand_layer.conv.weight"])
-        y = functional.hardswish(self._bn(y, "final_expand_layer.bn"))
+        final = "final_expand_layer" if net.hidden else "feature_mix_layer"
+        y = functional.conv2d(y, self.state[f"{final}.conv.weight"])
+        y = net.outer(self._bn(y, f"{final}.bn"))
         y = y.mean(3, keepdim=True).mean(2, keepdim=True)
-        y = functional.hardswish(functional.conv2d(y, self.state["feature_mix_layer.conv.weight"]))
+        if net.hidden:
+            y = net.outer(functional.conv2d(y, self.state["feature_mix_layer.conv.weight"]))
         weight, bias = (self.state[f"classifier.linear.{k}"] for k in ("weight", "bias"))
         return functional.linear(y.flatten(1), weight, bias)
 
@@ -123,13 +138,13 @@ class Reference:
             self.state[f"{name}.{key}"][:c]
             for key in ("running_mean", "running_var", "weight", "bias")
         )
-        return functional.batch_norm(x, mean, var, weight, bias, False, 0.0, 1e-5)
+        return functional.batch_norm(x, mean, var, weight, bias, False, 0.0, self.family.eps)
 
     def _first(self, x: Tensor) -> Tensor:
         block = "blocks.0.conv"
         weight = self.state[f"{block}.depth_conv.conv.weight"]
         y = functional.conv2d(x, weight, None, 1, 1, groups=weight.shape[0])
-        y = functional.relu(self._bn(y, f"{block}.depth_conv.bn"))
+        y = self.family.acts[0](self._bn(y, f"{block}.depth_conv.bn"))
         y = functional.conv2d(y, self.state[f"{block}.point_linear.conv.weight"])
         return self._bn(y, f"{block}.point_linear.bn")
 
@@ -144,14 +159,14 @@ class Reference:
 
     def _block(self, x: Tensor, i: int, s: int, kernel: int, ratio: int, stride: int) -> Tensor:
         block, cin = f"blocks.{i}.conv", x.shape[1]
-        act = functional.hardswish if H_SWISH[s] else functional.relu
+        act = self.family.acts[s]
         mid = divisible(cin * ratio)
         weight = self.state[f"{block}.inverted_bottleneck.conv.conv.weight"][:mid, :cin]
         y = act(self._bn(functional.conv2d(x, weight), f"{block}.inverted_bottleneck.bn.bn"))
         weight = self._kernel(block, mid, kernel)
         y = functional.conv2d(y, weight, None, stride, kernel // 2, groups=mid)
         y = act(self._bn(y, f"{block}.depth_conv.bn.bn"))
-        if SQUEEZE[s]:
+        if self.family.squeeze[s]:
             y = self._squeeze(y, f"{block}.depth_conv.se.fc")
         weight = self.state[f"{block}.point_linear.conv.conv.weight"][:, :mid]
         return self._bn(functional.conv2d(y, weight), f"{block}.point_linear.bn.bn")
@@ -165,3 +180,11 @@ class Reference:
         weight = self.state[f"{name}.expand.weight"][:mid, :squeeze]
         y = functional.conv2d(functional.relu(y), weight, self.state[f"{name}.expand.bias"][:mid])
         return x * functional.hardsigmoid(y)
+
+
+def settings(architecture: Architecture) -> tuple[list[int], list[int], list[int]]:
+    """Return kernels and ratios of all blocks, and depths, of an architecture of ours."""
+    kernels = [int(architecture[name]) for name in architecture if name.startswith("kernel")]
+    ratios = [int(architecture[name]) for name in architecture if name.startswith("expand")]
+    stages = 6 if "kernel_6_0" in architecture else 5
+    return kernels, ratios, [int(architecture.get(f"depth_{s + 1}", 1)) for s in range(stages)]

@@ -28,8 +28,8 @@ from predictors.latency import (
     Timing,
     load_table,
 )
-from predictors.latency.identity import SpaceIdentity
 from predictors.latency.plan import distinct_work
+from predictors.latency.runner.identity import SpaceIdentity
 from predictors.latency.validation import validate
 from search_spaces import Architecture, SearchSpace, get_space
 
@@ -85,7 +85,7 @@ def latency_table(space: SearchSpace) -> LatencyTable:
         30,
         0.004,
         tuple(Row(block, timing(0.01 + price(block) / 6e6)) for block in blocks),
-        calibration=Calibration(0.93, 0.001, 0.02, 0.005, 10, (-0.05, 0.0, 0.05)),
+        calibration=Calibration(0.93, 0.93, 0.001, 0.02, 0.005, 10, (-0.05, 0.0, 0.05)),
     )
     cost = compile_cost(space, bare.cost_model())
     networks = []

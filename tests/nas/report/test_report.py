@@ -312,3 +312,14 @@ def test_a_report_needs_no_torch(make_run: MakeRun) -> None:
     command = [sys.executable, "-c", code, str(run.path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_limit_with_a_confidence_says_what_was_kept_back(make_run):
+    search = {"population": 25, "evaluations": 300, "limits": {"latency_ms": "<= 20 @ 80%"}}
+    run = make_run("searched", search=search, latency={})
+    (limit,) = collect(run).problem.limits
+    assert limit.margin > 0
+    html = write_report(run).read_text(encoding="utf-8")
+    assert f"@ 80%: predictions may be {limit.margin:.1%} too low" in html
+    assert "A limit with a confidence is lowered" in html
+    assert "A percentage is a share" not in html

@@ -1,4 +1,4 @@
-"""Random feasible architectures: by rejection, by enumeration, by walks; always bounded."""
+"""Random feasible architectures: rejected, listed, counted or walked to; always bounded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.search import History, Problem, UpperLimit, check_feasible, draw_feasible
+from nas.search.decision import decide
+from nas.search.sampling import draw_within
 from predictors import compile_cost
 from tests.nas.search.toys import ByKernel, costs_of, problem_of, tiny_space
 from tests.random_spaces import every_row, prices, random_spaces
@@ -39,14 +41,34 @@ def test_a_loose_limit_is_met_by_uniform_draws() -> None:
     ("name", "slack"),
     [("mobile_small", 1.15), ("ofa_mobilenet_v3", 1.15), ("spos_shufflenet_v2", 1.01)],
 )
-def test_a_tight_limit_is_met_by_walks_from_the_witness(name: str, slack: float) -> None:
+def test_a_tight_limit_is_met_by_counted_draws(name: str, slack: float) -> None:
     smallest = costs_of(name)["macs"].minimum().value
     history = history_of(problem_of(name, macs=smallest * slack))
     proposals = draw_feasible(history, 20, rng=np.random.default_rng(0))
     rows = checked(history, proposals)
     assert len(rows) == 20
-    assert "walk" in proposals.operators
+    assert set(proposals.operators) == {"random"}
     assert (rows != rows[0]).any(axis=0).sum() >= 5  # they differ in many choices
+
+
+def test_limits_that_clash_are_met_by_walks_from_the_witness() -> None:
+    costs = costs_of("ofa_mobilenet_v3")
+    smallest = {m: costs[m].minimum().value * 1.2 for m in ("macs", "slimness")}
+    bound = decide(problem_of("ofa_mobilenet_v3", **smallest), nodes=0).bound
+    limits = {m: value * bound * 1.005 for m, value in smallest.items()}
+    history = history_of(problem_of("ofa_mobilenet_v3", **limits))
+    proposals = draw_feasible(history, 20, rng=np.random.default_rng(0))
+    assert len(checked(history, proposals)) == 20
+    assert "walk" in proposals.operators
+
+
+def test_draws_within_limits_are_feasible_and_repeatable() -> None:
+    for macs in (4e6, 1.1e6):
+        problem = problem_of("mobile_small", macs=macs)
+        first, second = (draw_within(problem, 50, np.random.default_rng(1)) for _ in range(2))
+        assert len(first) == 50
+        assert problem.feasible(first).all()
+        np.testing.assert_array_equal(first, second)
 
 
 def test_the_same_generator_gives_the_same_rows() -> None:
@@ -87,7 +109,7 @@ def test_architectures_held_back_are_not_drawn() -> None:
     assert sorted(problem.space.keys(proposals.population).tolist()) == sorted(keys[5:])
 
 
-def test_walks_end_when_the_feasible_part_of_a_large_space_is_used_up() -> None:
+def test_drawing_ends_when_the_feasible_part_of_a_large_space_is_used_up() -> None:
     space = tiny_space(choices=20)
     cost = compile_cost(space, ByKernel(((1, 0.0), (3, 1.0), (5, 1.0))))
     problem = Problem(space, costs={"price": cost}, limits=(UpperLimit("price", 1.0),))

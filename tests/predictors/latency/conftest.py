@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import types
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
-from predictors.latency import ArchitectureModel, BlockModel, LutOptions
-from predictors.latency import build as build_module
+from predictors.latency import ArchitectureModel, BlockModel, LutOptions, Runtime
 from predictors.latency import measure as measure_module
-from predictors.latency import timing as timing_module
+from predictors.latency import target as target_module
 from predictors.latency.graph import network, weight_megabytes
-from search_spaces import SpaceBuilder
+from predictors.latency.runner import timing as timing_module
+from search_spaces import SpaceBuilder, get_space
 from search_spaces.blocks import Conv, Head, MBConv, layers_of
 
 CALL_NS = 2_000
@@ -53,7 +57,7 @@ def make_space():
     return make_tiny_space
 
 
-class VirtualRuntime:
+class VirtualRuntime(Runtime):
     """Runs nothing: every run advances the clock by the network's latency.
 
     A block alone takes 25 % longer than in its network, and 3,000 ns for its edges.
@@ -112,7 +116,7 @@ def virtual(monkeypatch):
     )
     monkeypatch.setattr(timing_module, "time", clock)
     monkeypatch.setattr(timing_module, "resource", None)
-    for module in (build_module, measure_module):
+    for module in (target_module, measure_module):
         monkeypatch.setattr(module, "get_runtime", lambda name: runtime)
     return runtime
 
@@ -123,3 +127,55 @@ def quick():
     return LutOptions(
         runtime="virtual", rounds=4, calibration_nets=12, validation_nets=8, sample_ms=0.05
     )
+
+
+SMALL = ("nasbench201", {"resolution": 8, "width": 4, "cells": 1, "classes": 4})
+
+
+@pytest.fixture(scope="session")
+def small_space():
+    """Return a registered space of some twenty blocks, which a result can be imported for."""
+    return get_space(SMALL[0], **SMALL[1])
+
+
+@pytest.fixture(scope="session")
+def device_python(tmp_path_factory):
+    """Return a Python as on a device: the standard library, numpy and ONNX Runtime only."""
+    numpy = pytest.importorskip("numpy")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    folder = tmp_path_factory.mktemp("device_python")
+    packages = folder / "packages"
+    packages.mkdir()
+    found = [Path(module.__file__).parent for module in (numpy, onnxruntime)]
+    for path in [*found, found[0].with_name("numpy.libs")]:
+        if path.exists():
+            (packages / path.name).symlink_to(path)
+    python = folder / "python3"
+    python.write_text(
+        f'#!/bin/sh\nPYTHONPATH="{packages}" exec "{sys.executable}" -S "$@"\n', encoding="utf-8"
+    )
+    python.chmod(0o755)
+    absent = subprocess.run(
+        [python, "-c", "import torch"], capture_output=True, text=True, check=False
+    )
+    assert "No module named 'torch'" in absent.stderr
+    return python
+
+
+@pytest.fixture
+def processes_with():
+    """Return a function that finds processes by words of their command lines."""
+    return _processes_with
+
+
+def _processes_with(*words: str) -> list[int]:
+    """Return the processes whose command lines contain all words, this one apart."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = entry.read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if all(word in command for word in words) and int(entry.parent.name) != os.getpid():
+            found.append(int(entry.parent.name))
+    return found

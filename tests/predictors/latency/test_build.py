@@ -11,10 +11,10 @@ import pytest
 
 from predictors import TableError, compile_cost
 from predictors.latency import build_table, load_table
-from predictors.latency import identity as identity_module
-from predictors.latency.device import device_identity
 from predictors.latency.graph import executed
 from predictors.latency.plan import distinct_work
+from predictors.latency.runner import identity as identity_module
+from predictors.latency.runner.device import device_identity
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_measurements_are_not_mixed(
     if change == "device":
         other = dataclasses.replace(device_identity(), cores=64)
         with monkeypatch.context() as patch:
-            patch.setattr(identity_module, "device_identity", lambda: other)
+            patch.setattr(identity_module, "device_identity", lambda accelerator: other)
             make(tiny_space, quick, path)
     else:
         make(tiny_space, quick, path)

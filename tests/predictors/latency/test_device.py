@@ -7,8 +7,7 @@ import os
 
 import pytest
 
-from predictors.latency import device as device_module
-from predictors.latency.device import Device, device_identity, same_device
+from predictors.latency.runner.device import Device, device_identity, device_of, same_device
 
 ARM = """processor\t: 0
 BogoMIPS\t: 108.00
@@ -36,12 +35,13 @@ def test_differences_are_named(change):
     assert difference.startswith(next(iter(change)))
 
 
-def test_boards_without_a_model_name(tmp_path):
-    path = tmp_path / "cpuinfo"
-    path.write_text(ARM)
-    fields = device_module._cpuinfo(path)
-    assert "CPU 0x41 0xd0b" in device_module._cpu_name(fields)
-    assert device_module._cpuinfo(tmp_path / "none") == {}
+def test_boards_by_what_their_system_says():
+    about = {"machine": "aarch64", "system": "Linux", "os": "Linux 6.1"}
+    device = device_of(ARM, board="Raspberry Pi 5", **about)
+    assert device.cpu == "Raspberry Pi 5"
+    assert (device.cores, device.simd) == (1, ("asimd", "asimddp"))
+    assert device_of(ARM, board="", **about).cpu == "CPU 0x41 0xd0b"
+    assert device_of("", board="", **about).cpu == "unknown processor"
 
 
 def test_text_for_people():

@@ -14,20 +14,34 @@ from predictors.latency.onnx_graph import to_onnx
 from search_spaces import get_space, list_spaces
 from search_spaces.blocks import (
     INPUT,
+    Activation,
+    AsymmetricConv,
     AvgPool,
     BlockSpec,
     Bottleneck,
+    ChannelMixer,
+    Concat,
     Conv,
+    DepthwiseMixer,
+    FactorizedReduce,
+    FusedMBConv,
+    Ghost,
+    GhostBottleneck,
     Head,
+    LSConv,
+    MapAttention,
     MaxPool,
     MBConv,
     NodeSum,
     NormAct,
+    PartialConvBlock,
     PatchEmbed,
     PreActConv,
     PreActResidual,
+    SeparableConv,
     ShuffleV2,
     ShuffleXception,
+    SpatialReduction,
     Tape,
     TokenHead,
     TransformerLayer,
@@ -59,20 +73,42 @@ BLOCKS = [
     NormAct(8, 5),
     PreActConv(6, 8, 7, kernel=3),
     PreActResidual(6, 8, 7),
+    PreActConv(6, 8, 7, kernel=3, dilation=2),
+    Conv(3, 8, 9, kernel=3, stride=2, padded=False),
+    Activation(8, 5),
+    AsymmetricConv(6, 8, 9, stride=2),
+    FactorizedReduce(6, 7, 9),
+    SeparableConv(6, 8, 9, kernel=5, stride=2),
+    SeparableConv(6, 8, 9, dilation=2, repeats=1),
     MBConv(8, 8, 16, 6, kernel=5, shortcut=True),
     MBConv(8, 8, 8, 6, expand_conv=False, shortcut=True),
     MBConv(8, 12, 24, 6, stride=2, se=8, act="h_swish"),
     MBConv(8, 12, 24, 7, stride=2, act="swish", shortcut=True, shortcut_kind="pool_conv"),
     MBConv(8, 8, 24, 6, se=4, se_act="swish", se_gate="sigmoid", shortcut=True),
+    Conv(3, 8, 9, kernel=2, stride=2, padded=False),
+    FusedMBConv(8, 8, 16, 6, se=4, shortcut=True),
+    Ghost(8, 11, 6),
+    GhostBottleneck(8, 12, 16, 6, stride=2, se=4),
+    PartialConvBlock(8, 16, 6, part=3),
+    LSConv(8, 4, 6, kernels=3),
+    DepthwiseMixer(8, 6, se=4),
+    ChannelMixer(8, 16, 6),
+    MapAttention(8, 3, heads=2, key_dim=4, value_dim=5),
+    ShuffleV2(7, 8, 4, 6, kernel=5),
     ShuffleV2(8, 8, 4, 6, kernel=5),
     ShuffleV2(8, 16, 8, 6, stride=2),
     ShuffleXception(8, 8, 4, 6),
     Head(8, 5, 4),
     Head(8, 5, 4, hidden=12, bias=False),
+    Head(8, 5, 4, hidden=12, hidden_bias=True, norm=True),
     PatchEmbed(3, 8, 12, patch=4),
     TransformerLayer(12, 3, 20, 10, head_dim=4),
     TransformerLayer(12, 1, 20, 5, head_dim=5),
+    TransformerLayer(12, 2, 20, 5, head_dim=6, relative=False),
+    SpatialReduction(6, 8, 17),
+    SpatialReduction(6, 6, 10),
     TokenHead(8, 5, 10),
+    TokenHead(8, 5, 10, pool="class"),
 ]
 
 
@@ -103,6 +139,18 @@ def test_blocks_give_their_output_shape(block, batch):
     assert output.std() > 1e-3
 
 
+def test_blocks_of_a_plan_return_the_mean_of_what_they_compute():
+    """So that no runtime has to bring their output into the layout of images."""
+    block = Conv(3, 8, 9, kernel=3, stride=2)
+    plain, pooled = (
+        _run(BlockModel(block, 2, pooled=pooled).onnx(), (2, 3, 9, 9)) for pooled in (False, True)
+    )
+    assert pooled.shape == (2, 8, 1, 1)
+    np.testing.assert_allclose(pooled, plain.mean((2, 3), keepdims=True), rtol=1e-4, atol=1e-6)
+    vectors = BlockModel(Head(8, 5, 4), pooled=True)
+    assert _run(vectors.onnx(), (1, 8, 4, 4)).shape == (1, 5)
+
+
 @pytest.mark.parametrize("block", SUMS_AND_ZEROS, ids=str)
 def test_sums_and_zeros_are_exact(block):
     data = BlockModel(block).onnx()
@@ -112,6 +160,26 @@ def test_sums_and_zeros_are_exact(block):
     inputs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
     expected = sum(inputs) if isinstance(block, NodeSum) else np.zeros(shapes[0])
     np.testing.assert_allclose(_run(data, *shapes), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_concatenation_joins_the_inputs_it_names():
+    block = Concat(2, 3, (2, 0))
+    model = BlockModel(block)
+    inputs = [np.full(shape, i, np.float32) for i, shape in enumerate(model.input_shapes)]
+    session = onnxruntime.InferenceSession(model.onnx(), providers=["CPUExecutionProvider"])
+    feed = {f"input_{i}": x for i, x in enumerate(inputs)}
+    (output,) = session.run(None, feed)
+    assert output[0, :, 0, 0].tolist() == [2, 2, 0, 0]
+
+
+def test_what_two_layers_compute_alike_is_written_once():
+    """Two operations on one state activate it once, as in torch's export."""
+    placed = [
+        PlacedBlock(PreActConv(4, 4, 5), (INPUT,)),
+        PlacedBlock(PreActConv(4, 4, 5), (INPUT,)),
+        PlacedBlock(NodeSum(4, 5), (0, 1)),
+    ]
+    assert _nodes(to_onnx(placed)) == {"Relu": 1, "Conv": 2, "Add": 1, "Gemm": 0}
 
 
 def _counted_macs(data: bytes) -> int:
@@ -191,12 +259,35 @@ def test_a_transformer_layer_computes_what_torch_does(batch):
 
     x = torch.tensor(np.random.default_rng(0).normal(size=(batch, 10, 12)).astype(np.float32))
     q, k, v = take(layer_norm(x, (12,), next(tensors), next(tensors)), 3)
-    position_k, position_v = next(tensors).transpose(1, 2), next(tensors)
-    x = x + take(attention(q, k, v, position_k, position_v, 4), 1)[0]
+    positions = next(tensors).transpose(1, 2), next(tensors)
+    x = x + take(attention(q, k, v, 4, positions), 1)[0]
     inner = gelu(take(layer_norm(x, (12,), next(tensors), next(tensors)), 1)[0])
     expected = x + take(inner, 1)[0]
     output = _run(data, (batch, 10, 12))
     np.testing.assert_allclose(output, expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_large_small_convolution_computes_what_torch_does(batch):
+    """With the weights of the file; three kernels for eight channels."""
+    torch = pytest.importorskip("torch")
+    from torch.nn.functional import conv2d, group_norm
+
+    from search_spaces.modules.lsconv import aggregate
+
+    block = LSConv(8, 4, 6, kernels=3)
+    data = BlockModel(block, batch).onnx()
+    arrays = [onnx.numpy_helper.to_array(w) for w in onnx.load_from_string(data).graph.initializer]
+    tensors = [torch.tensor(a) for a in arrays if a.dtype == np.float32]
+    reduce, depthwise, mix, predict = (tensors[i : i + 2] for i in (0, 2, 4, 6))
+    scale, shift = tensors[10:12]
+    x = torch.tensor(np.random.default_rng(0).normal(size=(batch, 8, 6, 6)).astype(np.float32))
+    y = conv2d(conv2d(x, *reduce).relu(), *depthwise, padding=3, groups=4)
+    kernels = group_norm(conv2d(conv2d(y, *mix).relu(), *predict), 3, None, None)
+    kernels = kernels * scale + shift
+    normal = (aggregate(x, kernels, block) - 1) / (1 + 1e-5) ** 0.5 + 1  # statistics of ones
+    output = _run(data, (batch, 8, 6, 6))
+    np.testing.assert_allclose(output, x + normal, rtol=1e-4, atol=1e-4)
 
 
 def test_batch_norm_without_a_convolution_before_it_stays():

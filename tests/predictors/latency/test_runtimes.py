@@ -26,7 +26,11 @@ from predictors.latency.runtimes import registry
 from search_spaces.blocks import MBConv
 from search_spaces.errors import MissingExtraError
 
-PACKAGES = {"onnxruntime": ("onnxruntime", "latency"), "torch": ("torch", "full")}
+PACKAGES = {
+    "onnxruntime": ("onnxruntime", "latency"),
+    "openvino": ("openvino", "openvino"),
+    "torch": ("torch", "full"),
+}
 
 
 @pytest.fixture(params=sorted(PACKAGES))

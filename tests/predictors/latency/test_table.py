@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from predictors import TableError, compile_cost
@@ -113,3 +114,33 @@ def test_description_says_what_and_how_good(table):
     assert summary["validation"]["ceiling"]["nets"] == summary["validation"]["nets"] == 8
     assert set(summary["validation"]) >= {"spearman", "kendall", "bias", "within_10_percent"}
     assert summary["blocks"] == 24
+
+
+def _with_errors(table, errors):
+    """Return the table with held-out networks that take so much longer than estimated."""
+    nets = [
+        dataclasses.replace(net, role="validation", estimated_ms=net.timing.latency_ms / (1 + e))
+        for net, e in zip(table.networks, errors, strict=False)
+    ]
+    assert len(nets) == len(errors)
+    return dataclasses.replace(table, networks=tuple(nets))
+
+
+def test_margin_is_the_conformal_quantile_of_held_out_errors(table):
+    errors = [e / 100 for e in (-3, 4, 1, -2, 9, 2, 3, 5, -1)]
+    known = _with_errors(table, errors)
+    assert known.margin(0.9) == pytest.approx(0.09)  # the largest of nine
+    assert known.margin(0.8) == pytest.approx(0.05)
+    assert known.margin(0.1) == 0.0  # never below the estimate
+    with pytest.raises(TableError, match=r"has 9 held-out.*needs 19 or more.*--nets 50"):
+        known.margin(0.95)
+
+
+def test_margin_holds_for_networks_to_come(table):
+    """Nine networks more of ten stay within the margin, on the average over many tables."""
+    rng = np.random.default_rng(0)
+    kept = []
+    for _ in range(400):
+        known = _with_errors(table, rng.normal(0.05, 0.05, 14).tolist())
+        kept.append((rng.normal(0.05, 0.05, 200) <= known.margin(0.9)).mean())
+    assert 0.88 < np.mean(kept) < 0.96

@@ -10,12 +10,13 @@ import types
 import numpy as np
 import pytest
 
+from predictors import MeasurementError
 from predictors.latency import LutOptions
-from predictors.latency import stopping as stopping_module
-from predictors.latency import timing as timing_module
 from predictors.latency.models import EmptyModel
-from predictors.latency.stopping import StoppingRule, confidence_of
-from predictors.latency.timing import Loaded, Round, load, measure_rounds, summarise
+from predictors.latency.runner import stopping as stopping_module
+from predictors.latency.runner import timing as timing_module
+from predictors.latency.runner.stopping import StoppingRule, confidence_of
+from predictors.latency.runner.timing import Loaded, Round, measure_rounds, summarise, warm_up
 
 
 def _round(samples, reference=1.0):
@@ -43,7 +44,8 @@ def test_a_slow_phase_of_the_machine_is_corrected():
 
 
 def test_short_networks_are_run_several_times(virtual):
-    loaded = load(virtual, EmptyModel(), LutOptions(sample_ms=0.05))
+    run = virtual.prepare(EmptyModel(), threads=1)
+    loaded = warm_up(run, LutOptions(sample_ms=0.05))
     assert loaded.repeats == 25
     assert loaded.sample() == pytest.approx(2e-3)
 
@@ -86,10 +88,31 @@ def test_processor_time_when_every_sample_loses_it(virtual, preempted, threads, 
     assert next(calls) == 10
 
 
+def test_a_clock_that_jumps(virtual):
+    steps = iter([-5_000_000, 0, 3_000_000])
+
+    def run():
+        virtual.now += next(steps, -1)
+
+    def counted():
+        if virtual.runs % 2:  # one run before each counted one
+            run()
+        virtual.runs += 1
+
+    assert Loaded(counted, 1).sample() == pytest.approx(3.0)
+    with pytest.raises(MeasurementError, match="clock of this device jumps"):
+        Loaded(run, 1).sample()
+
+
 def test_every_network_once_a_round_in_changing_order(virtual):
     order = []
-    networks = [Loaded(lambda i=i: order.append(i), 1) for i in range(20)]
-    reference = Loaded(lambda: order.append("reference"), 1)
+
+    def run(i):
+        virtual.now += 1_000
+        order.append(i)
+
+    networks = [Loaded(lambda i=i: run(i), 1) for i in range(20)]
+    reference = Loaded(lambda: run("reference"), 1)
     rounds = measure_rounds(
         networks, reference, rng=np.random.default_rng(0), tick=lambda done: None
     )
@@ -104,9 +127,17 @@ def test_every_network_once_a_round_in_changing_order(virtual):
 
 def test_garbage_collection_is_off_while_timing_and_on_again_after(virtual):
     seen = []
+
+    def tick():
+        virtual.now += 1_000
+
+    def look():
+        seen.append(gc.isenabled())
+        tick()
+
     rounds = measure_rounds(
-        [Loaded(lambda: seen.append(gc.isenabled()), 1)],
-        Loaded(lambda: None, 1),
+        [Loaded(look, 1)],
+        Loaded(tick, 1),
         rng=np.random.default_rng(0),
         tick=lambda done: None,
     )

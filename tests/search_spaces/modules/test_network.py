@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from search_spaces import SpaceError
-from search_spaces.blocks import BlockSpec, Conv
+from search_spaces.blocks import BlockSpec, Conv, Select
 from search_spaces.modules.network import Step, Wiring, module_names, wire
 from search_spaces.slots import Slot
 
@@ -62,6 +62,14 @@ def test_branches_meet_in_the_order_of_the_slot() -> None:
     skipped = wire(slots, blocks(slots, "left"))
     assert skipped.steps[-1].inputs == ("a", "right")
     assert run(skipped)[1].item() == (1 + 12) * 10 + 3
+
+
+def test_a_selection_runs_nothing_and_frees_what_it_leaves() -> None:
+    slots = [slot("a"), slot("b", "a"), slot("pick", "a", "b"), slot("c", "pick")]
+    for source, read in enumerate(("a", "b")):
+        wiring = wire(slots, {**blocks(slots), "pick": Select((2, 2), (4, 4), source)})
+        assert [step.slot for step in wiring.steps] == ["a", "b", "c"]
+        assert wiring.steps[-1] == Step("c", (read,), (read,))
 
 
 def test_names_are_legal_for_torch() -> None:

@@ -1,0 +1,274 @@
+"""Searches in the cheap regime against peers, in one run, and draws inside tiny windows.
+
+    python benchmarks/search_speed.py --peers PYTHON
+
+PYTHON is the interpreter of an environment with `ofa` and `pymoo` from PyPI. Without it one is
+made in a temporary folder, which downloads torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import print_table, write_result
+from numpy.typing import NDArray
+
+from nas.search import (
+    NSGA2,
+    EvaluatePopulation,
+    Objective,
+    Problem,
+    UpperLimit,
+    ofa_evolution,
+    search,
+)
+from predictors import CostTable, Macs, Provenance, compile_cost
+from predictors.foreign.ofa_accuracy import OfaAccuracyPredictor
+from predictors.linear import linear_cost
+from search_spaces import SearchSpace, SpaceBuilder, get_space
+from search_spaces.blocks import Conv
+
+PEERS = Path(__file__).resolve().parent / "peers"
+PACKAGES = ["ofa", "pymoo", "torch", "pillow", "pyyaml", "tqdm", "gdown"]
+RESOLUTIONS = [160, 176, 192, 208, 224]
+POPULATION, GENERATIONS = 100, 500
+OFA_TARGET, NSGA_TARGET, SAMPLE_TARGET = 80.0, 5.0, 10_000.0
+DRAWN = Provenance("predicted", "random weights")
+
+
+def peer(python: str, program: str, **options: Any) -> Any:
+    """Run a peer's program in its environment on one thread and return what it prints."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    done = subprocess.run(
+        [python, str(PEERS / program), json.dumps(options)],
+        env={**environment, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def environment(folder: Path) -> str:
+    """Make an environment with the peers and return its interpreter."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([str(python), "-m", "pip", "install", "-q", *PACKAGES], check=True)
+    return str(python)
+
+
+def layers(rng: np.random.Generator) -> list[NDArray[np.float32]]:
+    """Return random weights of once-for-all's predictor; its biases are zero here."""
+    sizes = [128, 400, 400, 400, 1]
+    return [
+        (rng.normal(size=(b, a)) * (2.0 / a) ** 0.5).astype(np.float32)
+        for a, b in itertools.pairwise(sizes)
+    ]
+
+
+def ofa_search(python: str, folder: Path, macs: float, seeds: int) -> dict[str, Any]:
+    """Compare whole searches of 50,100 evaluations with the same predictor and limit."""
+    weights = layers(np.random.default_rng(0))
+    np.savez(folder / "layers.npz", **{f"weight_{i}": w for i, w in enumerate(weights)})
+    space = get_space("ofa_mobilenet_v3", resolutions=RESOLUTIONS)
+    pairs = tuple((w, np.zeros(len(w), np.float32)) for w in weights)
+    predictor = OfaAccuracyPredictor(space, pairs, source="random weights")
+    ours: list[tuple[float, float]] = []
+    theirs: list[dict[str, float]] = []
+    for seed in range(seeds):
+        start = time.process_time()
+        problem = Problem(
+            space,
+            costs={"macs": compile_cost(space, Macs())},
+            limits=(UpperLimit("macs", macs),),
+        )
+        result = search(
+            problem,
+            ofa_evolution(POPULATION),
+            EvaluatePopulation(lambda rows: {"accuracy": predictor(rows)}, predictor.provenance),
+            None,
+            evaluations=POPULATION * (GENERATIONS + 1),
+            batch=POPULATION,
+            seed=seed,
+        )
+        ours.append((time.process_time() - start, float(result.history.values.max())))
+        theirs.append(
+            peer(
+                python,
+                "ofa_search.py",
+                layers=str(folder / "layers.npz"),
+                resolutions=RESOLUTIONS,
+                macs=macs,
+                population=POPULATION,
+                generations=GENERATIONS,
+                seed=seed,
+            )
+        )
+    ratios = [t["cpu_s"] / o[0] for o, t in zip(ours, theirs, strict=True)]
+    return {
+        "what": "OFA search, 50,100 evaluations",
+        "ours_cpu_s": statistics.median(cpu for cpu, _ in ours),
+        "peer_cpu_s": statistics.median(t["cpu_s"] for t in theirs),
+        "ratio": statistics.median(ratios),
+        "target": OFA_TARGET,
+        "ours_found": statistics.mean(best for _, best in ours),
+        "peer_found": statistics.mean(t["best"] for t in theirs),
+    }
+
+
+def additive_problem(rng: np.random.Generator) -> tuple[Problem, NDArray[np.float64], float]:
+    """Return 45 choices of four options with three additive tables, and these tables."""
+    builder = SpaceBuilder("additive")
+    for i in range(45):
+        kernel = builder.choice(f"kernel_{i}", (1, 3, 5, 7))
+        builder.slot(f"conv{i}", reads=(kernel,), block=lambda k: Conv(4, 4, 8, kernel=k))
+    space = builder.build()
+    tables = np.sort(rng.random((3, 45, 4)), axis=2)
+    tables[1:] *= rng.uniform(0.2, 1.8, size=(2, 45, 1))
+
+    def cost(metric: str, table: NDArray[np.float64]) -> CostTable:
+        return linear_cost(space, table, metric=metric, provenance=DRAWN)
+
+    costs = {"cost": cost("cost", tables[1]), "other": cost("other", tables[2])}
+    limit = float(np.quantile(costs["other"](space.sample(4000, rng)), 0.3))
+    problem = Problem(
+        space,
+        objectives=(Objective("score"), Objective("cost", "minimize")),
+        costs=costs,
+        limits=(UpperLimit("other", limit),),
+    )
+    return problem, tables, limit
+
+
+def hypervolume(values: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """Return the area dominated by points [n, 2] that are to be minimised."""
+    area, best = 0.0, reference[1]
+    for first, second in values[np.lexsort(values.T[::-1])]:
+        if first < reference[0] and second < best:
+            area += (reference[0] - first) * (best - second)
+            best = second
+    return area
+
+
+def nsga2(python: str, folder: Path, seeds: int, evaluations: int) -> dict[str, Any]:
+    """Compare NSGA-II on two objectives and a constraint."""
+    problem, tables, limit = additive_problem(np.random.default_rng(1))
+    np.savez(folder / "tables.npz", tables=tables, limit=limit)
+    score = linear_cost(problem.space, tables[0], metric="score", provenance=DRAWN)
+    evaluate = EvaluatePopulation(lambda rows: {"score": score(rows)}, DRAWN)
+    reference = np.array([0.0, problem.costs["cost"].maximum().value])
+    seconds, volumes = [], []
+    for seed in range(seeds):
+        start = time.process_time()
+        result = search(
+            problem,
+            NSGA2(),
+            evaluate,
+            None,
+            evaluations=evaluations,
+            batch=POPULATION,
+            seed=seed,
+        )
+        seconds.append(time.process_time() - start)
+        volumes.append(hypervolume(result.history.values * [-1.0, 1.0], reference))
+    theirs = peer(
+        python,
+        "pymoo_nsga2.py",
+        tables=str(folder / "tables.npz"),
+        population=POPULATION,
+        evaluations=evaluations,
+        seeds=seeds,
+    )
+    peer_seconds = statistics.median(t["cpu_s"] for t in theirs)
+    archives = [np.array(t["found"]) for t in theirs]
+    return {
+        "what": f"NSGA-II, {evaluations:,} evaluations",
+        "ours_cpu_s": statistics.median(seconds),
+        "peer_cpu_s": peer_seconds,
+        "ratio": peer_seconds / statistics.median(seconds),
+        "target": NSGA_TARGET,
+        "ours_found": statistics.mean(volumes),
+        "peer_found": statistics.mean(hypervolume(values, reference) for values in archives),
+    }
+
+
+def limit_of_share(space: SearchSpace, share: float) -> float:
+    """Return the limit on MACs that so small a share of all networks meets."""
+    macs = compile_cost(space, Macs())
+    low, high = macs.minimum().value, macs.maximum().value
+    wanted = math.log(share) + math.log(float(space.size))
+    for _ in range(16):
+        middle = (low + high) / 2
+        few = macs.window(-math.inf, middle).log_count < wanted
+        low, high = (middle, high) if few else (low, middle)
+    return high
+
+
+def drawing(architectures: int) -> list[dict[str, Any]]:
+    """Time draws inside windows of once-for-all's space, counting included."""
+    space = get_space("ofa_mobilenet_v3")
+    rows = []
+    limits = [limit_of_share(space, share) for share in (1e-3, 1e-9, 1e-15)]
+    windows = [(f"up to {limit / 1e6:.2f} M MACs", -math.inf, limit) for limit in limits]
+    windows += [
+        ("300 M to 303 M MACs", 300e6, 303e6),
+        ("300.0 M to 300.1 M MACs", 300.0e6, 300.1e6),
+        ("300.00 M to 300.01 M MACs", 300.00e6, 300.01e6),
+    ]
+    for what, low, high in windows:
+        macs = compile_cost(space, Macs())
+        start = time.process_time()
+        window = macs.window(low, high)
+        counted = time.process_time()
+        population = macs.sample(architectures, low=low, high=high, rng=np.random.default_rng(0))
+        drawn = time.process_time()
+        assert ((macs(population) >= low) & (macs(population) <= high)).all()
+        rows.append(
+            {
+                "window": what,
+                "counted_share": float(np.exp(window.log_count - np.log(float(space.size)))),
+                "count_s": counted - start,
+                "draws_per_s": architectures / (drawn - counted),
+                "target": SAMPLE_TARGET,
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    """Print the tables and keep them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peers", metavar="PYTHON", help="interpreter with ofa and pymoo")
+    parser.add_argument("--macs", type=float, default=400e6, help="limit of the OFA search")
+    parser.add_argument("--ofa-seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--architectures", type=int, default=100_000)
+    options = parser.parse_args()
+    draws = drawing(options.architectures)
+    print_table(draws)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python = options.peers or environment(folder / "peers")
+        searches = [
+            nsga2(python, folder, options.seeds, 10_000),
+            ofa_search(python, folder, options.macs, options.ofa_seeds),
+        ]
+    print()
+    print_table(searches)
+    write_result("search_speed", {"searches": searches, "draws": draws})
+
+
+if __name__ == "__main__":
+    main()

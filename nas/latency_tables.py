@@ -1,0 +1,33 @@
+"""Latency tables of both kinds: measured here or on a device of one's own, and published ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeAlias
+
+from predictors.foreign import LookupTable, load_lookup_table
+from predictors.latency import LatencyTable, load_table
+
+__all__ = ["AnyTable", "is_published", "read_table"]
+
+AnyTable: TypeAlias = LatencyTable | LookupTable
+"""Both have ``check(space)`` and ``cost_model()``."""
+
+
+def is_published(path: Path) -> bool:
+    """Return whether a file is, by its ending, a YAML table of once-for-all or ProxylessNAS."""
+    return path.suffix in (".yaml", ".yml")
+
+
+def read_table(path: Path, *, device: str = "") -> AnyTable:
+    """Read a latency table of either kind.
+
+    Args:
+        path: The file; one that ends in .yaml is a published one.
+        device: What a published table was measured on, which it does not say itself.
+
+    Raises:
+        TableError: The file is missing, damaged, or no such table.
+        MissingExtraError: It is a published one, and PyYAML is not installed.
+    """
+    return load_lookup_table(path, device=device) if is_published(path) else load_table(path)

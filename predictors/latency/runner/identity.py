@@ -1,0 +1,174 @@
+"""What a table is a table of: space, device, runtime and conditions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from predictors.errors import MeasurementError
+from predictors.latency.fields import Fields
+from predictors.latency.runner.device import Device, device_identity, usable_cores
+from predictors.latency.runner.options import LutOptions
+from predictors.latency.runtimes.base import Runtime
+
+if TYPE_CHECKING:
+    from search_spaces import SearchSpace
+    from search_spaces.blocks import Shape
+
+__all__ = ["Conditions", "Identity", "SpaceIdentity", "input_shapes"]
+
+
+def input_shapes(space: SearchSpace) -> tuple[Shape, ...]:
+    """Return every shape (C, H, W) that a network of the space can take, sorted."""
+    readers = (
+        (slot.name, position)
+        for slot in space.slots
+        for position, source in enumerate(slot.inputs or ("input",))
+        if source == "input"
+    )
+    shapes = {b.in_shapes[at] for name, at in readers for b in space.slot_blocks(name)}
+    return tuple(sorted(shapes))
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceIdentity:
+    """The space whose blocks were measured."""
+
+    name: str
+    options: dict[str, Any]
+    fingerprint: str
+    input_shapes: tuple[Shape, ...]
+
+    @classmethod
+    def of(cls, space: SearchSpace) -> SpaceIdentity:
+        """Describe a space."""
+        return cls(space.name, dict(space.options), space.fingerprint, input_shapes(space))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return {
+            "name": self.name,
+            "options": self.options,
+            "fingerprint": self.fingerprint,
+            "input_shapes": [list(shape) for shape in self.input_shapes],
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> SpaceIdentity:
+        """Read what `to_json` wrote."""
+        return cls(
+            fields.text("name"),
+            dict(fields.object("options").value),
+            fields.text("fingerprint"),
+            tuple(tuple(shape.integers()) for shape in fields.items("input_shapes")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """How networks were run."""
+
+    runtime: str
+    runtime_version: str
+    threads: int
+    batch_size: int
+    dtype: str
+
+    @classmethod
+    def of(cls, options: LutOptions, runtime: Runtime) -> Conditions:
+        """Describe the conditions of a measurement that is about to begin on this device.
+
+        Raises:
+            MeasurementError: It has fewer cores than threads were asked for.
+            MissingExtraError: The runtime is not installed.
+        """
+        cores = usable_cores()
+        if options.threads > cores:
+            raise MeasurementError(
+                f"{options.threads} threads were asked for, but this device lets a process use "
+                f"{cores} cores. Choose from 1 to {cores}."
+            )
+        return cls.asked(options, runtime.version())
+
+    @classmethod
+    def asked(cls, options: LutOptions, version: str) -> Conditions:
+        """Describe the conditions that options ask for.
+
+        Args:
+            options: How networks are run.
+            version: Of the runtime.
+        """
+        return cls(options.runtime, version, options.threads, options.batch_size, options.dtype)
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> Conditions:
+        """Read the fields."""
+        return cls(
+            fields.text("runtime"),
+            fields.text("runtime_version"),
+            fields.integer("threads"),
+            fields.integer("batch_size"),
+            fields.text("dtype"),
+        )
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.runtime} {self.runtime_version}, {threads}, batch {self.batch_size}"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Everything that must agree before measurements may be mixed."""
+
+    space: SpaceIdentity
+    conditions: Conditions
+    device: Device
+
+    @classmethod
+    def of(cls, space: SearchSpace, options: LutOptions, runtime: Runtime) -> Identity:
+        """Describe a measurement of a space that is about to begin on this device."""
+        return cls.here(SpaceIdentity.of(space), options, runtime)
+
+    @classmethod
+    def here(cls, space: SpaceIdentity, options: LutOptions, runtime: Runtime) -> Identity:
+        """Describe the same for a space of which only the description is known.
+
+        Raises:
+            MeasurementError: This device has fewer cores than threads were asked for.
+            MissingExtraError: The runtime is not installed.
+        """
+        conditions = Conditions.of(options, runtime)
+        return cls(space, conditions, device_identity(runtime.accelerator()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return {
+            "space": self.space.to_json(),
+            "conditions": asdict(self.conditions),
+            "device": asdict(self.device),
+        }
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> Identity:
+        """Read what `to_json` wrote."""
+        return cls(
+            SpaceIdentity.from_json(fields.object("space")),
+            Conditions.from_json(fields.object("conditions")),
+            Device.from_json(fields.object("device")),
+        )
+
+    def differences(self, other: Identity) -> list[str]:
+        """Return what tells two apart, as ``threads 1 against 2``; empty if nothing."""
+        found = []
+        if self.space.fingerprint != other.space.fingerprint:
+            found.append(f"space {_space(self.space)} against {_space(other.space)}")
+        for name in Conditions.__dataclass_fields__:
+            mine, theirs = getattr(self.conditions, name), getattr(other.conditions, name)
+            if mine != theirs:
+                found.append(f"{name} {mine!r} against {theirs!r}")
+        return found + [f"device {text}" for text in self.device.differences(other.device)]
+
+
+def _space(space: SpaceIdentity) -> str:
+    options = ", ".join(f"{name}={value}" for name, value in space.options.items())
+    return f"{space.name}({options})"

@@ -1,0 +1,63 @@
+"""How latencies are measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from predictors.errors import MeasurementError
+
+__all__ = ["LutOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class LutOptions:
+    """Settings of a measurement; the first four say what is measured, the others how well.
+
+    Attributes:
+        runtime: One of `list_runtimes`.
+        threads: Threads that one run may use.
+        batch_size: Images in one call.
+        dtype: Type of weights and activations; float32 is the only one so far.
+        rounds: Rounds over everything; None goes on until `confidence` is reached.
+        confidence: Half-width of the 95 % confidence interval of a latency, relative to it, at
+            which to stop: the median over all measured networks.
+        max_seconds: Stop after this time, but not before three rounds; None for no limit.
+        calibration_nets: Whole networks measured to correct the sum of blocks; 0 for none.
+        validation_nets: Further networks that tell how good the corrected table is; 0 for none.
+        sample_ms: Shortest time of one sample; shorter networks are run several times.
+        loaded_megabytes: Most weights, in 10^6 bytes, that are loaded at one time.
+        max_celsius: Nothing is measured while the device is hotter, where it tells.
+        seed: Of the choice of networks and of the order of measurements.
+
+    Raises:
+        MeasurementError: A value is impossible.
+    """
+
+    runtime: str = "onnxruntime"
+    threads: int = 1
+    batch_size: int = 1
+    dtype: str = "float32"
+    rounds: int | None = None
+    confidence: float = 0.01
+    max_seconds: float | None = None
+    calibration_nets: int = 20
+    validation_nets: int = 20
+    sample_ms: float = 0.3
+    loaded_megabytes: float = 512.0
+    max_celsius: float = 80.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dtype != "float32":
+            raise MeasurementError(f"Latency can be measured in float32 only, not {self.dtype!r}.")
+        for name in ("threads", "batch_size", "rounds"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise MeasurementError(f"{name} must be at least 1, got {value}.")
+        for name in ("confidence", "max_seconds", "sample_ms", "loaded_megabytes", "max_celsius"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise MeasurementError(f"{name} must be above 0, got {value}.")
+        for name in ("calibration_nets", "validation_nets"):
+            if getattr(self, name) < 0:
+                raise MeasurementError(f"{name} must not be negative, got {getattr(self, name)}.")
