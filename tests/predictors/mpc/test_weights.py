@@ -106,7 +106,7 @@ def _make_ordinary(subnet: nn.Module, images: torch.Tensor) -> None:
 
 
 def _run(
-    pool: Pool, steps: object, arrays: dict[str, NDArray[np.float32]], image: np.ndarray
+    pool: Pool, steps: object, arrays: dict[str, NDArray[np.float32]], image: NDArray[np.float32]
 ) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "arrays.npz"
