@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from search_spaces import SearchSpace
+    from search_spaces import Architecture, SearchSpace
 
-__all__ = ["add_json", "add_space", "chosen_space", "parse_options"]
+__all__ = [
+    "add_architecture",
+    "add_json",
+    "add_space",
+    "chosen_architecture",
+    "chosen_space",
+    "parse_options",
+]
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +40,41 @@ def add_space(parser: argparse.ArgumentParser, *, positional: bool = False) -> N
         default=[],
         help="an option of the space, for example classes=10 or resolutions=[24,32]",
     )
+
+
+def add_architecture(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add the choice of one architecture."""
+    parser.add_argument(
+        "--architecture",
+        metavar="FILE.json",
+        required=required,
+        type=Path,
+        help="a JSON object choice -> option, or an exported architecture.json",
+    )
+
+
+def chosen_architecture(arguments: argparse.Namespace) -> tuple[SearchSpace, Architecture]:
+    """Return the architecture that ``--architecture`` names, and its space.
+
+    An exported file names its space itself, where ``--space`` does not.
+
+    Raises:
+        ConfigError: No architecture or no space is named.
+        SpaceError: The file is no architecture of the space.
+    """
+    from search_spaces import get_space, read_architecture
+
+    path: Path | None = arguments.architecture
+    if path is None:
+        raise ConfigError("Name an architecture: --architecture FILE.json.")
+    architecture = read_architecture(path)
+    origin = None if arguments.space else json.loads(path.read_text("utf-8")).get("space")
+    if isinstance(origin, dict) and "name" in origin:
+        space = get_space(origin["name"], **origin.get("options", {}))
+    else:
+        space = chosen_space(arguments)
+    space.encode(architecture)
+    return space, architecture
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from nas.cli.arguments import add_json, add_space, chosen_space
+from nas.cli.arguments import add_architecture, add_json, add_space, chosen_architecture
 from nas.cli.output import print_json
 from nas.text import columns, quantity
 from predictors import INT8_PEAK_MEMORY, CostTable, Macs, Params, PeakMemory, compile_cost
-from search_spaces import SearchSpace, get_space, read_architecture
+from search_spaces import SearchSpace
 
 __all__ = ["configure", "run"]
 
@@ -19,13 +18,7 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Define the options."""
     add_space(parser)
-    parser.add_argument(
-        "--architecture",
-        metavar="FILE.json",
-        required=True,
-        type=Path,
-        help="a JSON object choice -> option, or an exported architecture.json",
-    )
+    add_architecture(parser)
     parser.add_argument(
         "--lut",
         metavar="TABLE",
@@ -43,9 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    architecture = read_architecture(arguments.architecture)
-    space = _space(arguments)
-    space.encode(architecture)
+    space, architecture = chosen_architecture(arguments)
     models = (Macs(), Params(), PeakMemory(), INT8_PEAK_MEMORY)
     costs = [compile_cost(space, model) for model in models]
     costs += [_table_cost(space, path, arguments.lut_device) for path in arguments.lut]
@@ -63,16 +54,6 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.blocks:
         print()
         print(_block_table(space, costs, architecture))
-
-
-def _space(arguments: argparse.Namespace) -> SearchSpace:
-    """Return the named space, or the one an exported architecture file names."""
-    if not arguments.space:
-        value = json.loads(arguments.architecture.read_text(encoding="utf-8"))
-        origin = value.get("space") if isinstance(value, dict) else None
-        if isinstance(origin, dict) and "name" in origin:
-            return get_space(origin["name"], **origin.get("options", {}))
-    return chosen_space(arguments)
 
 
 def _table_cost(space: SearchSpace, path: Path, device: str) -> CostTable:

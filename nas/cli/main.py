@@ -25,6 +25,7 @@ _COMMANDS = {
     "train": "train a supernet",
     "lut": "latency tables of this machine and of other devices: plan, build, validate, compare",
     "predictor": "fit a predictor on measured networks, or show one",
+    "mpc": "the cost of private inference: predict, measure, really run",
     "search": "search a trained supernet under limits",
     "export": "write the best subnets of a run as safetensors, ONNX and torch.export files",
     "finetune": "train one subnet of a run on, taught by the supernet's largest network",

@@ -33,6 +33,8 @@ from search_spaces.blocks import (
     Pointwise,
     PreActConv,
     PreActResidual,
+    PrivateAttention,
+    PrivateMlp,
     Reshape,
     Select,
     SeparableConv,
@@ -166,6 +168,19 @@ def describe(block: BlockSpec) -> str:
             return (
                 f"transformer layer, {block.tokens} tokens of {block.cin}, {heads}, "
                 f"{block.mid} inside"
+            )
+        case PrivateAttention():
+            kinds = " + ".join(
+                f"{len(heads)} {kind.replace('_', ' ')}" for kind, heads in block.groups.items()
+            )
+            return (
+                f"private attention, {block.tokens} tokens of {block.cin}, heads of "
+                f"{block.head_dim}: {kinds}"
+            )
+        case PrivateMlp():
+            return (
+                f"perceptron, {block.tokens} tokens of {block.cin}, {block.mid} inside, "
+                f"{block.act}"
             )
         case SpatialReduction():
             fewer = f"{block.out_shape[0]} of {block.cout}"

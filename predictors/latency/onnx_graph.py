@@ -401,6 +401,50 @@ def _relative(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[L
     return _reshape(graph, product, graph.batch_size, *layer.out_shape)
 
 
+def _number(graph: _Graph, value: float) -> str:
+    return graph.constant(np.array(value, dtype=np.float32))
+
+
+def _row_sum(graph: _Graph, x: str) -> str:
+    return graph.node("ReduceSum", [x, graph.constant(np.array([-1], dtype=np.int64))], keepdims=1)
+
+
+def _relu_softmax(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    kept = graph.node("Relu", x)
+    total = graph.node("Add", [_row_sum(graph, kept), _number(graph, 1e-3)])
+    return graph.node("Div", [kept, total])
+
+
+def _two_quad(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    shifted = graph.node("Add", [x[0], _number(graph, 5.0)])
+    squares = graph.node("Mul", [shifted, shifted])
+    return graph.node("Div", [squares, _row_sum(graph, squares)])
+
+
+def _scale_attention(
+    graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]
+) -> str:
+    return graph.node("Div", [x[0], _number(graph, layer.in_shape[-1])])
+
+
+def _quadratic(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    inner = graph.node("Mul", [x[0], _number(graph, 0.125)])
+    product = graph.node("Mul", [graph.node("Add", [inner, _number(graph, 0.25)]), x[0]])
+    return graph.node("Add", [product, _number(graph, 0.5)])
+
+
+def _take_heads(graph: _Graph, heads: str, indices: Sequence[int]) -> str:
+    return graph.node("Gather", [heads, graph.constant(np.array(indices))], axis=1)
+
+
+def _select_heads(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _take_heads(graph, x[0], layer.indices)
+
+
+def _join_heads(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    return _take_heads(graph, graph.node("Concat", x, axis=1), layer.indices)
+
+
 def _as_shaped(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     return _reshape(graph, x[0], graph.batch_size, *layer.out_shape)
 
@@ -498,6 +542,7 @@ _LOWERINGS: dict[str, _Lowering] = {
     "group_norm": _group_norm,
     "h_sigmoid": _plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     "h_swish": _plain("HardSwish"),
+    "join_heads": _join_heads,
     "layer_norm": _layer_norm,
     "leading_channels": _leading,
     "linear": _linear,
@@ -511,15 +556,19 @@ _LOWERINGS: dict[str, _Lowering] = {
     "pad_features": _pad_features,
     "patches": _patches,
     "position_embedding": _position,
+    "quadratic": _quadratic,
     "relative_scores": _relative,
     "relative_values": _relative,
     "padded_avg_pool": _padded_avg_pool,
     "relu": _plain("Relu"),
     "relu6": _relu6,
     "reshape": _view,
+    "relu_softmax": _relu_softmax,
     "scale": _scale,
     "shift": _shift,
     "sigmoid": _plain("Sigmoid"),
+    "scale_attention": _scale_attention,
+    "select_heads": _select_heads,
     "softmax": _plain("Softmax", axis=-1),
     "split_heads": _split_heads,
     "split_map": _as_shaped,
@@ -530,5 +579,6 @@ _LOWERINGS: dict[str, _Lowering] = {
     "token_pool": _token_pool,
     "trailing_channels": _trailing,
     "transpose": _transpose,
+    "two_quad": _two_quad,
     "zero": _zero,
 }

@@ -32,6 +32,12 @@ from search_spaces.blocks.mbconv import MBConv
 from search_spaces.blocks.mixers import ChannelMixer, DepthwiseMixer
 from search_spaces.blocks.partial import PartialConvBlock
 from search_spaces.blocks.preact import NormAct, PreActConv, PreActResidual
+from search_spaces.blocks.private import (
+    ATTENTION_KINDS,
+    PRIVATE_ACTIVATIONS,
+    PrivateAttention,
+    PrivateMlp,
+)
 from search_spaces.blocks.reduction import SpatialReduction
 from search_spaces.blocks.separable import AsymmetricConv, FactorizedReduce, SeparableConv
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
@@ -47,7 +53,9 @@ from search_spaces.blocks.transformer import PatchEmbed, TokenHead, TransformerL
 from search_spaces.blocks.window import Window
 
 __all__ = [
+    "ATTENTION_KINDS",
     "INPUT",
+    "PRIVATE_ACTIVATIONS",
     "VIEWS",
     "Activation",
     "AsymmetricConv",
@@ -80,6 +88,8 @@ __all__ = [
     "Pointwise",
     "PreActConv",
     "PreActResidual",
+    "PrivateAttention",
+    "PrivateMlp",
     "Reshape",
     "Select",
     "SeparableConv",

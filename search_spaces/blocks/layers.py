@@ -88,6 +88,7 @@ class Layer:
         window: Of a convolution or max pool whose kernel is not an odd square with padding
             kernel // 2, and of an average pool that is neither ``avg_pool`` nor
             ``padded_avg_pool`` of the `Tape`.
+        indices: What a selection takes, or the order that a join puts things in.
     """
 
     op: str
@@ -105,6 +106,7 @@ class Layer:
     padded: bool = True
     axis: int | None = None
     window: Window | None = None
+    indices: tuple[int, ...] = ()
 
 
 class Tape:

@@ -9,6 +9,7 @@ softmax, scaling and embeddings count zero.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from search_spaces.blocks.layers import Layer, Tape
 from search_spaces.errors import SpaceError
@@ -99,6 +100,22 @@ class TokenTape(Tape):
     def softmax(self, x: int) -> int:
         """Record softmax over the last dimension."""
         return self._same_shape("softmax", x)
+
+    def attention_weights(self, x: int, kind: str) -> int:
+        """Record what turns scores into weights, over the last dimension, by its name."""
+        return self._same_shape(kind, x)
+
+    def select_heads(self, x: int, indices: tuple[int, ...]) -> int:
+        """Record some heads of (heads, n, m), a copy."""
+        shape = self.shape(x)
+        out_shape = (len(indices), *shape[1:])
+        return self._record(Layer("select_heads", (x,), shape, out_shape, indices=indices))
+
+    def join_heads(self, inputs: Sequence[int], order: tuple[int, ...]) -> int:
+        """Record heads of several inputs one after another, then put in order."""
+        shape = self.shape(inputs[0])
+        out_shape = (len(order), *shape[1:])
+        return self._record(Layer("join_heads", tuple(inputs), shape, out_shape, indices=order))
 
     def matmul(self, x: int, other: int) -> int:
         """Record the matrix product of every head: (h, n, k) by (h, k, m).

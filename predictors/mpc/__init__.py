@@ -1,0 +1,51 @@
+"""The cost of computing on secrets: predicted for any architecture, checked by a real engine."""
+
+from __future__ import annotations
+
+from predictors.mpc.cost import MpcCost, total
+from predictors.mpc.laws import Laws
+from predictors.mpc.metrics import (
+    OperatorPrices,
+    PrivateCost,
+    ReluCount,
+    SoftmaxHeads,
+    block_cost,
+    private_costs,
+)
+from predictors.mpc.profiles import (
+    NETWORKS,
+    PROTOCOLS,
+    Network,
+    Protocol,
+    get_network,
+    get_protocol,
+)
+from predictors.mpc.program import Operator, Program, operators_of, program_of
+from predictors.mpc.table import MpcTable, load_mpc_table, save_mpc_table
+from predictors.mpc.validation import predict
+
+__all__ = [
+    "NETWORKS",
+    "PROTOCOLS",
+    "Laws",
+    "MpcCost",
+    "MpcTable",
+    "Network",
+    "Operator",
+    "OperatorPrices",
+    "PrivateCost",
+    "Program",
+    "Protocol",
+    "ReluCount",
+    "SoftmaxHeads",
+    "block_cost",
+    "get_network",
+    "get_protocol",
+    "load_mpc_table",
+    "operators_of",
+    "predict",
+    "private_costs",
+    "program_of",
+    "save_mpc_table",
+    "total",
+]

@@ -1,0 +1,131 @@
+"""One of several parties, each a process of its own, with links over TCP.
+
+Rank 0 is the client, who has the image and learns the result; rank 1 has the weights; further
+ranks only compute. An owner splits what is its own into shares and sends each party one.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import operations
+from spu import api, libspu
+from worker import Log, compiled, configuration, execute, statistics
+
+__all__ = ["CLIENT", "OWNER", "Party"]
+
+CLIENT, OWNER = 0, 1
+_TIMEOUT_MS = 600_000
+
+
+class Party:
+    """A party and its links.
+
+    Args:
+        protocol: Name of the protocol.
+        fraction_bits: Of the fixed-point numbers.
+        log: File for the engine's log, of this party alone.
+        rank: Of this party.
+        addresses: ``host:port`` of every party, by rank.
+    """
+
+    def __init__(
+        self, protocol: str, fraction_bits: int, log: str, *, rank: int, addresses: Sequence[str]
+    ) -> None:
+        config = configuration(protocol, fraction_bits)
+        description = libspu.link.Desc()
+        description.recv_timeout_ms = _TIMEOUT_MS
+        description.http_timeout_ms = _TIMEOUT_MS
+        for i, address in enumerate(addresses):
+            description.add_party(f"party{i}", address)
+        self._log = Log(log)
+        self._rank, self._parties = rank, len(addresses)
+        self._io = api.Io(self._parties, config)
+        self._link = libspu.link.create_brpc(description, rank)
+        self._runtime = api.Runtime(self._link, config)
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run a program several times; the last barrier lets no party leave before the others.
+
+        A request has ``steps``, ``shapes`` of the input and of the weights, the path of what
+        this party owns as ``arrays``, and ``repeats``. The answer has the statistics of every
+        run of this party, and for the client the output.
+        """
+        shapes = request["shapes"]
+        image = np.zeros(shapes["input"], np.float32)
+        names = sorted(name for name in shapes if name != "input")
+        weights = {name: np.zeros(shapes[name], np.float32) for name in names}
+        function = operations.program(request["steps"])
+        executable = compiled(function, [image, weights])
+        own: dict[str, Any] = {}
+        if request.get("arrays"):
+            with np.load(request["arrays"], allow_pickle=False) as arrays:
+                own = {name: arrays[name] for name in arrays.files}
+        leaves, _ = jax.tree_util.tree_flatten((["input"], {name: name for name in names}))
+        shares = [
+            self._shared(own.get(name), CLIENT if name == "input" else OWNER) for name in leaves
+        ]
+        runs = [self._run(executable, shares) for _ in range(request.get("repeats", 1))]
+        output = self._revealed(runs[-1].pop("share"))
+        for run in runs:
+            run.pop("share", None)
+        self._link.barrier()
+        return {"rank": self._rank, "runs": runs, "output": output}
+
+    def _run(self, executable: Any, shares: Sequence[Any]) -> dict[str, Any]:
+        self._link.barrier()
+        cpu, wall = time.process_time(), time.perf_counter()
+        outputs = execute(self._runtime, executable, shares)
+        self._link.barrier()
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        return {
+            **statistics(self._log.links(1), 1),
+            "cpu_s": cpu,
+            "wall_s": wall,
+            "share": outputs[0],
+        }
+
+    def _shared(self, value: Any, owner: int) -> Any:
+        """Return this party's share of what its owner splits and deals."""
+        packed = [b""] * self._parties
+        if self._rank == owner:
+            made = self._io.make_shares(np.asarray(value), libspu.Visibility.VIS_SECRET)
+            packed = [_pack(share) for share in made]
+            for rank, data in enumerate(packed):
+                if rank != owner:
+                    self._link.send(rank, data)
+            return made[owner]
+        return _unpack(self._link.recv(owner))
+
+    def _revealed(self, share: Any) -> list[float] | None:
+        """Return the output to the client; the others send their share and learn nothing."""
+        if self._rank != CLIENT:
+            self._link.send(CLIENT, _pack(share))
+            return None
+        others = [_unpack(self._link.recv(rank)) for rank in range(1, self._parties)]
+        value = np.asarray(self._io.reconstruct([share, *others]))
+        return [float(item) for item in value.ravel()]
+
+
+def _pack(share: Any) -> bytes:
+    """Return a share as bytes: its chunks, each after its length, and what describes them."""
+    parts = [bytes(share.meta), *(bytes(chunk) for chunk in share.share_chunks)]
+    return b"".join(struct.pack("<Q", len(part)) + part for part in parts)
+
+
+def _unpack(data: bytes | str) -> Any:
+    """Return the share that `_pack` wrote."""
+    data = data.encode("latin-1") if isinstance(data, str) else data
+    parts, start = [], 0
+    while start < len(data):
+        (length,) = struct.unpack_from("<Q", data, start)
+        parts.append(data[start + 8 : start + 8 + length])
+        start += 8 + length
+    share = libspu.Share()
+    share.meta, share.share_chunks = parts[0], parts[1:]
+    return share

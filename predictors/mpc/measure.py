@@ -1,0 +1,132 @@
+"""Measuring operators with the engine: bytes, sends and processor time at exact sizes."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from predictors.errors import MeasurementError, TableError
+from predictors.latency import device_identity
+from predictors.mpc.cost import MpcCost
+from predictors.mpc.engine.process import Pool, refuse_under_load
+from predictors.mpc.profiles import Protocol
+from predictors.mpc.program import Operator, operators_of
+from predictors.mpc.table import MpcTable, load_mpc_table, save_mpc_table
+from search_spaces import SearchSpace
+from search_spaces.progress import Progress, silent
+
+__all__ = ["build_mpc_table", "operators_of_space"]
+
+_REPEATS = 3
+_WARM_UP = (Operator("relu", (4096,)), Operator("matmul", (1, 64, 64, 64)))
+_TOLERANCE = 0.05
+
+
+def operators_of_space(space: SearchSpace) -> list[Operator]:
+    """Return every different operator that a network of a space can need, sorted.
+
+    Raises:
+        TableError: A layer has no private form.
+    """
+    return sorted({op for block in space.distinct_blocks() for op in operators_of(block)})
+
+
+def build_mpc_table(
+    operators: Iterable[Operator],
+    protocol: Protocol,
+    path: Path,
+    *,
+    repeats: int = _REPEATS,
+    under_load: bool = False,
+    progress: Progress | None = None,
+) -> MpcTable:
+    """Measure what a table lacks, and write it after every operator.
+
+    Every operator runs several times after a warm-up of the session, which a first reading
+    would hold: keys, oblivious transfers, compiled code. Bytes and sends are the least of the
+    runs, since now and then one refills a stock of transfers; so are the processor seconds.
+
+    Args:
+        operators: To be measured.
+        protocol: That computes them.
+        path: Of the table; rows that it has are kept.
+        repeats: Runs of each operator.
+        under_load: Measure although more runs on the machine than it has processors.
+        progress: Told how far the work has come.
+
+    Raises:
+        MeasurementError: The engine fails, the machine is too busy, or a result is wrong.
+        TableError: The file is a table of another protocol, engine or machine.
+    """
+    report = progress or silent
+    device = str(device_identity())
+    table = MpcTable(protocol, device, {}, "")
+    if path.exists():
+        table = _continued(load_mpc_table(path), protocol, device, path)
+    todo = table.missing(operators)
+    if not todo:
+        return table
+    if not under_load:
+        refuse_under_load()
+    with Pool(protocol) as pool:
+        if table.versions and dict(table.versions) != pool.versions:
+            raise TableError(
+                f"{path} was measured with {dict(table.versions)}, and this engine is "
+                f"{pool.versions}. Measure a new table."
+            )
+        for operator in _WARM_UP:
+            _measured(pool, operator, 1)
+        for done, operator in enumerate(todo):
+            report(done, len(todo), str(operator))
+            cost = _measured(pool, operator, repeats)
+            table = dataclasses.replace(
+                table,
+                versions=pool.versions,
+                date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+                rows={**table.rows, operator: cost},
+                load=max(table.load, os.getloadavg()[0]),
+            )
+            save_mpc_table(table, path)
+        report(len(todo), len(todo), "done")
+    return table
+
+
+def _continued(table: MpcTable, protocol: Protocol, device: str, path: Path) -> MpcTable:
+    if table.protocol != protocol:
+        raise TableError(
+            f"{path} is a table of {table.protocol.name}, not of {protocol.name}. Give the new "
+            "one another name."
+        )
+    if table.device != device:
+        raise TableError(
+            f"{path} was measured on {table.device}, and this is {device}. Its processor times "
+            "do not mix with those of this machine; give the new table another name."
+        )
+    return table
+
+
+def _measured(pool: Pool, operator: Operator, repeats: int) -> MpcCost:
+    """Return the cost of one operator.
+
+    Raises:
+        MeasurementError: Its result is wrong.
+    """
+    request = {"kind": operator.kind, "sizes": operator.sizes}
+    runs = [pool.run(request) for _ in range(max(1, repeats))]
+    worst = max(run["largest_difference"] for run in runs)
+    if worst > _TOLERANCE * max(1.0, runs[0]["largest_value"]):
+        raise MeasurementError(
+            f"The engine computed {operator} with an error of {worst:.3g}: its numbers do not "
+            "fit. Nothing was kept of it."
+        )
+    sends = min(run["sends"] for run in runs)
+    return MpcCost(
+        online_bytes=min(run["online_bytes"] for run in runs),
+        one_way_bytes=min(run["one_way_bytes"] for run in runs),
+        sends=sends,
+        rounds=sends,
+        cpu_s=min(run["cpu_s"] for run in runs),
+    )

@@ -1,0 +1,136 @@
+"""Protocols that compute on secrets, and the networks between the parties."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from predictors.errors import TableError
+from search_spaces.errors import nearest
+
+__all__ = ["NETWORKS", "PROTOCOLS", "Network", "Protocol", "get_network", "get_protocol"]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """A protocol as one engine implements it; a cost holds for exactly one of these.
+
+    All are secure against semi-honest parties only: each follows the protocol and tries to
+    learn from what it sees. See ``docs/mpc.md`` for who learns what.
+
+    Attributes:
+        name: By which configurations call it.
+        parties: Processes that compute together.
+        engine: Package that implements it.
+        version: Of the engine.
+        ring_bits: Size of the ring that values are shared in.
+        fraction_bits: Of the fixed-point numbers.
+        setup_bytes: Sent once for a session, before the first inference, by all parties.
+        offline_bytes: Sent ahead for each inference; None where the engine leaves that to a
+            trusted dealer, so that it is on no wire and cannot be measured. Never 0 for unknown.
+    """
+
+    name: str
+    parties: int
+    engine: str = "spu"
+    version: str = "0.9.5"
+    ring_bits: int = 64
+    fraction_bits: int = 18
+    setup_bytes: int = 0
+    offline_bytes: int | None = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}, {self.parties} parties, {self.engine} {self.version}, "
+            f"{self.ring_bits}-bit ring, {self.fraction_bits} fraction bits"
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields."""
+        return dataclasses.asdict(self)
+
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol("semi2k", parties=2, offline_bytes=None),
+        Protocol("aby3", parties=3),
+        # Oblivious-transfer bootstrap and homomorphic keys of spu 0.9.5, measured once.
+        Protocol("cheetah", parties=2, setup_bytes=3_349_144 + 19_430_000),
+    )
+}
+"""The protocols by name. Setup bytes are those of one session of two fresh parties."""
+
+
+def get_protocol(name: str) -> Protocol:
+    """Return a protocol by name.
+
+    Raises:
+        TableError: There is none of the name.
+    """
+    if name not in PROTOCOLS:
+        raise TableError(f"There is no protocol {name!r}. {nearest(name, PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The network between any two parties.
+
+    Attributes:
+        name: Of the profile; ``custom`` for the user's own.
+        rtt_ms: Round-trip time in milliseconds.
+        mbit_per_s: Bandwidth in one direction, 10^6 bits a second.
+
+    Raises:
+        TableError: A value is impossible.
+    """
+
+    name: str
+    rtt_ms: float
+    mbit_per_s: float
+
+    def __post_init__(self) -> None:
+        if not (self.rtt_ms >= 0 and self.mbit_per_s > 0):
+            raise TableError(
+                f"A network needs a round-trip time of at least 0 ms and a bandwidth above 0 "
+                f"Mbit/s, got {self.rtt_ms} ms and {self.mbit_per_s} Mbit/s."
+            )
+
+    def seconds(self, *, rounds: float, one_way_bytes: float) -> float:
+        """Return the time that messages take: half a round trip each, and the bandwidth."""
+        return rounds * self.rtt_ms / 2e3 + one_way_bytes * 8 / (self.mbit_per_s * 1e6)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.rtt_ms:g} ms round trip, {self.mbit_per_s:g} Mbit/s"
+
+
+NETWORKS = {
+    network.name: network for network in (Network("lan", 0.3, 3000.0), Network("wan", 40.0, 400.0))
+}
+"""The two profiles that private inference is usually reported for (Cheetah, eprint 2022/207)."""
+
+
+def get_network(
+    name: str, *, rtt_ms: float | None = None, mbit_per_s: float | None = None
+) -> Network:
+    """Return a profile by name, or the user's own where a number is given.
+
+    Args:
+        name: Of a profile; what is not given is taken from it.
+        rtt_ms: Round-trip time in milliseconds.
+        mbit_per_s: Bandwidth in one direction, 10^6 bits a second.
+
+    Raises:
+        TableError: There is no such profile, or a number is impossible.
+    """
+    if name not in NETWORKS:
+        raise TableError(f"There is no network profile {name!r}. {nearest(name, NETWORKS)}")
+    base = NETWORKS[name]
+    if rtt_ms is None and mbit_per_s is None:
+        return base
+    return Network(
+        "custom",
+        base.rtt_ms if rtt_ms is None else rtt_ms,
+        base.mbit_per_s if mbit_per_s is None else mbit_per_s,
+    )

@@ -1,0 +1,169 @@
+"""Blocks of privately computed transformers in torch (MPCViT, Zeng et al. 2023).
+
+Every approximation computes what the private engine computes, up to its fixed-point error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from search_spaces.blocks import PrivateAttention, PrivateMlp
+from search_spaces.modules.block import ElasticBlock, register_modules, require_equal
+from search_spaces.modules.elastic import Part
+from search_spaces.modules.layers import LayerNorm, TokenLinear
+from search_spaces.modules.tokens import ElasticLayerNorm, token_linear
+
+__all__ = [
+    "ElasticPrivateAttention",
+    "ElasticPrivateMlp",
+    "StaticPrivateAttention",
+    "StaticPrivateMlp",
+]
+
+_RELU_SOFTMAX_EPSILON = 1e-3
+_TWO_QUAD_SHIFT = 5.0
+
+
+def _relu_softmax(scores: Tensor) -> Tensor:
+    kept = scores.relu()
+    return kept / (kept.sum(-1, keepdim=True) + _RELU_SOFTMAX_EPSILON)
+
+
+def _two_quad(scores: Tensor) -> Tensor:
+    squares = (scores + _TWO_QUAD_SHIFT).square()
+    return squares / squares.sum(-1, keepdim=True)
+
+
+_WEIGHTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "softmax": lambda scores: scores.softmax(-1),
+    "relu_softmax": _relu_softmax,
+    "scale_attention": lambda scores: scores / scores.shape[-1],
+    "two_quad": _two_quad,
+}
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": lambda x: functional.gelu(x, approximate="tanh"),
+    "quadratic": lambda x: (0.125 * x + 0.25) * x + 0.5,
+    "linear": lambda x: x,
+}
+
+
+def _attention(q: Tensor, k: Tensor, v: Tensor, spec: PrivateAttention) -> Tensor:
+    """Attend with queries, keys and values [n, tokens, heads * head_dim]; return alike."""
+    n, tokens, features = q.shape
+    shape = (n, tokens, features // spec.head_dim, spec.head_dim)
+    q, k, v = (x.reshape(shape).transpose(1, 2) for x in (q, k, v))
+    scores = (q * spec.head_dim**-0.5) @ k.transpose(2, 3)
+    groups = spec.groups
+    gathered = [head for indices in groups.values() for head in indices]
+    if len(groups) == 1:
+        weights = _WEIGHTS[spec.heads[0]](scores)
+    else:
+        parts = [_WEIGHTS[kind](scores[:, list(indices)]) for kind, indices in groups.items()]
+        weights = torch.cat(parts, 1)[:, [gathered.index(i) for i in range(len(gathered))]]
+    return (weights @ v).transpose(1, 2).reshape(n, tokens, features)
+
+
+class StaticPrivateAttention(nn.Module):
+    """The plain module of a `PrivateAttention`."""
+
+    def __init__(self, spec: PrivateAttention) -> None:
+        super().__init__()
+        self.spec = spec
+        features = len(spec.heads) * spec.head_dim
+        self.norm = LayerNorm(spec.cin)
+        self.q = TokenLinear(spec.cin, features)
+        self.k = TokenLinear(spec.cin, features)
+        self.v = TokenLinear(spec.cin, features)
+        self.project = TokenLinear(features, spec.cin)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens [n, tokens, cin] to tokens."""
+        y = self.norm(x)
+        made: Tensor = x + self.project(_attention(self.q(y), self.k(y), self.v(y), self.spec))
+        return made
+
+
+class ElasticPrivateAttention(ElasticBlock):
+    """Elastic twin of `StaticPrivateAttention`: leading features, leading heads."""
+
+    def __init__(self, blocks: Sequence[PrivateAttention], generator: torch.Generator) -> None:
+        super().__init__()
+        require_equal(blocks, "tokens", "head_dim")
+        cin = max(block.cin for block in blocks)
+        features = max(len(block.heads) for block in blocks) * blocks[0].head_dim
+        self.norm = ElasticLayerNorm(cin)
+        self.q = token_linear(cin, features, generator)
+        self.k = token_linear(cin, features, generator)
+        self.v = token_linear(cin, features, generator)
+        self.project = token_linear(features, cin, generator)
+
+    def forward(self, x: Tensor, spec: PrivateAttention) -> Tensor:
+        """Run one block on tokens [n, tokens, cin]."""
+        features = len(spec.heads) * spec.head_dim
+        y = self.norm(x)
+        q, k, v = (layer(y, features) for layer in (self.q, self.k, self.v))
+        made: Tensor = x + self.project(_attention(q, k, v, spec), spec.cin)
+        return made
+
+    def parts(self, spec: PrivateAttention) -> Sequence[Part]:
+        """Return norm and linear layers with their sizes."""
+        features = len(spec.heads) * spec.head_dim
+        return [
+            ("norm", self.norm, (spec.cin,)),
+            ("q", self.q, (spec.cin, features)),
+            ("k", self.k, (spec.cin, features)),
+            ("v", self.v, (spec.cin, features)),
+            ("project", self.project, (features, spec.cin)),
+        ]
+
+
+class StaticPrivateMlp(nn.Module):
+    """The plain module of a `PrivateMlp`."""
+
+    def __init__(self, spec: PrivateMlp) -> None:
+        super().__init__()
+        self.act = spec.act
+        self.norm = LayerNorm(spec.cin)
+        self.expand = TokenLinear(spec.cin, spec.mid)
+        self.reduce = TokenLinear(spec.mid, spec.cin)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens [n, tokens, cin] to tokens."""
+        inner = _ACTIVATIONS[self.act](self.expand(self.norm(x)))
+        made: Tensor = x + self.reduce(inner)
+        return made
+
+
+class ElasticPrivateMlp(ElasticBlock):
+    """Elastic twin of `StaticPrivateMlp`; features are leading ones."""
+
+    def __init__(self, blocks: Sequence[PrivateMlp], generator: torch.Generator) -> None:
+        super().__init__()
+        require_equal(blocks, "tokens")
+        cin, mid = max(block.cin for block in blocks), max(block.mid for block in blocks)
+        self.norm = ElasticLayerNorm(cin)
+        self.expand = token_linear(cin, mid, generator)
+        self.reduce = token_linear(mid, cin, generator)
+
+    def forward(self, x: Tensor, spec: PrivateMlp) -> Tensor:
+        """Run one block on tokens [n, tokens, cin]."""
+        inner = _ACTIVATIONS[spec.act](self.expand(self.norm(x), spec.mid))
+        made: Tensor = x + self.reduce(inner, spec.cin)
+        return made
+
+    def parts(self, spec: PrivateMlp) -> Sequence[Part]:
+        """Return norm and linear layers with their sizes."""
+        return [
+            ("norm", self.norm, (spec.cin,)),
+            ("expand", self.expand, (spec.cin, spec.mid)),
+            ("reduce", self.reduce, (spec.mid, spec.cin)),
+        ]
+
+
+register_modules(PrivateAttention, plain=StaticPrivateAttention, elastic=ElasticPrivateAttention)
+register_modules(PrivateMlp, plain=StaticPrivateMlp, elastic=ElasticPrivateMlp)

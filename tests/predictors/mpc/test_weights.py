@@ -1,0 +1,115 @@
+"""A subnet with its own weights, computed privately, agrees with torch."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from predictors.errors import MeasurementError
+from predictors.latency.graph import network as placed_blocks
+from predictors.mpc import get_protocol, program_of
+from predictors.mpc.engine.environment import engine_python
+from predictors.mpc.engine.process import Pool
+from predictors.mpc.weights import image_array, network_arrays
+from search_spaces import Architecture, SearchSpace, get_space
+from search_spaces.supernet import Supernet
+from tests.small_spaces import SMALL
+
+
+def _installed() -> bool:
+    try:
+        return engine_python() is not None
+    except MeasurementError:
+        return False
+
+
+needs_engine = pytest.mark.skipif(not _installed(), reason="the private engine is not installed")
+IMAGES = 4
+LARGEST_DIFFERENCE = 1e-3  # of logits whose standard deviation is 1
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    with Pool(get_protocol("semi2k")) as pool:
+        yield pool
+
+
+def _options(space: SearchSpace, **wanted: object) -> Architecture:
+    """Return the smallest options, but for those whose names begin with a wanted one."""
+    options = {choice.name: choice.options[0] for choice in space.choices}
+    for prefix, value in wanted.items():
+        for i, name in enumerate(name for name in options if name.startswith(prefix)):
+            options[name] = value[i % len(value)] if isinstance(value, tuple) else value
+    return Architecture(options)
+
+
+CASES = {
+    "every kind of attention": (
+        "mpc_vit",
+        {
+            "depth": 2,
+            "heads": 4,
+            "attention": ("softmax", "relu_softmax", "scale_attention", "two_quad"),
+            "act": ("gelu", "quadratic"),
+        },
+    ),
+    "one kind of attention": ("mpc_vit", {"attention": "two_quad", "act": "linear"}),
+    "convolutions": ("mobile_small", {}),
+}
+
+
+@needs_engine
+@pytest.mark.parametrize("case", CASES)
+def test_private_logits_are_those_of_torch(case: str, pool: Pool) -> None:
+    name, wanted = CASES[case]
+    space = get_space(name, **SMALL[name])
+    architecture = _options(space, **wanted)
+    network = placed_blocks(space, architecture)
+    torch.manual_seed(0)
+    images = torch.randn(IMAGES, *network[0].block.in_shape)
+    subnet = Supernet(space, seed=1).subnet(architecture)
+    _make_ordinary(subnet, images)
+    program = program_of(network)
+    arrays = network_arrays(network, list(subnet.blocks.values()))
+    assert {key: value.shape for key, value in arrays.items()} == {
+        key: shape for key, shape in program.shapes.items() if key != "input"
+    }
+    with torch.no_grad():
+        expected = subnet(images).numpy()
+    private = np.array([_run(pool, program.steps, arrays, image.numpy()) for image in images])
+    assert np.abs(private - expected).max() < LARGEST_DIFFERENCE
+    assert (private.argmax(1) == expected.argmax(1)).all()
+
+
+def _make_ordinary(subnet: nn.Module, images: torch.Tensor) -> None:
+    """Give norms scales and shifts that matter, and logits a standard deviation of 1."""
+    with torch.no_grad():
+        for parameter in subnet.parameters():
+            if parameter.ndim == 1:
+                parameter += 0.2 * torch.randn_like(parameter)
+        for module in subnet.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0
+        subnet.train()(images)
+        subnet.eval()
+        classifier = [m for m in subnet.modules() if isinstance(m, nn.Linear)][-1]
+        deviation = subnet(images).std()
+        classifier.weight /= deviation
+        classifier.bias /= deviation
+
+
+def _run(
+    pool: Pool, steps: object, arrays: dict[str, NDArray[np.float32]], image: NDArray[np.float32]
+) -> list[float]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "arrays.npz"
+        np.savez(path, input=image_array(image), **arrays)
+        answer = pool.run({"steps": steps, "arrays": str(path)})
+    return answer["output"]
