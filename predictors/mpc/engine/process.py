@@ -68,6 +68,11 @@ class Worker:
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def ready(self) -> dict[str, str]:
         """Wait until it is up, and return the versions of what it computes with.
 
