@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from nas.config import Config, Limit, Sweep
+from nas.config import Config, Limit, MpcConfig, Sweep
 from nas.errors import ConfigError, nearest
 from nas.latency_tables import AnyTable
 from nas.search.problem import Objective, Problem, UpperLimit
@@ -18,6 +18,7 @@ from predictors import (
     compile_cost,
 )
 from predictors.latency import LatencyTable
+from predictors.mpc import Laws, get_network, get_protocol, private_costs
 from search_spaces import SearchSpace, get_space
 
 __all__ = ["build_problem", "compiled_costs", "space_of", "sweep_values"]
@@ -34,7 +35,11 @@ def space_of(config: Config) -> SearchSpace:
 
 
 def compiled_costs(
-    space: SearchSpace, table: AnyTable | None, *, limited: Collection[str] = ()
+    space: SearchSpace,
+    table: AnyTable | None,
+    *,
+    limited: Collection[str] = (),
+    mpc: MpcConfig | None = None,
 ) -> dict[str, CostTable]:
     """Return the costs of a problem, compiled for the space.
 
@@ -42,9 +47,16 @@ def compiled_costs(
         space: The space.
         table: The latency table, if there is one.
         limited: Metrics that limits name; some costs are compiled for these only.
+        mpc: Adds the costs of private inference, where it is given.
+
+    Raises:
+        TableError: A layer of the space has no private form.
     """
     models: list[CostModel] = [Macs(), Params(), PeakMemory()]
     models += [model for model in _ON_REQUEST if model.metric in limited]
+    if mpc is not None:
+        network = get_network(mpc.network, rtt_ms=mpc.rtt_ms, mbit_per_s=mpc.mbit_per_s)
+        models += private_costs(Laws(get_protocol(mpc.protocol)), network)
     costs = {model.metric: compile_cost(space, model) for model in models}
     if table is not None:
         costs["latency_ms"] = compile_cost(space, table.cost_model())
@@ -67,7 +79,7 @@ def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) ->
         TableError: The table has too few held-out networks for the confidence.
     """
     asked = config.search.parsed_limits()
-    costs = compiled_costs(space, table, limited=[limit.metric for limit in asked])
+    costs = compiled_costs(space, table, limited=[limit.metric for limit in asked], mpc=config.mpc)
     largest = costs["macs"].maximum().architecture
     limits = []
     for limit in asked:

@@ -15,6 +15,9 @@ _TITLES = {
     "peak_memory_bytes": "Peak activation memory",
     "int8_peak_memory_bytes": "Peak activation memory, int8",
     "latency_ms": "Predicted latency",
+    "mpc_online_bytes": "Private inference, sent",
+    "mpc_online_s": "Private inference, time",
+    "mpc_rounds": "Private inference, rounds",
     "latency_ms_measured": "Measured latency",
 }
 _COUNTS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
@@ -53,6 +56,8 @@ def quantity(metric: str, value: float) -> str:
     """
     if metric.endswith(("_ms", "_ms_measured")):
         return f"{value:#.3g} ms" if value < 10 else f"{value:.1f} ms"
+    if metric.endswith("_s"):
+        return f"{value:#.3g} s" if value < 10 else f"{value:.1f} s"
     if metric.endswith("_bytes"):
         return f"{value / 1024:,.1f} KiB" if value < 1 << 20 else f"{value / 2**20:,.2f} MiB"
     if "accuracy" in metric:
@@ -75,6 +80,8 @@ def axis_unit(metric: str, largest: float) -> tuple[str, float]:
         return "%", 0.01
     if metric.endswith(("_ms", "_ms_measured")):
         return "ms", 1.0
+    if metric.endswith("_s"):
+        return "s", 1.0
     if metric.endswith("_bytes"):
         return ("MiB", 2.0**20) if largest >= 2**21 else ("KiB", 1024.0)
     if metric in ("macs", "params"):

@@ -179,6 +179,19 @@ class ExportConfig(Section):
     """File formats; onnx needs the extra `export`."""
 
 
+class MpcConfig(Section):
+    """Private inference: the protocol and the network that its costs are for."""
+
+    protocol: Literal["semi2k", "aby3"] = "semi2k"
+    """The protocol; one whose costs are laws in the sizes of its operators."""
+    network: Literal["lan", "wan"] = "wan"
+    """Between the parties: 0.3 ms and 3 Gbit/s, or 40 ms and 400 Mbit/s."""
+    rtt_ms: Annotated[float, Field(ge=0)] | None = None
+    """Round-trip time, in place of the network's."""
+    mbit_per_s: Positive | None = None
+    """Bandwidth in one direction, 10^6 bits a second, in place of the network's."""
+
+
 class Config(Section):
     """One experiment: everything that a run depends on."""
 
@@ -194,6 +207,8 @@ class Config(Section):
     """How the supernet is trained."""
     latency: LatencyConfig | None = None
     """Where the latency table comes from; none measures and limits no latency."""
+    mpc: MpcConfig | None = None
+    """What private inference costs; none prices and limits none."""
     evaluate: EvaluateConfig = EvaluateConfig()
     """How a subnet is scored."""
     search: SearchConfig = SearchConfig()
@@ -205,6 +220,9 @@ class Config(Section):
     def _check(self) -> Config:
         if self.latency is None and "latency_ms" in self.search.limits:
             refuse({"search.limits.latency_ms": "a latency limit needs a [latency] section"})
+        if self.mpc is None:
+            private = [metric for metric in self.search.limits if metric.startswith("mpc_")]
+            refuse({f"search.limits.{metric}": "it needs an [mpc] section" for metric in private})
         return self
 
     def to_json(self) -> dict[str, Any]:

@@ -152,7 +152,7 @@ class Laws:
     @property
     def provenance(self) -> Provenance:
         """Where the prices come from."""
-        return Provenance("analytic", f"byte and send laws of {self.protocol}")
+        return Provenance("analytic", f"laws of {self.protocol}, no processor time")
 
     def __call__(self, operator: Operator) -> MpcCost:
         """Return what an operator costs.

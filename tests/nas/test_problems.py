@@ -47,3 +47,41 @@ def test_an_unknown_cost_names_the_nearest() -> None:
     config = config_with(int8_peak_memory="64")
     with pytest.raises(ConfigError, match="Did you mean 'int8_peak_memory_bytes'"):
         build_problem(config, space_of(config), None)
+
+
+def private_config(limits: dict[str, str], **mpc: object) -> Config:
+    return parse_config(
+        {
+            "space": {"name": "mobile_small", "options": {"resolutions": [24]}},
+            "data": {"format": "digits", "validation": 100},
+            "train": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
+            "mpc": mpc,
+            "search": {"limits": limits},
+        },
+        source="test",
+    )
+
+
+def test_private_inference_is_priced_and_limited_for_a_network() -> None:
+    wan = private_config({"mpc_online_s": "2.5 s", "mpc_rounds": "90%"}, network="wan")
+    space = space_of(wan)
+    problem = build_problem(wan, space, None)
+    assert {limit.metric: limit.said for limit in problem.limits} == {
+        "mpc_online_s": "2.5 s",
+        "mpc_rounds": "90%",
+    }
+    lan = build_problem(private_config({}, network="lan"), space, None)
+    near = build_problem(private_config({}, network="wan", rtt_ms=0.0), space, None)
+    row = problem.costs["macs"].minimum().architecture
+    slowest, fastest = (p.costs["mpc_online_s"].of(row) for p in (problem, lan))
+    assert fastest < near.costs["mpc_online_s"].of(row) < slowest
+    sent = problem.costs["mpc_online_bytes"]
+    assert sent.of(row) == lan.costs["mpc_online_bytes"].of(row)
+    assert "semi2k" in sent.provenance.source
+
+
+def test_a_private_limit_needs_to_know_the_protocol() -> None:
+    with pytest.raises(ConfigError, match=r"mpc_rounds.*needs an \[mpc\] section"):
+        config_with(mpc_rounds="100")
+    with pytest.raises(ConfigError, match=r"mpc\.protocol"):
+        private_config({}, protocol="cheetah")

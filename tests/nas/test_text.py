@@ -22,6 +22,7 @@ from nas.text import axis_unit, columns, in_sentence, plain_number, quantity, ti
         ("peak_memory_bytes", 100 * 1024, "100.0 KiB"),
         ("peak_memory_bytes", 3 * 2**20, "3.00 MiB"),
         ("difference_onnx", 1.23456e-8, "1.23e-08"),
+        ("mpc_online_s", 3.25, "3.25 s"),
         ("anything", 12.5, "12.5"),
     ],
 )
@@ -32,7 +33,8 @@ def test_a_number_has_the_unit_of_its_metric(metric: str, value: float, text: st
 def test_titles() -> None:
     assert title("macs") == "MACs"
     assert title("exported_accuracy_pt2") == "Accuracy, pt2 file"
-    assert title("mpc_online_s") == "Mpc online"
+    assert title("mpc_online_s") == "Private inference, time"
+    assert title("other_energy_s") == "Other energy"
     assert in_sentence("macs") == "MACs"
     assert in_sentence("latency_ms") == "predicted latency"
 
@@ -45,6 +47,7 @@ def test_titles() -> None:
         ("params", 100, "", 1.0),
         ("accuracy", 0.9, "%", 0.01),
         ("latency_ms", 3.0, "ms", 1.0),
+        ("mpc_online_s", 3.0, "s", 1.0),
         ("peak_memory_bytes", 2e5, "KiB", 1024.0),
         ("peak_memory_bytes", 5e6, "MiB", 2.0**20),
     ],
