@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.config import TrainConfig
-from nas.data import AugmentConfig, DataSplits, normalise, resize
+from nas.data import AugmentConfig, DataSplits, mix, normalise, resize
 from nas.data import augment as augment_images
 from nas.devices import to_channels_last
 from nas.errors import TrainingError
@@ -125,8 +125,14 @@ class _Batch:
         """Return the augmented images of a step."""
         normalised = normalise(images, recipe.splits.mean, recipe.splits.std)
         generator = torch_stream(recipe.seed, "augment", step)
-        batch = augment_images(normalised, recipe.augment, generator=generator)
-        return cls(batch, labels, {}, recipe.config.channels_last)
+        batch, targets = mix(
+            augment_images(normalised, recipe.augment, generator=generator),
+            labels,
+            recipe.augment,
+            classes=len(recipe.splits.train.class_names),
+            rng=stream(recipe.seed, "mix", step),
+        )
+        return cls(batch, targets, {}, recipe.config.channels_last)
 
     def at(self, resolution: int) -> Tensor:
         """Return the images at one resolution, made once."""

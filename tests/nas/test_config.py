@@ -204,7 +204,10 @@ formats = ["onnx", "tflite"]
         ("train.ema_decay=2", "train.ema_decay = 2: must be less than 1"),
         ("data.path=there", "data: `path` is"),
         ("latency.tabel=a", "latency.tabel = \"a\": unknown key. Did you mean 'table'?"),
-        ("augment.xyz=1", "augment.xyz = 1: unknown key. Known: crop_padding, cutout, flip."),
+        (
+            "augment.xyz=1",
+            "augment.xyz = 1: unknown key. Known: crop_padding, cutmix, cutout, flip, mixup.",
+        ),
         ("export.formats=[]", "export.formats = []: "),
         ("seed=-1", "seed = -1: must be greater than or equal to 0"),
     ],
