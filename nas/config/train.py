@@ -156,9 +156,9 @@ class TrainConfig(Section):
             problems["cost_bins"] = "attentive draws from bins of MACs; set it, for example 16"
         if self.strategy == "progressive":
             problems |= self._stage_problems()
-        if self.strategy == "delayed" and self.delay[0] + self.delay[1] > self.epochs:
+        if self.strategy == "delayed" and sum(self.delay) >= self.epochs:
             problems["full_epochs"] = (
-                f"leaves less than the {self.delay[1]:g} ramp_epochs of epochs = {self.epochs}"
+                f"and the {self.delay[1]:g} ramp_epochs must be less than epochs = {self.epochs}"
             )
         return problems
 

@@ -416,4 +416,4 @@ def test_keys_of_another_strategy_are_refused(tmp_path: Path) -> None:
     (line,) = errors(tmp_path, GOOD, "train.strategy=attentive")
     assert "train.cost_bins" in line
     (line,) = errors(tmp_path, GOOD, "train.strategy=delayed", "train.full_epochs=4")
-    assert line.startswith("train.full_epochs = 4: leaves less than the 0.08 ramp_epochs")
+    assert line.startswith("train.full_epochs = 4: and the 0.08 ramp_epochs must be less")
