@@ -25,9 +25,9 @@ class StageConfig(Section):
     """What the stage is called in metrics and messages."""
     epochs: Count
     """Passes over the training images."""
-    open: dict[str, Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]] = Field(
-        default_factory=dict
-    )
+    open: dict[
+        str, Annotated[tuple[int | float | str, ...], Field(strict=False, min_length=1)]
+    ] = Field(default_factory=dict)
     """Options that are drawn from this stage on, by name of a choice or by a pattern such as
     "kernel_*". A choice that no stage has opened keeps the option of the largest subnet."""
     subnets: Count = 1

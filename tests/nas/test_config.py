@@ -379,7 +379,7 @@ epochs = 3
 [[train.stages]]
 name = "kernel"
 epochs = 2
-open = { "kernel_*" = [3, 5], pairs = [[1, 2], "a"] }
+open = { "kernel_*" = [3, 5], kind = ["a"] }
 """
 
 
@@ -391,7 +391,7 @@ def staged(text: str = STAGES) -> str:
 def test_the_epochs_of_stages_are_added_up(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, staged()))
     assert config.train.epochs == 5
-    assert config.train.stages[1].open == {"kernel_*": (3, 5), "pairs": ([1, 2], "a")}
+    assert config.train.stages[1].open == {"kernel_*": (3, 5), "kind": ("a",)}
     assert parse_config(config.to_json(), source="config.json") == config
 
 

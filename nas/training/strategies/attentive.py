@@ -1,7 +1,7 @@
 """Best-up and worst-up sampling (Wang et al. 2021, AttentiveNAS, arXiv:2011.09011, section 3).
 
-A sandwich whose random subnets are chosen: a bin of MACs is drawn with the share of the space's
-architectures that lie in it, some candidates are drawn in the bin, and the one with the lowest
+A sandwich whose random subnets are chosen: a bin of MACs is drawn as often as uniform draws of
+the choices fall into it, some candidates are drawn in the bin, and the one with the lowest
 loss (best-up) or the highest (worst-up) on the step's batch is trained. So every cost is
 attended to where its Pareto front is being pushed up, or lags behind. The paper draws within a
 bin from estimated probabilities of options; here architectures of a bin are equally likely.
@@ -31,7 +31,6 @@ def attentive(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> 
     pick = min if config.prefer == "best" else max
 
     def choose(moment: Moment, rng: np.random.Generator, subnet: int) -> Architecture:
-        # A uniform draw is in a bin with the bin's share of the space.
         target = int(bins.of(macs(space.sample(1, rng)))[0])
         rows = bins.for_step(target, moment)[subnet * count : (subnet + 1) * count]
         return pick(space.decode_all(rows), key=moment.label_loss)

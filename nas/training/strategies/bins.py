@@ -22,7 +22,7 @@ class CostBins:
     """Bins of equal width from the smallest to the largest cost of a space.
 
     What a window of costs is drawn from may take a hundred megabytes, so no bin keeps it: the
-    architectures of some hundred steps are drawn at once.
+    architectures of hundreds of steps are drawn at once.
 
     Args:
         cost: A compiled cost, for example MACs.
