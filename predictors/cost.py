@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 _MAX_DRAWS = 1_000_000
-_MAX_WINDOWS = 32
+_MAX_WINDOWS = 8
 
 
 class Described(Protocol):

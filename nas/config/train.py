@@ -25,9 +25,9 @@ class StageConfig(Section):
     """What the stage is called in metrics and messages."""
     epochs: Count
     """Passes over the training images."""
-    open: dict[str, Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]] = Field(
-        default_factory=dict
-    )
+    open: dict[
+        str, Annotated[tuple[int | float | str, ...], Field(strict=False, min_length=1)]
+    ] = Field(default_factory=dict)
     """Options that are drawn from this stage on, by name of a choice or by a pattern such as
     "kernel_*". A choice that no stage has opened keeps the option of the largest subnet."""
     subnets: Count = 1
@@ -156,9 +156,9 @@ class TrainConfig(Section):
             problems["cost_bins"] = "attentive draws from bins of MACs; set it, for example 16"
         if self.strategy == "progressive":
             problems |= self._stage_problems()
-        if self.strategy == "delayed" and self.delay[0] + self.delay[1] > self.epochs:
+        if self.strategy == "delayed" and sum(self.delay) >= self.epochs:
             problems["full_epochs"] = (
-                f"leaves less than the {self.delay[1]:g} ramp_epochs of epochs = {self.epochs}"
+                f"and the {self.delay[1]:g} ramp_epochs must be less than epochs = {self.epochs}"
             )
         return problems
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nas.data.batching import batches, calibration_subset, epoch_order
     from nas.data.image_set import DataSplits, ImageSet
     from nas.data.load import load_data
+    from nas.data.mixing import mix
     from nas.data.transforms import augment, normalise, resize
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "calibration_subset",
     "epoch_order",
     "load_data",
+    "mix",
     "normalise",
     "resize",
 ]
@@ -40,6 +42,7 @@ __getattr__ = lazy_names(
         "calibration_subset": "batching",
         "epoch_order": "batching",
         "load_data": "load",
+        "mix": "mixing",
         "normalise": "transforms",
         "resize": "transforms",
     },

@@ -67,3 +67,9 @@ class AugmentConfig(BaseModel):
     """Whether half of the images are mirrored left to right."""
     cutout: int = Field(default=0, ge=0)
     """Side in pixels of a square of zeros around a random centre (arXiv:1708.04552)."""
+    mixup: float = Field(default=0.0, ge=0.0)
+    """Parameter of the Beta distribution of the shares in which two images are added, for
+    example 0.2; 0 adds none (arXiv:1710.09412)."""
+    cutmix: float = Field(default=0.0, ge=0.0)
+    """The same for the shares of two images of which one has a rectangle of the other
+    (arXiv:1905.04899); with mixup and cutmix a coin decides for each batch."""

@@ -28,7 +28,7 @@ class Targets:
     """What a batch teaches.
 
     Attributes:
-        labels: int64 [n].
+        labels: int64 [n], or class probabilities float [n, classes] of mixed images.
         teacher: Detached logits [n, classes] of the teacher on the same batch: of the step's
             first member, or of a frozen network; None for a first member without one.
     """

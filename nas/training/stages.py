@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from nas.errors import ConfigError, nearest
 from nas.training.largest import largest
 from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec
-from search_spaces.choices import Choice
+from search_spaces.choices import Choice, Option
 from search_spaces.space import Population
 
 __all__ = ["OpenOptions", "open_options"]
@@ -74,25 +74,27 @@ def open_options(space: SearchSpace, stages: Sequence[StageConfig]) -> list[Open
         ConfigError: A stage names a choice or an option that the space lacks.
     """
     current = list(OpenOptions.only(space, largest(space)).options)
-    result, problems = [], []
+    result = []
     for stage in stages:
+        problems: list[str] = []
         for pattern, options in stage.open.items():
             columns = _columns(space, pattern)
             if not columns:
                 names = [choice.name for choice in space.choices]
                 problems.append(
-                    f"opens {pattern!r}, and the space {space.name!r} has no such choice. "
-                    f"{nearest(pattern, names)}"
+                    f"opens {pattern!r}, which is no choice. {nearest(pattern, names)}"
                 )
             for column in columns:
                 choice = space.choices[column]
-                missing = [option for option in options if _value(option) not in choice.options]
-                problems += [_lacks(choice, missing)] if missing else []
-                indices = (choice.options.index(_value(o)) for o in options if o not in missing)
-                current[column] = np.array(sorted(set(indices)), dtype=np.int16)
+                if missing := [option for option in options if option not in choice.options]:
+                    problems.append(_lacks(choice, missing))
+                    continue
+                indices = {choice.options.index(option) for option in options}
+                current[column] = np.array(sorted(indices), dtype=np.int16)
         if problems:
             raise ConfigError(
-                f"The stage {stage.name!r} of train.stages " + "; it ".join(problems)
+                f"The stage {stage.name!r} of train.stages does not fit the space "
+                f"{space.name!r}: it {' It '.join(problems)}"
             )
         result.append(OpenOptions(space, tuple(current)))
     return result
@@ -103,16 +105,7 @@ def _columns(space: SearchSpace, pattern: str) -> list[int]:
     return [i for i, c in enumerate(space.choices) if fnmatchcase(c.name, pattern)]
 
 
-def _value(option: Any) -> Any:
-    """Return an option as a choice has it; TOML and JSON have lists for tuples."""
-    return (
-        tuple(map(_value, option))
-        if isinstance(option, Iterable) and not isinstance(option, str)
-        else option
-    )
-
-
-def _lacks(choice: Choice, missing: Sequence[Any]) -> str:
+def _lacks(choice: Choice, missing: Sequence[Option]) -> str:
     return (
         f"opens {', '.join(map(repr, missing))} of {choice.name!r}, which the space lacks; "
         f"allowed are {', '.join(map(repr, choice.options))}."

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from nas.config import TrainConfig
-from nas.data import AugmentConfig, DataSplits, normalise, resize
+from nas.data import AugmentConfig, DataSplits, mix, normalise
 from nas.data import augment as augment_images
-from nas.devices import to_channels_last
 from nas.errors import TrainingError
 from nas.rng import stream, torch_stream
+from nas.training.batch import Batch
 from nas.training.largest import largest_at
 from nas.training.losses import Targets, label_loss
 from nas.training.optimizer import hull
@@ -89,7 +89,7 @@ def training_step(
     if done == 0:
         for prepare in phase.prepare:
             prepare(state)
-    batch = _Batch.of(recipe, step, images, labels)
+    batch = _batch(recipe, step, images, labels)
     state.optimizer.forget_gradients()
     with _seeded_dropout(recipe, step):
         members = phase.draw(Moment(seed, step, partial(_label_loss, recipe, state, batch)))
@@ -111,33 +111,22 @@ def training_step(
     return [(member.role, loss) for member, loss in zip(members, losses, strict=True)]
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """The images of a step, at every resolution that is asked for."""
-
-    images: Tensor
-    labels: Tensor
-    resized: dict[int, Tensor]
-    last: bool
-
-    @classmethod
-    def of(cls, recipe: Recipe, step: int, images: Tensor, labels: Tensor) -> _Batch:
-        """Return the augmented images of a step."""
-        normalised = normalise(images, recipe.splits.mean, recipe.splits.std)
-        generator = torch_stream(recipe.seed, "augment", step)
-        batch = augment_images(normalised, recipe.augment, generator=generator)
-        return cls(batch, labels, {}, recipe.config.channels_last)
-
-    def at(self, resolution: int) -> Tensor:
-        """Return the images at one resolution, made once."""
-        if resolution not in self.resized:
-            resized = resize(self.images, resolution)
-            self.resized[resolution] = to_channels_last(resized) if self.last else resized
-        return self.resized[resolution]
+def _batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -> Batch:
+    """Return the augmented images of a step and their labels."""
+    normalised = normalise(images, recipe.splits.mean, recipe.splits.std)
+    generator = torch_stream(recipe.seed, "augment", step)
+    augmented, targets = mix(
+        augment_images(normalised, recipe.augment, generator=generator),
+        labels,
+        recipe.augment,
+        classes=len(recipe.splits.train.class_names),
+        rng=stream(recipe.seed, "mix", step),
+    )
+    return Batch(augmented, targets, channels_last=recipe.config.channels_last)
 
 
 def _gradients(
-    recipe: Recipe, state: TrainState, phase: Phase, members: Sequence[Member], batch: _Batch
+    recipe: Recipe, state: TrainState, phase: Phase, members: Sequence[Member], batch: Batch
 ) -> list[float]:
     """Add up the gradients of all members, each at its resolution; return their losses."""
     supernet, frozen = state.supernet, _frozen_teacher(recipe, state, phase, batch)
@@ -157,7 +146,7 @@ def _gradients(
 
 
 def _frozen_teacher(
-    recipe: Recipe, state: TrainState, phase: Phase, batch: _Batch
+    recipe: Recipe, state: TrainState, phase: Phase, batch: Batch
 ) -> Callable[[int], Tensor] | None:
     """Return what gives a frozen teacher's logits at a resolution, computed once; or None."""
     network = state.teacher
@@ -175,7 +164,7 @@ def _frozen_teacher(
 
 @torch.no_grad()
 def _label_loss(
-    recipe: Recipe, state: TrainState, batch: _Batch, architecture: Architecture
+    recipe: Recipe, state: TrainState, batch: Batch, architecture: Architecture
 ) -> float:
     """Return an architecture's cross entropy with the labels of a batch."""
     supernet = state.supernet

@@ -204,7 +204,10 @@ formats = ["onnx", "tflite"]
         ("train.ema_decay=2", "train.ema_decay = 2: must be less than 1"),
         ("data.path=there", "data: `path` is"),
         ("latency.tabel=a", "latency.tabel = \"a\": unknown key. Did you mean 'table'?"),
-        ("augment.xyz=1", "augment.xyz = 1: unknown key. Known: crop_padding, cutout, flip."),
+        (
+            "augment.xyz=1",
+            "augment.xyz = 1: unknown key. Known: crop_padding, cutmix, cutout, flip, mixup.",
+        ),
         ("export.formats=[]", "export.formats = []: "),
         ("seed=-1", "seed = -1: must be greater than or equal to 0"),
     ],
@@ -395,7 +398,7 @@ epochs = 3
 [[train.stages]]
 name = "kernel"
 epochs = 2
-open = { "kernel_*" = [3, 5], pairs = [[1, 2], "a"] }
+open = { "kernel_*" = [3, 5], kind = ["a"] }
 """
 
 
@@ -407,7 +410,7 @@ def staged(text: str = STAGES) -> str:
 def test_the_epochs_of_stages_are_added_up(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, staged()))
     assert config.train.epochs == 5
-    assert config.train.stages[1].open == {"kernel_*": (3, 5), "pairs": ([1, 2], "a")}
+    assert config.train.stages[1].open == {"kernel_*": (3, 5), "kind": ("a",)}
     assert parse_config(config.to_json(), source="config.json") == config
 
 
@@ -432,4 +435,4 @@ def test_keys_of_another_strategy_are_refused(tmp_path: Path) -> None:
     (line,) = errors(tmp_path, GOOD, "train.strategy=attentive")
     assert "train.cost_bins" in line
     (line,) = errors(tmp_path, GOOD, "train.strategy=delayed", "train.full_epochs=4")
-    assert line.startswith("train.full_epochs = 4: leaves less than the 0.08 ramp_epochs")
+    assert line.startswith("train.full_epochs = 4: and the 0.08 ramp_epochs must be less")

@@ -1,7 +1,7 @@
 """Best-up and worst-up sampling (Wang et al. 2021, AttentiveNAS, arXiv:2011.09011, section 3).
 
-A sandwich whose random subnets are chosen: a bin of MACs is drawn with the share of the space's
-architectures that lie in it, some candidates are drawn in the bin, and the one with the lowest
+A sandwich whose random subnets are chosen: a bin of MACs is drawn as often as uniform draws of
+the choices fall into it, some candidates are drawn in the bin, and the one with the lowest
 loss (best-up) or the highest (worst-up) on the step's batch is trained. So every cost is
 attended to where its Pareto front is being pushed up, or lags behind. The paper draws within a
 bin from estimated probabilities of options; here architectures of a bin are equally likely.
@@ -26,18 +26,18 @@ def attentive(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> 
     """Return the strategy."""
     assert config.cost_bins is not None, "the configuration was checked"
     macs = compile_cost(space, Macs())
-    bins = CostBins(macs, config.cost_bins)
+    count = config.candidates
+    bins = CostBins(macs, config.cost_bins, draws=count * config.random_subnets)
     pick = min if config.prefer == "best" else max
 
-    def choose(moment: Moment, rng: np.random.Generator) -> Architecture:
-        # A uniform draw is in a bin with the bin's share of the space.
+    def choose(moment: Moment, rng: np.random.Generator, subnet: int) -> Architecture:
         target = int(bins.of(macs(space.sample(1, rng)))[0])
-        candidates = space.decode_all(bins.sample(target, config.candidates, rng))
-        return pick(candidates, key=moment.label_loss)
+        rows = bins.for_step(target, moment)[subnet * count : (subnet + 1) * count]
+        return pick(space.decode_all(rows), key=moment.label_loss)
 
     def draw(moment: Moment) -> tuple[Member, ...]:
         rng = moment.rng()
-        chosen = [choose(moment, rng) for _ in range(config.random_subnets)]
+        chosen = [choose(moment, rng, subnet) for subnet in range(config.random_subnets)]
         return layers_of_sandwich(macs, config, chosen)
 
     return one_phase(config, steps_per_epoch, draw)

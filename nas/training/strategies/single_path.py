@@ -30,7 +30,7 @@ def single_path(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -
         if bins is None:
             row = space.sample(1, rng)[0]
         else:
-            row = bins.sample(int(rng.choice(bins.filled)), 1, rng)[0]
+            row = bins.for_step(int(rng.choice(bins.filled)), moment)[0]
         return (Member("path", space.decode(row), loss),)
 
     return one_phase(config, steps_per_epoch, draw)

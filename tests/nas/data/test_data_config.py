@@ -13,7 +13,8 @@ from nas.data import AugmentConfig, DataConfig
 def test_defaults_keep_images_as_stored_and_change_nothing():
     config = DataConfig(format="digits", validation=10)
     assert (config.image_size, config.channels, config.train_limit) == (None, None, None)
-    assert AugmentConfig().model_dump() == {"crop_padding": 0, "flip": False, "cutout": 0}
+    nothing = {"crop_padding": 0, "flip": False, "cutout": 0, "mixup": 0.0, "cutmix": 0.0}
+    assert AugmentConfig().model_dump() == nothing
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,9 @@ def test_bad_values_are_refused_by_name(values, named):
         DataConfig(**{"format": "digits", "validation": 10} | values)
 
 
-@pytest.mark.parametrize("values", [{"crop_padding": -1}, {"cutout": -2}, {"mixup": 0.1}])
+@pytest.mark.parametrize(
+    "values", [{"crop_padding": -1}, {"cutout": -2}, {"cutmix": -0.5}, {"mix": 0.1}]
+)
 def test_bad_augmentation_is_refused(values):
     with pytest.raises(ValidationError, match=next(iter(values))):
         AugmentConfig(**values)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from nas.config import TrainConfig
-from nas.data import AugmentConfig, normalise, resize
+from nas.data import AugmentConfig, mix, normalise, resize
+from nas.rng import stream
 from nas.training import STRATEGIES, Member
 from nas.training.state import TrainState
 from nas.training.step import Recipe, training_step
@@ -176,3 +178,19 @@ def test_the_full_net_of_the_first_stage_teaches_the_later_ones() -> None:
             assert step == 4 or loss == pytest.approx(by_hand, rel=1e-4)
     unchanged = full.state_dict()
     assert all(torch.equal(t, unchanged[n]) for n, t in state.teacher.state_dict().items())
+
+
+def test_mixed_images_are_learnt_with_mixed_labels() -> None:
+    config = tiny_config(strategy="single_path", label_smoothing=0.0).train
+    recipe, state = set_up(config)
+    mixing = AugmentConfig(mixup=1.0)
+    recipe = replace(recipe, augment=mixing)
+    images, labels = recipe.splits.train.images[:16], recipe.splits.train.labels[:16]
+    (member,) = drawn(recipe, 0)
+    ready = normalise(images, (0.3,), (0.15,))
+    mixed, targets = mix(ready, labels, mixing, classes=4, rng=stream(0, "mix", 0))
+    size = state.supernet.space.resolution_of(member.architecture)
+    logits = state.supernet(resize(mixed, size), member.architecture).detach()
+    by_hand = -(targets * logits.log_softmax(1)).sum(1).mean()
+    ((_, loss),) = training_step(recipe, state, images, labels)
+    assert loss == pytest.approx(float(by_hand), rel=1e-5)

@@ -1,0 +1,107 @@
+"""What a training step of every strategy costs, against a step of random subnets alone.
+
+    python benchmarks/strategy_step.py
+
+One thread, CPU seconds, both sides in turns, through the same training step: augmentation,
+forward, backward and update on mobile_small at 24 to 32 px with batches of 64. Alone means a
+space of one architecture (`search_spaces.single`), by turns one of twelve random ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from common import paired_cpu_seconds, print_table, write_result
+
+from nas.config import TrainConfig
+from nas.data import AugmentConfig, DataSplits, ImageSet
+from nas.training import STRATEGIES
+from nas.training.state import TrainState
+from nas.training.step import Recipe, training_step
+from search_spaces import SearchSpace, get_space
+from search_spaces.single import single
+from search_spaces.supernet import Supernet
+
+BATCH, REPEATS, EPOCHS = 64, 60, 40
+STAGES = [
+    {"name": "full", "epochs": 10, "open": {"resolution": [24, 28, 32]}},
+    {"name": "kernel", "epochs": 10, "open": {"kernel_*": [3, 5]}},
+    {"name": "depth", "epochs": 10, "open": {"depth_*": [1, 2, 3]}, "subnets": 2},
+    {"name": "width", "epochs": 10, "open": {"expand_*": [2, 3, 4]}, "subnets": 4},
+]
+CASES: dict[str, tuple[dict[str, Any], int]] = {
+    "single_path": ({"strategy": "single_path"}, 0),
+    "single_path, 12 bins of MACs": ({"strategy": "single_path", "cost_bins": 12}, 0),
+    "fair": ({"strategy": "fair"}, 0),
+    "sandwich": ({"strategy": "sandwich"}, 0),
+    "sandwich, alpha divergence": (
+        {"strategy": "sandwich", "soft_loss": "alpha_divergence"},
+        0,
+    ),
+    "attentive, 3 candidates": ({"strategy": "attentive", "cost_bins": 12}, 0),
+    "delayed, largest alone": ({"strategy": "delayed", "full_epochs": 20}, 0),
+    "delayed, shrinking": ({"strategy": "delayed", "full_epochs": 0}, 0),
+    **{
+        f"progressive, {stage['name']}": (
+            {"strategy": "progressive", "stages": STAGES},
+            10 * position,
+        )
+        for position, stage in enumerate(STAGES)
+    },
+}
+"""Training options by the name of a row, and the epoch from which it is measured."""
+
+
+def images() -> DataSplits:
+    """Return noise; what a step costs does not depend on it."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (BATCH, 3, 32, 32), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(0, 10, (BATCH,), generator=generator)
+    noise = ImageSet(pixels, labels, tuple("abcdefghij"))
+    return DataSplits(noise, noise, noise, mean=(0.5,) * 3, std=(0.3,) * 3, source="noise")
+
+
+def step_of(
+    space: SearchSpace, splits: DataSplits, options: dict[str, Any], epoch: int
+) -> tuple[Callable[[], object], int]:
+    """Return one training step as a function, and the number of subnets that it trains.
+
+    Every call does a further step; an epoch has a thousand.
+    """
+    document = {"epochs": EPOCHS, "batch_size": BATCH, "learning_rate": 0.01, **options}
+    config = TrainConfig.model_validate(document)
+    strategy = STRATEGIES[config.strategy](space, config, 1000)
+    augment = AugmentConfig(crop_padding=4, flip=True)
+    recipe = Recipe(config, augment, 0, splits, strategy, torch.device("cpu"))
+    state = TrainState.begin(Supernet(space).train(), config)
+    state.keep_teacher()
+    state.step = 1000 * epoch
+    batch = splits.train.images, splits.train.labels
+    members = len(training_step(recipe, state, *batch))
+    return lambda: training_step(recipe, state, *batch), members
+
+
+def main() -> None:
+    """Measure, print and keep the table."""
+    torch.set_num_threads(1)
+    space, splits = get_space("mobile_small"), images()
+    drawn = space.decode_all(space.canonical(space.sample(12, np.random.default_rng(0))))
+    alone = itertools.cycle(
+        [step_of(single(space, a), splits, {"strategy": "single_path"}, 0)[0] for a in drawn]
+    )
+    rows = []
+    for name, (options, epoch) in CASES.items():
+        step, members = step_of(space, splits, options, epoch)
+        seconds, other, _ = paired_cpu_seconds(step, lambda: next(alone)(), REPEATS)
+        row = {"step": name, "subnets": members, "cpu_ms": 1e3 * seconds, "alone_ms": 1e3 * other}
+        rows.append({**row, "ratio": seconds / other})
+    print_table(rows)
+    print(write_result("strategy_step", {"batch": BATCH, "repeats": REPEATS, "rows": rows}))
+
+
+if __name__ == "__main__":
+    main()
