@@ -21,6 +21,7 @@ __all__ = [
     "LatencyConfig",
     "NniConfig",
     "OptunaConfig",
+    "PredictorConfig",
     "SearchConfig",
     "SpaceConfig",
     "TrainConfig",
@@ -138,6 +139,13 @@ class LatencyConfig(Section):
     """Whole subnets measured to correct and to validate the table."""
     max_seconds: Positive | None = None
     """Longest time that building the table may take."""
+
+
+class PredictorConfig(Section):
+    """One predictor made by `nas predictor fit`, whose metric becomes a cost."""
+
+    path: str
+    """The file; it holds one sum of prices of layers, from ``--model additive``."""
 
 
 class EvaluateConfig(Section):
@@ -275,7 +283,9 @@ class Config(Section):
     train: TrainConfig
     """How the supernet is trained."""
     latency: LatencyConfig | None = None
-    """Where the latency table comes from; none measures and limits no latency."""
+    """Where the latency table comes from; none measures no latency."""
+    predictors: Annotated[tuple[PredictorConfig, ...], Field(strict=False)] = ()
+    """Fitted predictors, each of which gives one more cost."""
     evaluate: EvaluateConfig = EvaluateConfig()
     """How a subnet is scored."""
     search: SearchConfig = SearchConfig()
@@ -285,8 +295,10 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Config:
-        if self.latency is None and "latency_ms" in self.search.limits:
-            _refuse({"search.limits.latency_ms": "a latency limit needs a [latency] section"})
+        sources = self.latency is not None or self.predictors
+        if "latency_ms" in self.search.limits and not sources:
+            problem = "a latency limit needs a [latency] section, or a predictor in [[predictors]]"
+            _refuse({"search.limits.latency_ms": problem})
         return self
 
     def to_json(self) -> dict[str, Any]:
