@@ -59,8 +59,7 @@ def compiled_costs(
     for cost in predicted:
         if cost.metric in (*costs, *(model.metric for model in _ON_REQUEST)):
             raise ConfigError(
-                f"predictors: {cost.metric} is known without a predictor. Leave that predictor "
-                f"out{', or the section latency' if cost.metric == 'latency_ms' else ''}."
+                f"predictors: {cost.metric} is known without a predictor. Leave that one out."
             )
         costs[cost.metric] = cost
     return costs
@@ -89,11 +88,11 @@ def build_problem(
         TableError: The table has too few held-out networks for the confidence.
     """
     asked = config.search.parsed_limits()
-    costs = compiled_costs(space, table, predicted, limited=[limit.metric for limit in asked])
     if config.latency is not None and "latency_ms" in (cost.metric for cost in predicted):
         raise ConfigError(
             "predictors: latency_ms comes from the section latency. Leave out one of the two."
         )
+    costs = compiled_costs(space, table, predicted, limited=[limit.metric for limit in asked])
     known = list(dict.fromkeys([*costs, *(["latency_ms"] if config.latency else [])]))
     largest = costs["macs"].maximum().architecture
     limits = []

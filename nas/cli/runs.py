@@ -10,7 +10,7 @@ from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.config import Config, changed_keys, load_config
 from nas.errors import ConfigError
-from nas.predicted import predicted_costs
+from nas.predicted import keep_predictors, predicted_costs
 from nas.problems import build_problem, space_of
 from nas.runs import RunFolder
 
@@ -92,7 +92,9 @@ def checked_run(arguments: argparse.Namespace) -> tuple[RunFolder, DataSplits]:
         run = opened_run(arguments)
         return run, _checked_images(run.config, run)
     splits = _checked_images(read_config(arguments))
-    return opened_run(arguments), splits
+    run = opened_run(arguments)
+    keep_predictors(run.config, run.path)
+    return run, splits
 
 
 def _checked_images(config: Config, run: RunFolder | None = None) -> DataSplits:

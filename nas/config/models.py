@@ -293,6 +293,13 @@ class Config(Section):
     export: ExportConfig = ExportConfig()
     """What is exported."""
 
+    @field_validator("predictors", mode="before")
+    @classmethod
+    def _check_predictors(cls, predictors: Any) -> Any:
+        if not isinstance(predictors, list | tuple):
+            raise ValueError("each predictor has a section of its own: write [[predictors]]")
+        return predictors
+
     @model_validator(mode="after")
     def _check(self) -> Config:
         sources = self.latency is not None or self.predictors

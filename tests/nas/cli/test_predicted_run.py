@@ -19,6 +19,7 @@ pytest.importorskip("sklearn")
 
 SPACE = {"classes": 10, "channels": 1, "resolutions": [12]}
 LATENCY = CONFIG[CONFIG.index("[latency]") : CONFIG.index("[evaluate]")]
+SECTION = '[[predictors]]\npath = "{}.npz"\n\n'
 PLAIN = (
     CONFIG.replace(LATENCY, "")
     .replace('["safetensors", "onnx"]', '["safetensors"]')
@@ -52,16 +53,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         candidates=[learned.Candidate("gaussian_process", "layers")],
     )
     learned.save_predictor(process, folder / "process.npz")
-    sections = "".join(f'[[predictors]]\npath = "{metric}.npz"\n\n' for metric in values)
+    sections = "".join(SECTION.format(metric) for metric in values)
     (folder / "tiny.toml").write_text(f"{PLAIN}\n{sections}", encoding="utf-8")
     return folder
 
 
-def fit_prices(folder: Path, metric: str) -> None:
+def fit_prices(folder: Path, metric: str, *, nets: str = "nets.json") -> None:
     named = ["--space", "mobile_small", "--metric", metric, "--model", "additive"]
     named += ["--out", str(folder / f"{metric}.npz")]
     named += [f"--option={key}={json.dumps(value)}" for key, value in SPACE.items()]
-    assert main(["predictor", "fit", str(folder / "nets.json"), *named]) == 0
+    assert main(["predictor", "fit", str(folder / nets), *named]) == 0
 
 
 def refused(folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str) -> str:
@@ -121,6 +122,9 @@ def test_what_cannot_be_is_refused(folder: Path, capsys: pytest.CaptureFixture[s
     assert "keeps no errors" in refused(folder, capsys, limit, 'energy_mj = "60% @ 95%"')
     message = refused(folder, capsys, '"energy_mj.npz"', '"process.npz"')
     assert "--model additive" in message
+    sections = f"{SECTION.format('energy_mj')}{SECTION.format('latency_ms')}"
+    message = refused(folder, capsys, sections, '[predictors]\npath = "energy_mj.npz"\n')
+    assert "write [[predictors]]" in message
     assert "Did you mean 'energy_mj'" in refused(folder, capsys, limit, "energy = 3")
 
 
@@ -129,6 +133,17 @@ def test_each_cost_has_one_source(folder: Path, capsys: pytest.CaptureFixture[st
     assert "two give latency_ms" in message
     message = refused(folder, capsys, "[evaluate]", "[latency]\n\n[evaluate]")
     assert "Leave out one of the two" in message
+
+
+def test_a_predictor_of_what_is_counted_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nets = json.loads((folder / "nets.json").read_text(encoding="utf-8"))
+    renamed = [{"architecture": net["architecture"], "params": net["energy_mj"]} for net in nets]
+    (folder / "counted.json").write_text(json.dumps(renamed), encoding="utf-8")
+    fit_prices(folder, "params", nets="counted.json")
+    message = refused(folder, capsys, '"energy_mj.npz"', '"params.npz"')
+    assert "params is known without a predictor" in message
 
 
 def test_another_space_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
