@@ -1,11 +1,12 @@
 """Learned latency predictors on published measurements: NAS-Bench-201 and once-for-all subnets.
 
-Usage: python benchmarks/latency_predictors.py [--table once_for_all] [--data DIR] [--seeds 2]
+Usage: python benchmarks/latency_predictors.py [--table once_for_all] [--prices] [--data DIR]
 
 For each device and number of measured networks: Spearman and share within 10 % on up to 3,000
 other networks, mean over seeds (one seed from 300 samples on). ``random`` draws the networks,
 ``chosen`` takes them by `choose_support`; ``transfer`` gets predictors of all other devices
-besides (leave one device out), each fitted on 900 networks, whose sample is drawn apart.
+besides (leave one device out), each fitted on 900 networks, whose sample is drawn apart. With
+``--prices`` one sum of prices of layers is fitted on the random ones, which a run can limit.
 
 Models are selected by cross-validation within the sample; no network is in sample and test.
 The features and the rule that chooses networks were designed while looking at these tables.
@@ -28,6 +29,7 @@ from common import print_table, write_result
 
 from predictors import Provenance
 from predictors.learned import (
+    SUM_OF_PRICES,
     Candidate,
     Execution,
     LearnedPredictor,
@@ -87,7 +89,7 @@ def once_for_all(data: Path) -> tuple[SearchSpace, Population, np.ndarray, list[
     return space, population, latency, devices, np.ones(latency.shape, dtype=bool)
 
 
-def evaluate(name: str, data: Any, seeds: int) -> list[dict[str, Any]]:
+def evaluate(name: str, data: Any, seeds: int, *, prices: bool) -> list[dict[str, Any]]:
     """Return one row for each device, method and number of samples."""
     space, population, latency, devices, measured = data
     usable = ~Execution(space).constant(population)
@@ -98,6 +100,7 @@ def evaluate(name: str, data: Any, seeds: int) -> list[dict[str, Any]]:
         others = [source for i, source in enumerate(sources) if i != column]
         for count in COUNTS:
             methods = ("random", "chosen", "chosen, transfer") if count <= FEW else ("random",)
+            methods = ("random, prices",) if prices else methods
             for method in methods:
                 found = [
                     _trial(
@@ -158,7 +161,7 @@ def _trial(
     """Fit on one sample and compare on other networks; isomorphic copies are not in both."""
     order = np.random.default_rng([seed, 2]).permutation(pool)
     rows = order[:count]
-    if method != "random":
+    if method.startswith("chosen"):
         rows = order[:POOL][choose_support(space, population[order[:POOL]], count)]
     keys = space.keys(population)
     test = order[~np.isin(keys[order], keys[rows])][-TEST:]
@@ -167,7 +170,13 @@ def _trial(
         predictor = transfer(sources, population[rows], values[rows], provenance=where, seed=seed)
     else:
         predictor = fit(
-            space, population[rows], values[rows], metric="latency_ms", provenance=where, seed=seed
+            space,
+            population[rows],
+            values[rows],
+            metric="latency_ms",
+            provenance=where,
+            candidates=[SUM_OF_PRICES] if method.endswith("prices") else None,
+            seed=seed,
         )
     return compare(predictor(population[test]), values[test])
 
@@ -194,15 +203,17 @@ def main() -> None:
     """Measure, print and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--table", choices=tuple(TABLES), default="nasbench201")
+    parser.add_argument("--prices", action="store_true", help="fit sums of prices only")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     if not options.data.is_dir():
         sys.exit(f"skipped: the tables are not in {options.data}; name their folder with --data")
-    rows = evaluate(options.table, TABLES[options.table](options.data), options.seeds)
+    data = TABLES[options.table](options.data)
+    rows = evaluate(options.table, data, options.seeds, prices=options.prices)
     print_table(means(rows))
     write_result(
-        f"latency_predictors_{options.table}",
+        f"latency_predictors_{options.table}{'_prices' if options.prices else ''}",
         {
             "seeds": options.seeds,
             "goals": GOALS,

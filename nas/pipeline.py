@@ -25,6 +25,7 @@ from nas.errors import (
 )
 from nas.files import atomic_write
 from nas.latency_tables import AnyTable, is_published, read_table
+from nas.predicted import keep_predictors, predicted_costs
 from nas.problems import build_problem
 from nas.run_evaluator import RunEvaluator
 from nas.runs import RunFolder
@@ -51,6 +52,7 @@ __all__ = [
     "latency_stage",
     "load_splits",
     "lut_options",
+    "problem_of",
     "report_stage",
     "search_stage",
     "sweep_stage",
@@ -179,7 +181,19 @@ def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> AnyTable | 
         return build_table(space, options, path, progress=progress)
 
 
-def check_limits(config: Config, space: SearchSpace, table: AnyTable | None) -> None:
+def problem_of(run: RunFolder, space: SearchSpace, table: AnyTable | None) -> Problem:
+    """Return the search problem of a run, and keep copies of its predictors in its folder.
+
+    Raises:
+        PredictorError: A predictor cannot be used; see `predicted_costs`.
+        ConfigError: See `build_problem`.
+    """
+    predicted = predicted_costs(run.config, space, run.path)
+    keep_predictors(run.config, run.path)
+    return build_problem(run.config, space, table, predicted)
+
+
+def check_limits(config: Config, problem: Problem) -> None:
     """Refuse limits that no architecture can meet, and a search that cannot begin.
 
     Raises:
@@ -187,7 +201,6 @@ def check_limits(config: Config, space: SearchSpace, table: AnyTable | None) -> 
         ConfigError: The searcher or the executor cannot be used as it is configured.
         MissingExtraError: The package of the searcher is not installed.
     """
-    problem = build_problem(config, space, table)
     check_feasible(problem)
     build_searcher(config.search, objectives=len(problem.objectives))
     executor_factory(config.search.executor)
@@ -455,7 +468,9 @@ def finetune_stage(
     with tuned.lock():
         with _stage(tuned, "train"), bars("fine-tuning") as progress:
             only = finetune_subnet(run, tuned, space, row.architecture, splits, progress=progress)
-        problem = build_problem(run.config, only, table)
+        unlimited = run.config.search.model_copy(update={"limits": {}, "minimize": ()})
+        config = run.config.model_copy(update={"search": unlimited})
+        problem = build_problem(config, only, table)
         evaluator = subnet_evaluator(tuned, only, splits)
         scored = evaluator(row.architecture)
         found = Evaluated(row.id, row.architecture, scored, order=1)

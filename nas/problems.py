@@ -37,6 +37,7 @@ def space_of(config: Config) -> SearchSpace:
 def compiled_costs(
     space: SearchSpace,
     table: AnyTable | None,
+    predicted: Sequence[CostTable] = (),
     *,
     limited: Collection[str] = (),
     mpc: MpcConfig | None = None,
@@ -46,10 +47,12 @@ def compiled_costs(
     Args:
         space: The space.
         table: The latency table, if there is one.
+        predicted: Costs that fitted predictors give.
         limited: Metrics that limits name; some costs are compiled for these only.
         mpc: Adds the costs of private inference, where it is given.
 
     Raises:
+        ConfigError: A predictor gives what is known without it.
         TableError: A layer of the space has no private form.
     """
     models: list[CostModel] = [Macs(), Params(), PeakMemory()]
@@ -60,10 +63,21 @@ def compiled_costs(
     costs = {model.metric: compile_cost(space, model) for model in models}
     if table is not None:
         costs["latency_ms"] = compile_cost(space, table.cost_model())
+    for cost in predicted:
+        if cost.metric in (*costs, *(model.metric for model in _ON_REQUEST)):
+            raise ConfigError(
+                f"predictors: {cost.metric} is known without a predictor. Leave that one out."
+            )
+        costs[cost.metric] = cost
     return costs
 
 
-def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) -> Problem:
+def build_problem(
+    config: Config,
+    space: SearchSpace,
+    table: AnyTable | None,
+    predicted: Sequence[CostTable] = (),
+) -> Problem:
     """Return the search problem of a configuration, with shares resolved.
 
     A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs.
@@ -71,30 +85,38 @@ def build_problem(config: Config, space: SearchSpace, table: AnyTable | None) ->
     Args:
         config: What is asked.
         space: The space it names.
-        table: The latency table; without one a limit on latency is left out.
+        table: The latency table; where it is asked for but not there yet, a limit on latency
+            is left out.
+        predicted: Costs that fitted predictors give; see `nas.predicted`.
 
     Raises:
-        ConfigError: A limit or an objective names no cost, or a limit asks for a confidence
-            in what has no error.
+        ConfigError: A limit or an objective names no cost, two sources give one cost, or a
+            limit asks for a confidence in what has no known error.
         TableError: The table has too few held-out networks for the confidence.
     """
     asked = config.search.parsed_limits()
-    costs = compiled_costs(space, table, limited=[limit.metric for limit in asked], mpc=config.mpc)
+    if config.latency is not None and "latency_ms" in (cost.metric for cost in predicted):
+        raise ConfigError(
+            "predictors: latency_ms comes from the section latency. Leave out one of the two."
+        )
+    limited = [limit.metric for limit in asked]
+    costs = compiled_costs(space, table, predicted, limited=limited, mpc=config.mpc)
+    known = list(dict.fromkeys([*costs, *(["latency_ms"] if config.latency else [])]))
     largest = costs["macs"].maximum().architecture
     limits = []
     for limit in asked:
-        if limit.metric == "latency_ms" and table is None:
+        if limit.metric == "latency_ms" and config.latency is not None and table is None:
             continue
         if limit.metric not in costs:
-            known = [*costs, *(model.metric for model in _ON_REQUEST), "latency_ms"]
+            names = [*known, *(model.metric for model in _ON_REQUEST)]
             raise ConfigError(
-                f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, known)}"
+                f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, names)}"
             )
-        margin = _margin(limit, table)
+        margin = _margin(limit, table, costs[limit.metric])
         value = limit.resolve(costs[limit.metric].of(largest)) / (1 + margin)
         said = str(config.search.limits[limit.metric])
         limits.append(UpperLimit(limit.metric, value, said, margin))
-    first, *others = _objectives(config, [*costs, "latency_ms"])
+    first, *others = _objectives(config, known)
     objectives = (first, *(other for other in others if other.metric in costs))
     return Problem(space, objectives=objectives, costs=costs, limits=tuple(limits))
 
@@ -126,20 +148,29 @@ def _objectives(config: Config, costs: Sequence[str]) -> tuple[Objective, ...]:
             f"it. {nearest(search.objective, [_EVALUATED, *costs])}"
         )
     for metric in search.minimize:
+        if metric == "latency_ms" and metric not in costs:
+            raise ConfigError(
+                "search.minimize names latency_ms: it needs a [latency] section, or a predictor "
+                "of it in [[predictors]]."
+            )
         if metric not in costs:
             raise ConfigError(
                 f"search.minimize names {metric!r}: no such cost. {nearest(metric, costs)}"
             )
-        if metric == "latency_ms" and config.latency is None:
-            raise ConfigError("search.minimize names latency_ms: it needs a [latency] section.")
     rest = tuple(Objective(metric, "minimize") for metric in search.minimize)
     return (Objective(search.objective), *rest)
 
 
-def _margin(limit: Limit, table: AnyTable | None) -> float:
+def _margin(limit: Limit, table: AnyTable | None, cost: CostTable) -> float:
     """Return by how much a limit is lowered, relative to it, to be kept with its confidence."""
     if limit.confidence is None:
         return 0.0
+    if cost.provenance.kind == "predicted":
+        raise ConfigError(
+            f"search.limits.{limit.metric}: a predictor keeps no errors of single networks, so no "
+            'limit on it can be kept with a confidence. Leave out what follows the "@", and '
+            "lower the limit by what `nas predictor show` says."
+        )
     if limit.metric != "latency_ms":
         raise ConfigError(
             f"search.limits.{limit.metric}: {limit.metric} is counted exactly, so a confidence "

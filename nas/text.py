@@ -36,7 +36,7 @@ def title(metric: str) -> str:
             what = metric.removeprefix(prefix)
             accuracy = prefix.startswith("exported")
             return f"Accuracy, {what} file" if accuracy else f"Largest difference, {what} file"
-    for unit in ("_ms", "_s", "_bytes"):
+    for unit in ("_ms", "_s", "_mj", "_bytes"):
         metric = metric.removesuffix(unit)
     return metric.replace("_", " ").capitalize()
 
@@ -58,6 +58,8 @@ def quantity(metric: str, value: float) -> str:
         return f"{value:#.3g} ms" if value < 10 else f"{value:.1f} ms"
     if metric.endswith("_s"):
         return f"{value:#.3g} s" if value < 10 else f"{value:.1f} s"
+    if metric.endswith("_mj"):
+        return f"{value:.4g} mJ"
     if metric.endswith("_bytes"):
         return f"{value / 1024:,.1f} KiB" if value < 1 << 20 else f"{value / 2**20:,.2f} MiB"
     if "accuracy" in metric:
@@ -82,6 +84,8 @@ def axis_unit(metric: str, largest: float) -> tuple[str, float]:
         return "ms", 1.0
     if metric.endswith("_s"):
         return "s", 1.0
+    if metric.endswith("_mj"):
+        return "mJ", 1.0
     if metric.endswith("_bytes"):
         return ("MiB", 2.0**20) if largest >= 2**21 else ("KiB", 1024.0)
     if metric in ("macs", "params"):

@@ -1,13 +1,15 @@
 """Zero-cost scores: how promising a network is, from its shapes or from one untrained pass.
 
 They rank networks of one space, or serve as features; none is an accuracy. torch is imported
-when a score of a module is asked for. The networks' own weights are used: initialise them
-first, for example with `search_spaces.supernet.build_network`. A module is left as it was,
-running statistics of batch norm apart where a pass in training mode is said.
+when a score of a module is asked for. The network's own weights are used, so initialise them
+first, for example with `search_spaces.supernet.build_network`; `zen_score` alone draws others.
+A score works on a copy of the module: its weights, gradients, running statistics of batch norm
+and training flags stay what they were.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["deepmad_entropy", "naswot", "prenas", "synflow"]
+__all__ = ["deepmad_entropy", "naswot", "prenas", "synflow", "zen_score"]
 
 
 def naswot(module: nn.Module, images: torch.Tensor) -> float:
@@ -33,7 +35,7 @@ def naswot(module: nn.Module, images: torch.Tensor) -> float:
     not counted.
 
     Args:
-        module: With ReLU activations as modules.
+        module: With ReLU activations as modules, in the mode in which it is to run.
         images: [n, C, H, W].
 
     Returns:
@@ -54,14 +56,12 @@ def naswot(module: nn.Module, images: torch.Tensor) -> float:
         kernel = kernel + on @ on.T + (1 - on) @ (1 - on).T
         units += on.shape[1]
 
-    activations = [m for m in module.modules() if isinstance(m, nn.ReLU | nn.ReLU6)]
-    hooks = [activation.register_forward_hook(count) for activation in activations]
-    try:
-        with torch.no_grad():
-            module(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    network = copy.deepcopy(module)
+    for layer in network.modules():
+        if isinstance(layer, nn.ReLU | nn.ReLU6):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        network(images)
     if not units:
         raise PredictorError("NASWOT counts ReLU units and this network has none. Use synflow.")
     return float(torch.linalg.slogdet(kernel)[1])
@@ -78,8 +78,6 @@ def synflow(module: nn.Module, in_shape: Sequence[int]) -> float:
         module: Any network.
         in_shape: Of one input, without the batch dimension.
     """
-    import copy
-
     import torch
 
     absolute = copy.deepcopy(module).double().eval()
@@ -100,7 +98,61 @@ def prenas(module: nn.Module, images: torch.Tensor) -> float:
         module: Of the initialised network, in the mode in which it is to run.
         images: [n, C, H, W].
     """
-    return _saliency(module, images)
+    return _saliency(copy.deepcopy(module), images)
+
+
+def zen_score(
+    module: nn.Module, images: torch.Tensor, *, step: float = 0.01, seed: int = 0
+) -> float:
+    """Return the Zen-score of a network (Lin et al. 2021, arXiv:2102.01063, algorithm 1).
+
+        log mean |f(x + step * e) - f(x)|_F  +  sum over batch norms of log s
+
+    e is Gaussian noise. s is the root of the variance of a batch norm's input for x, averaged
+    over channels: it puts back the scale that batch norm takes away. Batch norms use the
+    statistics of the batch. Weights of convolutions and linear layers are drawn from N(0, 1),
+    layer after layer and then e, in double precision on the CPU.
+
+    Args:
+        module: f. The authors take what comes before the global average pool, and remove
+            shortcuts; here all of the module counts, so leave out what is not to count.
+        images: x, [n, C, H, W]; the authors draw them from N(0, 1).
+        step: How far the noise goes.
+        seed: Of the weights and the noise.
+
+    Returns:
+        -inf when the output does not depend on the images.
+    """
+    import torch
+    from torch import nn
+
+    generator = torch.Generator().manual_seed(seed)
+    network = copy.deepcopy(module).cpu().double().train()
+    spreads: list[float] = []
+
+    def keep_spread(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        channels = inputs[0].transpose(0, 1).flatten(1)
+        spreads.append(float(channels.var(dim=1, correction=0).mean().sqrt()))
+
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.normal_(layer.weight, generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.reset_parameters()
+            layer.register_forward_pre_hook(keep_spread)
+    x = images.detach().cpu().double()
+    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+    with torch.no_grad():
+        before = network(x)
+        factors = list(spreads)
+        change = (network(x + step * noise) - before).flatten(1).norm(dim=1).mean()
+    return sum(_log(factor) for factor in [float(change), *factors])
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
 
 
 def _saliency(module: nn.Module, images: torch.Tensor) -> float:

@@ -38,7 +38,7 @@ def test_a_command_is_understood(command: str) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda p: p.stem)
 def test_the_examples_can_meet_their_limits(path: Path) -> None:
     from nas.pipeline import check_limits
-    from nas.problems import space_of
+    from nas.problems import build_problem, space_of
 
     config = load_config(path)
-    check_limits(config, space_of(config), None)
+    check_limits(config, build_problem(config, space_of(config), None))

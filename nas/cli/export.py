@@ -8,7 +8,7 @@ from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_run
 from nas.config import ExportConfig, parse_config
-from nas.problems import build_problem, space_of
+from nas.problems import space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
 
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     space = space_of(folder.config)
     with folder.lock():
         table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = build_problem(folder.config, space, table)
+        problem = pipeline.problem_of(folder, space, table)
         splits = pipeline.load_splits(folder.config, space, ProgressBar)
         chosen = pipeline.choose(folder, problem, top=config.top, id=arguments.id)
         pipeline.export_stage(

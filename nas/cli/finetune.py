@@ -7,7 +7,7 @@ import argparse
 from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_run
-from nas.problems import build_problem, space_of
+from nas.problems import space_of
 from nas.runs import RunFolder
 
 __all__ = ["configure", "run"]
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     options = {name: getattr(arguments, name) for name in names}
     with folder.lock():
         table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = build_problem(folder.config, space, table)
+        problem = pipeline.problem_of(folder, space, table)
         (row,) = pipeline.choose(folder, problem, top=1, id=arguments.id)
         splits = pipeline.load_splits(folder.config, space, ProgressBar)
         tuned = pipeline.finetune_stage(

@@ -9,7 +9,13 @@ from nas.cli.arguments import add_json, add_space, chosen_space
 from nas.cli.output import print_json
 from nas.errors import ConfigError
 from nas.measured import measured_in_archive, measured_in_file
-from predictors.learned import LearnedPredictor, fit, load_predictor, save_predictor
+from predictors.learned import (
+    SUM_OF_PRICES,
+    LearnedPredictor,
+    fit,
+    load_predictor,
+    save_predictor,
+)
 
 __all__ = ["configure", "run"]
 
@@ -30,6 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--device", metavar="NAME", default="", help="what the networks were measured on"
+    )
+    parser.add_argument(
+        "--model",
+        choices=("best", "additive"),
+        default="best",
+        help="what to fit: the best of several by cross-validation, or additive, one sum of "
+        "prices of layers, which a run can limit (best)",
     )
     parser.add_argument("--out", metavar="PREDICTOR.npz", type=Path, help="file to write")
     add_json(parser)
@@ -69,7 +82,12 @@ def _fit(arguments: argparse.Namespace) -> LearnedPredictor:
     else:
         found = measured_in_archive(source, metric)
     return fit(
-        found.space, found.population, found.values, metric=metric, provenance=found.provenance
+        found.space,
+        found.population,
+        found.values,
+        metric=metric,
+        provenance=found.provenance,
+        candidates=[SUM_OF_PRICES] if arguments.model == "additive" else None,
     )
 
 

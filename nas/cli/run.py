@@ -9,6 +9,7 @@ from nas import pipeline
 from nas.cli.output import print_ranges
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, checked_run, read_config
+from nas.predicted import predicted_costs
 from nas.problems import build_problem, space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
@@ -44,9 +45,9 @@ def run_chain(folder: RunFolder, splits: DataSplits) -> None:
     space = space_of(config)
     with folder.lock():
         table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = build_problem(config, space, table)
+        problem = pipeline.problem_of(folder, space, table)
         print_ranges(problem)
-        pipeline.check_limits(config, space, table)
+        pipeline.check_limits(config, problem)
         if not folder.imported():
             pipeline.train_stage(folder, space, splits, ProgressBar)
         pipeline.search_stage(folder, problem, splits, ProgressBar)
@@ -61,14 +62,15 @@ def run_chain(folder: RunFolder, splits: DataSplits) -> None:
 
 
 def _dry_run(arguments: argparse.Namespace) -> None:
-    config = (
-        RunFolder.open(arguments.resume).config if arguments.resume else read_config(arguments)
-    )
+    folder = RunFolder.open(arguments.resume) if arguments.resume else None
+    config = folder.config if folder else read_config(arguments)
     space = space_of(config)
-    pipeline.check_limits(config, space, None)
+    predicted = predicted_costs(config, space, folder.path if folder else None)
+    problem = build_problem(config, space, None, predicted)
+    pipeline.check_limits(config, problem)
     pipeline.check_training(config, space)
     print(f"{space.name}: {space.size:,} architectures, {len(space.slots)} slots")
     print(f"latency table: {len(space.distinct_blocks()):,} different blocks")
     print(f"training: {config.train.strategy}, {config.train.epochs} epochs")
     print(f"search: {config.search.searcher}, {config.search.evaluations} evaluations\n")
-    print_ranges(build_problem(config, space, None))
+    print_ranges(problem)

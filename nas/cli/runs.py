@@ -10,7 +10,8 @@ from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.config import Config, changed_keys, load_config
 from nas.errors import ConfigError
-from nas.problems import space_of
+from nas.predicted import keep_predictors, predicted_costs
+from nas.problems import build_problem, space_of
 from nas.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_config", "add_run", "checked_run", "opened_run", "read_config"]
 
-_FIXED = ("space", "data", "augment", "train", "seed", "latency")
+_FIXED = ("space", "data", "augment", "train", "seed", "latency", "predictors")
 _MAY_CHANGE = ("train.threads", "train.device", "train.checkpoint_every_s", "data.cache")
 
 
@@ -89,14 +90,17 @@ def checked_run(arguments: argparse.Namespace) -> tuple[RunFolder, DataSplits]:
     """
     if arguments.resume is not None:
         run = opened_run(arguments)
-        return run, _checked_images(run.config)
+        return run, _checked_images(run.config, run)
     splits = _checked_images(read_config(arguments))
-    return opened_run(arguments), splits
+    run = opened_run(arguments)
+    keep_predictors(run.config, run.path)
+    return run, splits
 
 
-def _checked_images(config: Config) -> DataSplits:
+def _checked_images(config: Config, run: RunFolder | None = None) -> DataSplits:
     space = space_of(config)
-    pipeline.check_limits(config, space, None)
+    predicted = predicted_costs(config, space, run.path if run else None)
+    pipeline.check_limits(config, build_problem(config, space, None, predicted))
     pipeline.check_training(config, space)
     return pipeline.load_splits(config, space, ProgressBar)
 

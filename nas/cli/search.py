@@ -10,7 +10,7 @@ from nas.cli.output import print_ranges
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, opened_run
 from nas.config import parse_sweep
-from nas.problems import build_problem, space_of, sweep_values
+from nas.problems import space_of, sweep_values
 from nas.report import report_plain
 from nas.search import Problem, Target, check_feasible, swept
 from nas.text import columns, quantity, title
@@ -34,9 +34,9 @@ def run(arguments: argparse.Namespace) -> None:
     folder = opened_run(arguments, reuse=True)
     space = space_of(folder.config)
     with folder.lock():
-        pipeline.check_limits(folder.config, space, None)
+        pipeline.check_limits(folder.config, pipeline.problem_of(folder, space, None))
         table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = build_problem(folder.config, space, table)
+        problem = pipeline.problem_of(folder, space, table)
         values = sweep_values(problem, sweep) if sweep else ()
         searched = swept(problem, sweep.metric, values) if sweep else problem
         print_ranges(searched)

@@ -10,6 +10,7 @@ from nas.config.models import (
     MpcConfig,
     NniConfig,
     OptunaConfig,
+    PredictorConfig,
     SearchConfig,
     SpaceConfig,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "MpcConfig",
     "NniConfig",
     "OptunaConfig",
+    "PredictorConfig",
     "SearchConfig",
     "SpaceConfig",
     "StageConfig",

@@ -20,6 +20,7 @@ _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
 _UNITS: dict[str, dict[str, float]] = {
     "_ms": {"": 1.0, "ms": 1.0, "s": 1e3},
     "_s": {"": 1.0, "s": 1.0, "ms": 1e-3},
+    "_mj": {"": 1.0, "mJ": 1.0, "J": 1e3},
     "_bytes": {
         **_DECIMAL,
         "B": 1.0,
@@ -64,8 +65,8 @@ def parse_limit(metric: str, text: int | float | str) -> Limit:
     """Read a limit as a person writes it.
 
     Args:
-        metric: The metric's name; its ending (``_ms``, ``_s``, ``_bytes``) says which units fit.
-            Any other metric counts something and takes K, M and G (decimal).
+        metric: The metric's name; its ending (``_ms``, ``_s``, ``_mj``, ``_bytes``) says which
+            units fit. Any other metric counts something and takes K, M and G (decimal).
         text: A number in the metric's unit, a number with a unit, or a share such as ``"60%"``.
             ``<=`` may stand before it, and a confidence such as ``@ 95%`` after it.
 

@@ -18,14 +18,15 @@ from nas.errors import ConfigError, nearest
 
 __all__ = ["changed_keys", "load_config", "parse_config", "parse_value"]
 
-_PATHS = (("data", "path"), ("latency", "table"))
+_PATHS = (("data", "path"), ("latency", "table"), ("predictors", "path"))
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     """Read a TOML file, apply the overrides, and check the result.
 
-    Paths (`data.path`, `latency.table`) become absolute: those in the file are relative to the
-    file's folder, those in the overrides to the folder in which the command runs.
+    Paths (`data.path`, `latency.table`, `predictors.path`) become absolute: those in the file
+    are relative to the file's folder, those in the overrides to the folder in which the command
+    runs.
 
     Args:
         path: The TOML file.
@@ -102,10 +103,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _make_paths_absolute(document: Mapping[str, Any], folder: Path) -> None:
     for section, key in _PATHS:
-        table = document.get(section)
-        if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
-            with suppress(RuntimeError):  # no such user's home; the loader says what is missing
-                table[key] = str((folder / Path(table[key]).expanduser()).resolve())
+        tables = document.get(section)
+        for table in tables if isinstance(tables, list) else [tables]:
+            if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
+                with suppress(RuntimeError):  # no such home; the loader says what is missing
+                    table[key] = str((folder / Path(table[key]).expanduser()).resolve())
 
 
 def _override(document: dict[str, Any], text: str) -> str | None:

@@ -21,6 +21,7 @@ __all__ = [
     "LatencyConfig",
     "NniConfig",
     "OptunaConfig",
+    "PredictorConfig",
     "SearchConfig",
     "SpaceConfig",
     "TrainConfig",
@@ -56,6 +57,13 @@ class LatencyConfig(Section):
     """Whole subnets measured to correct and to validate the table."""
     max_seconds: Positive | None = None
     """Longest time that building the table may take."""
+
+
+class PredictorConfig(Section):
+    """One predictor made by `nas predictor fit`, whose metric becomes a cost."""
+
+    path: str
+    """The file; it holds one sum of prices of layers, from ``--model additive``."""
 
 
 class EvaluateConfig(Section):
@@ -206,9 +214,11 @@ class Config(Section):
     train: TrainConfig
     """How the supernet is trained."""
     latency: LatencyConfig | None = None
-    """Where the latency table comes from; none measures and limits no latency."""
+    """Where the latency table comes from; none measures no latency."""
     mpc: MpcConfig | None = None
     """What private inference costs; none prices and limits none."""
+    predictors: Annotated[tuple[PredictorConfig, ...], Field(strict=False)] = ()
+    """Fitted predictors, each of which gives one more cost."""
     evaluate: EvaluateConfig = EvaluateConfig()
     """How a subnet is scored."""
     search: SearchConfig = SearchConfig()
@@ -216,10 +226,19 @@ class Config(Section):
     export: ExportConfig = ExportConfig()
     """What is exported."""
 
+    @field_validator("predictors", mode="before")
+    @classmethod
+    def _check_predictors(cls, predictors: Any) -> Any:
+        if not isinstance(predictors, list | tuple):
+            raise ValueError("each predictor has a section of its own: write [[predictors]]")
+        return predictors
+
     @model_validator(mode="after")
     def _check(self) -> Config:
-        if self.latency is None and "latency_ms" in self.search.limits:
-            refuse({"search.limits.latency_ms": "a latency limit needs a [latency] section"})
+        sources = self.latency is not None or self.predictors
+        if "latency_ms" in self.search.limits and not sources:
+            problem = "a latency limit needs a [latency] section, or a predictor in [[predictors]]"
+            refuse({"search.limits.latency_ms": problem})
         if self.mpc is None:
             private = [metric for metric in self.search.limits if metric.startswith("mpc_")]
             refuse({f"search.limits.{metric}": "it needs an [mpc] section" for metric in private})

@@ -10,6 +10,7 @@ from typing import Any
 from nas.archive import Archive, Evaluated, Metric
 from nas.export import Manifest, read_manifest, read_measurements
 from nas.latency_tables import AnyTable, read_table
+from nas.predicted import predicted_costs
 from nas.problems import build_problem
 from nas.runs import RunFolder
 from nas.search.problem import Problem, UpperLimit
@@ -111,6 +112,7 @@ def collect(run: RunFolder) -> Collected:
     Raises:
         RunError: A file of the run is damaged.
         SpaceError: The run's search space is not known here.
+        PredictorError: A predictor of the run is missing or damaged.
         ExportError: An export folder is damaged.
     """
     config = run.config
@@ -123,7 +125,7 @@ def collect(run: RunFolder) -> Collected:
             name, options = archive.space_name, archive.space_options
     space = get_space(name, **options)
     table, table_problem = _usable_table(run, space)
-    problem = build_problem(config, space, table)
+    problem = build_problem(config, space, table, predicted_costs(config, space, run.path))
     parts = Collected(
         run=run,
         about=run.about(),

@@ -11,6 +11,7 @@ before, and otherwise they come with it. Names joined by ``+`` stand side by sid
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -22,7 +23,7 @@ from search_spaces import Population, SearchSpace
 from search_spaces.blocks import BlockSpec, Layer, layers_of
 from search_spaces.errors import nearest
 
-__all__ = ["FEATURES", "Encoder", "layer_kinds"]
+__all__ = ["FEATURES", "Encoder", "layer_features", "layer_kinds"]
 
 FEATURES: dict[str, View | None] = {
     "one_hot": None,
@@ -70,6 +71,16 @@ def _kind(layer: Layer) -> str:
     return f"{grouped}{layer.kernel}"
 
 
+def layer_features(space: SearchSpace, block: BlockSpec) -> NDArray[np.float64]:
+    """Return what a block adds to the features ``layers`` of a network, float64 [k].
+
+    Args:
+        space: The space.
+        block: One of its blocks.
+    """
+    return _tables(space).row(layer_kinds(block))
+
+
 class Encoder:
     """Turns populations of one space into features.
 
@@ -111,16 +122,18 @@ class _LayerTables:
     def __init__(self, space: SearchSpace) -> None:
         self._execution = Execution(space)
         kinds = [layer_kinds(b) if b is not None else {} for b in space.grid.blocks]
-        names = sorted({name for found in kinds for name in found})
-        self._values = np.zeros((len(kinds), 3 * len(names)))
+        self._names = sorted({name for found in kinds for name in found})
+        self._values = np.stack([self.row(found) for found in kinds])
         self._only_adds = np.zeros(len(kinds), dtype=np.bool_)
-        for row, found in enumerate(kinds):
-            for column, name in enumerate(names):
-                self._values[row, 3 * column : 3 * column + 3] = found.get(name, (0.0, 0.0, 0.0))
-            block = space.grid.blocks[row]
+        for row, block in enumerate(space.grid.blocks):
             self._only_adds[row] = block is not None and all(
                 layer.op == "add" for layer in layers_of(block)
             )
+
+    def row(self, kinds: Mapping[str, tuple[float, float, float]]) -> NDArray[np.float64]:
+        """Return what `layer_kinds` found in a block as features, float64 [3 * kinds]."""
+        nothing = (0.0, 0.0, 0.0)
+        return np.array([kinds.get(name, nothing) for name in self._names]).ravel()
 
     def __call__(self, population: Population, view: View) -> NDArray[np.float64]:
         """Return the sums over what runs, float64 [n, 3 * kinds]."""

@@ -122,7 +122,8 @@ def fit(
 
     Raises:
         PredictorError: Too few rows, lengths that differ, or values that are not finite, or
-            not above zero for a metric other than an accuracy.
+            not above zero for a metric other than an accuracy; or prices are to make up an
+            accuracy.
     """
     values = _checked(space, population, values, metric)
     use = ~Execution(space).constant(population)
@@ -134,6 +135,11 @@ def fit(
         )
     target = np.log(y) if is_logarithmic(metric) else y
     chosen = list(candidates or candidates_for(space, metric, len(y)))
+    if any(c.model == "additive" for c in chosen) and not is_logarithmic(metric):
+        raise PredictorError(
+            f"{metric} is no sum of prices of layers: the model 'additive' is for costs such as "
+            "latency_ms. Leave it out."
+        )
     features = {
         name: encode(space, name, rows, sources)
         for name in dict.fromkeys(candidate.features for candidate in chosen)

@@ -121,7 +121,8 @@ def test_overrides_are_read_as_toml_and_bare_words_as_strings(tmp_path: Path) ->
 def test_an_override_may_open_a_section(tmp_path: Path) -> None:
     text = GOOD.replace('[latency]\nruntime = "torch"\n', "")
     assert errors(tmp_path, text) == [
-        "search.limits.latency_ms = 2.5: a latency limit needs a [latency] section"
+        "search.limits.latency_ms = 2.5: a latency limit needs a [latency] section, or a "
+        "predictor in [[predictors]]"
     ]
     assert load_config(tmp_path / "run.toml", ["latency.threads=2"]).latency is not None
 
@@ -266,6 +267,8 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
         ("macs", "6e7", 6e7),
         ("latency_ms", "2.5 ms", 2.5),
         ("latency_ms", "2s", 2000.0),
+        ("energy_mj", "1.5 J", 1500.0),
+        ("energy_mj", "2 mJ", 2.0),
         ("latency_ms", 2.5, 2.5),
         ("latency_ms", ".5", 0.5),
         ("mpc_online_s", "300ms", 0.3),

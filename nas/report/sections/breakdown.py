@@ -24,7 +24,7 @@ def breakdown(data: Collected) -> Html:
     if "latency_ms" in data.costs:
         intro = paragraph(
             "The longest bar of a column is the costliest block; rest the mouse on a bar to see "
-            "its share of the whole. Latency is what the latency table predicts."
+            "its share of the whole. Latency is predicted."
         )
         return section("blocks", heading, intro, *parts)
     note = missing(

@@ -69,6 +69,9 @@ def _no_table(data: Collected) -> Html:
         return paragraph(
             f"The latency table cannot be used: {data.table_problem}", style="missing"
         )
+    if "latency_ms" in data.costs:
+        origin = data.costs["latency_ms"].provenance
+        return paragraph(f"Latency comes from a predictor fitted on whole networks ({origin}).")
     what = (
         "There is no latency table in this run folder, so no latency was predicted. Give the "
         "configuration a [latency] section, which has one built, or build one yourself."
