@@ -19,7 +19,9 @@ from typing import Any
 
 from common import print_table, write_result
 
+from predictors import MeasurementError
 from predictors.latency import Agreement, LutOptions, build_table, get_runtime, list_runtimes
+from predictors.latency.models import EmptyModel
 from search_spaces import MissingExtraError, get_space
 
 SPACES: dict[str, dict[str, Any]] = {
@@ -34,8 +36,8 @@ def installed_runtimes() -> list[str]:
     names = []
     for name in list_runtimes():
         try:
-            get_runtime(name).version()
-        except MissingExtraError:
+            get_runtime(name).prepare(EmptyModel(), threads=1)
+        except (MeasurementError, MissingExtraError):
             continue
         names.append(name)
     return names

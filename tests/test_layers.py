@@ -30,7 +30,10 @@ TORCH_HALF = (
 )
 # Packages of the extras. Each is imported by one module of a package of ours, in functions.
 OPTIONAL = {
+    "ai_edge_litert",
+    "executorch",
     "fvcore",
+    "litert_torch",
     "ncnn",
     "nni",
     "onnx",

@@ -31,6 +31,9 @@ _PACKAGES = {
     "onnxscript": "ONNX files (extra `export`)",
     "onnxruntime": "latency tables, checked exports (extras `latency`, `export`)",
     "ncnn": "latency tables in ncnn (extra `ncnn`)",
+    "ai-edge-litert": "latency tables in LiteRT (extra `litert`)",
+    "litert-torch": ".tflite files for them (extra `litert-convert`)",
+    "executorch": "latency tables in ExecuTorch (extra `executorch`)",
     "openvino": "latency tables in OpenVINO (extra `openvino`)",
     "fvcore": "the independent counter of the tests (extra `count`)",
     "optuna": "Optuna samplers (extra `optuna`)",
@@ -52,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"nas {about['nas']}, Python {about['python']}, {about['os']}")
     print(f"{about['cpu']}, {about['cores']} cores usable, load {about['load']:.1f}\n")
     for name, package in about["packages"].items():
-        print(f"  {name:13} {package['version'] or 'not installed':20} {package['for']}")
+        print(f"  {name:14} {package['version'] or 'not installed':20} {package['for']}")
     print(f"\nCUDA: {about['cuda']}")
     print(
         f"timer noise: {about['timer_noise']:.1%} between repeats of the same work"

@@ -20,11 +20,14 @@ __all__ = ["get_runtime", "list_runtimes"]
 
 _ENTRY_POINTS = "nas.latency_runtimes"
 _BUILT_IN = {
+    "executorch": ("predictors.latency.runtimes.executorch_cpu", "ExecuTorch"),
+    "litert": ("predictors.latency.runtimes.litert_cpu", "LiteRt"),
     "ncnn": ("predictors.latency.runtimes.ncnn_cpu", "Ncnn"),
     "onnxruntime": ("predictors.latency.runtimes.onnx_runtime", "OnnxRuntime"),
     "openvino": ("predictors.latency.runtimes.openvino_cpu", "OpenVino"),
     "torch": ("predictors.latency.runtimes.torch_eager", "TorchEager"),
     "torch_compile": ("predictors.latency.runtimes.torch_compiled", "TorchCompiled"),
+    "torch_cuda": ("predictors.latency.runtimes.torch_cuda", "TorchCuda"),
 }
 
 
