@@ -15,6 +15,7 @@ from predictors.latency.runner.device import Device, device_of
 from predictors.latency.runner.kit import RESULT, Kit, measure_kit
 from predictors.latency.runner.loading import by_command
 from predictors.latency.runner.options import LutOptions
+from predictors.latency.target import Target
 from search_spaces import SearchSpace
 from search_spaces.progress import Progress
 
@@ -25,7 +26,7 @@ _PUSH_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Adb:
+class Adb(Target):
     """An Android device.
 
     Attributes:
@@ -38,10 +39,6 @@ class Adb:
     template: str
     serial: str = ""
     program: str = "adb"
-
-    def identity(self, space: SearchSpace, options: LutOptions) -> None:
-        """Return nothing: the device tells."""
-        return
 
     def measure(
         self,

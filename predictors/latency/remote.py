@@ -16,6 +16,7 @@ from predictors.latency.plan import Plan
 from predictors.latency.runner.kit import JOURNAL, PLAN, RESULT, Kit
 from predictors.latency.runner.options import LutOptions
 from predictors.latency.ssh import Ssh
+from predictors.latency.target import Target
 from search_spaces import SearchSpace
 from search_spaces.progress import Progress
 
@@ -23,7 +24,7 @@ __all__ = ["Remote"]
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(Target):
     """Measures on another machine.
 
     The runner goes on there when the connection breaks; measuring again follows it. Every
@@ -38,10 +39,6 @@ class Remote:
     ssh: Ssh
     folder: str = "nas-lut"
     python: str = "python3"
-
-    def identity(self, space: SearchSpace, options: LutOptions) -> None:
-        """Return nothing: the device tells."""
-        return
 
     def measure(
         self,

@@ -27,7 +27,7 @@ __all__ = ["Command", "Target", "ThisMachine", "remove_work"]
 
 
 class Target(Protocol):
-    """Measures a plan somewhere."""
+    """Measures a plan somewhere; derive from it."""
 
     def identity(self, space: SearchSpace, options: LutOptions) -> Identity | None:
         """Return what a measurement would be of; None where only the device can tell.
@@ -36,6 +36,7 @@ class Target(Protocol):
             MeasurementError: The runtime is unknown, or the device cannot do what is asked.
             MissingExtraError: The runtime is not installed.
         """
+        return None
 
     def measure(
         self,
@@ -69,7 +70,7 @@ def remove_work(work: Path) -> None:
         work.unlink(missing_ok=True)
 
 
-class ThisMachine:
+class ThisMachine(Target):
     """Runs networks in this process, straight from their blocks."""
 
     def identity(self, space: SearchSpace, options: LutOptions) -> Identity:
@@ -107,7 +108,7 @@ class ThisMachine:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Command(Target):
     """Measures by a command on this machine that prints milliseconds.
 
     Attributes:
@@ -117,10 +118,6 @@ class Command:
 
     template: str
     device: str
-
-    def identity(self, space: SearchSpace, options: LutOptions) -> None:
-        """Return nothing: the kit tells."""
-        return
 
     def measure(
         self,

@@ -24,8 +24,8 @@ _WORKER = Path(__file__).parent / "inside" / "worker.py"
 _START_S = 60.0
 
 
-def refuse_under_load() -> float:
-    """Return the load average of the last minute.
+def refuse_under_load() -> None:
+    """Refuse to measure times on a machine that is busy.
 
     Raises:
         MeasurementError: More is running than there are processors, so that times would be
@@ -37,7 +37,6 @@ def refuse_under_load() -> float:
             f"The load of this machine is {load:.1f} on {cores} processors; times measured now "
             "would be too long. Wait until it is idle."
         )
-    return load
 
 
 class Worker:
