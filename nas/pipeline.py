@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nas.archive import Archive, Evaluated, Metric
+from nas.chosen import read_chosen
 from nas.config import Config, LatencyConfig
 from nas.errors import (
     ConfigError,
@@ -29,7 +30,17 @@ from nas.predicted import keep_predictors, predicted_costs
 from nas.problems import build_problem
 from nas.run_evaluator import RunEvaluator
 from nas.runs import RunFolder
-from nas.search import Problem, Target, WorkerPool, best, check_feasible, search, targets
+from nas.search import (
+    Listed,
+    Problem,
+    Searcher,
+    Target,
+    WorkerPool,
+    best,
+    check_feasible,
+    search,
+    targets,
+)
 from nas.search.executors import executor_factory
 from nas.search.optuna_bridge import StudyMirror
 from nas.searchers import build_searcher
@@ -311,9 +322,33 @@ def _mirrored(
         yield report
 
 
+def _searcher(run: RunFolder, problem: Problem) -> tuple[Searcher, int]:
+    """Return what proposes subnets, and how many are to be evaluated."""
+    config, space = run.config.search, problem.space
+    chosen = read_chosen(run.path, space)
+    if not chosen:
+        return build_searcher(config, objectives=len(problem.objectives)), config.evaluations
+    rows = space.unique(space.encode_all(chosen))
+    count = int(problem.feasible(rows).sum())
+    if not count:
+        limits = ", ".join(map(str, problem.limits))
+        raise InfeasibleError(
+            f"None of the {len(rows)} architectures that {run.config.train.strategy} chose in "
+            f"{run.path} meets the limits {limits}. Raise a limit, or train by another strategy."
+        )
+    return Listed(rows), count
+
+
 def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bars) -> None:
-    """Search the trained supernet, or go on where the search stopped."""
+    """Search the trained supernet, or go on where the search stopped.
+
+    Where training has chosen the architectures itself, these are evaluated and no others.
+
+    Raises:
+        InfeasibleError: None of them meets the limits.
+    """
     config = run.config
+    searcher, evaluations = _searcher(run, problem)
     with (
         _stage(run, "search"),
         _evaluation(run, problem.space, splits) as evaluate,
@@ -323,10 +358,10 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
     ):
         search(
             problem,
-            build_searcher(config.search, objectives=len(problem.objectives)),
+            searcher,
             evaluate,
             archive,
-            evaluations=config.search.evaluations,
+            evaluations=evaluations,
             batch=config.search.population,
             seed=config.seed,
             progress=report,

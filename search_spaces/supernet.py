@@ -118,10 +118,17 @@ class Supernet(nn.Module):
         """
         blocks, _, _ = _plan(self.space, architecture)
         return {
-            f"blocks.{self._names[slot]}.{name}": region
+            name: region
             for slot, block in blocks.items()
-            for name, region in self._block(slot).active(block).items()
+            for name, region in self.active_in_slot(slot, block).items()
         }
+
+    def active_in_slot(self, slot: str, block: BlockSpec) -> dict[str, Region]:
+        """Return the exact region of every parameter that one block of a slot uses."""
+        if not layers_of(block):
+            return {}
+        regions = self._block(slot).active(block)
+        return {f"blocks.{self._names[slot]}.{name}": r for name, r in regions.items()}
 
     def channel_orders(self, kept: Mapping[str, Collection[BlockSpec]]) -> Orders:
         """Return an order of the channels inside blocks that puts important ones in front.

@@ -48,6 +48,7 @@ _ONLY = {
     "ramp_epochs": ("delayed",),
     "stages": ("progressive",),
     "teacher_weight": ("progressive", "finetune"),
+    "param_intervals": ("prenas",),
 }
 """The strategies that read a key; elsewhere it must have its default."""
 
@@ -56,12 +57,20 @@ class TrainConfig(Section):
     """How the supernet is trained."""
 
     strategy: Literal[
-        "single_path", "fair", "sandwich", "attentive", "delayed", "progressive", "finetune"
+        "single_path",
+        "fair",
+        "sandwich",
+        "attentive",
+        "delayed",
+        "progressive",
+        "prenas",
+        "finetune",
     ] = "single_path"
     """One random path a step (SPOS), paths that use every option equally often (FairNAS),
     largest, smallest and random subnets (BigNAS), the same with chosen random ones
-    (AttentiveNAS), the same after the largest was trained alone (DepS), or stages that open
-    one kind of choice after another (once-for-all). The command finetune has its own."""
+    (AttentiveNAS), the same after the largest was trained alone (DepS), stages that open
+    one kind of choice after another (once-for-all), or few subnets that are chosen before
+    training (PreNAS). The command finetune has its own."""
     random_subnets: Annotated[int, Field(ge=0)] = 2
     """Random subnets in each step of sandwich, attentive and delayed, beside the largest and
     the smallest."""
@@ -86,6 +95,8 @@ class TrainConfig(Section):
     teacher_weight: NotNegative = 1.0
     """Weight of the soft labels of the largest subnet, as it was at the end of the first stage,
     in the later stages of progressive, and in fine-tuning; 0 trains on labels alone."""
+    param_intervals: Annotated[int, Field(ge=2)] = 6
+    """Intervals of equal width in parameters, of each of which prenas trains one subnet."""
     epochs: Count
     """Passes over the training images."""
     batch_size: Count

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nas.chosen import keep_chosen
 from nas.config import TrainConfig
 from nas.data import AugmentConfig, DataSplits, ImageSet, batches, epoch_order
 from nas.devices import prepare_device
@@ -101,6 +102,7 @@ def train(
     resumed_at, started = state.step, time.monotonic()
     with _explained_memory(config, device):
         _fit(recipe, state, run, about=about, progress=progress or silent)
+    keep_chosen(run.path, config.strategy, state.chosen)
     seconds = time.monotonic() - started
     images = (state.step - resumed_at) * config.batch_size
     return TrainReport(recipe.steps, resumed_at, seconds, images / seconds)

@@ -16,7 +16,7 @@ from nas.errors import CheckpointError
 from nas.runs import RunFolder
 from nas.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from nas.training.optimizer import RegionOptimizer
-from search_spaces import SearchSpace
+from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec
 from search_spaces.modules.channels import reorder
 from search_spaces.supernet import Supernet
@@ -35,6 +35,7 @@ class TrainState:
         step: Steps done.
         losses: Role and loss of every member since the last line of the metrics.
         teacher: A frozen copy of the weights that teaches all members; None without one.
+        chosen: Architectures that the training has chosen itself, in its order.
     """
 
     supernet: Supernet
@@ -43,6 +44,7 @@ class TrainState:
     step: int = 0
     losses: list[tuple[str, float]] = field(default_factory=list)
     teacher: Supernet | None = None
+    chosen: list[Architecture] = field(default_factory=list)
 
     @classmethod
     def begin(cls, supernet: Supernet, config: TrainConfig) -> TrainState:
@@ -70,9 +72,13 @@ class TrainState:
 
     def keep_teacher(self) -> None:
         """Keep a frozen copy of the weights; it normalises by batches, as the supernet does."""
+        self.teacher = self.copied_supernet().requires_grad_(False)
+
+    def copied_supernet(self) -> Supernet:
+        """Return a copy of the supernet as it is."""
         space = self.supernet.space
         same = {id(space): space}  # a value: it is not copied
-        self.teacher = copy.deepcopy(self.supernet, same).requires_grad_(False)
+        return copy.deepcopy(self.supernet, same)
 
     def restart_optimizer(self) -> None:
         """Forget momentum and moments."""
@@ -100,7 +106,8 @@ class TrainState:
 
     def save(self, run: RunFolder, about: Mapping[str, Any]) -> None:
         """Store the state in the run folder; for errors see `save_checkpoint`."""
-        notes = {"losses": self.losses}
+        chosen = [dict(architecture) for architecture in self.chosen]
+        notes = {"losses": self.losses, "chosen": chosen}
         save_checkpoint(run.checkpoints, Checkpoint(self.step, self._tensors(), about, notes))
 
     @torch.no_grad()
@@ -121,6 +128,7 @@ class TrainState:
             tensor.copy_(checkpoint.tensors[name])
         self.step = checkpoint.step
         self.losses = [(role, loss) for role, loss in checkpoint.notes["losses"]]
+        self.chosen = [Architecture(chosen) for chosen in checkpoint.notes.get("chosen", ())]
         return True
 
 

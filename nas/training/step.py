@@ -92,7 +92,8 @@ def training_step(
     batch = _batch(recipe, step, images, labels)
     state.optimizer.forget_gradients()
     with _seeded_dropout(recipe, step):
-        members = phase.draw(Moment(seed, step, partial(_label_loss, recipe, state, batch)))
+        label_loss = partial(_label_loss, recipe, state, batch)
+        members = phase.draw(Moment(seed, step, label_loss, tuple(state.chosen)))
         losses = _gradients(recipe, state, phase, members, batch)
     for member, loss in zip(members, losses, strict=True):
         if not math.isfinite(loss):

@@ -16,6 +16,7 @@ from nas.training.strategies.fair import fair
 from nas.training.strategies.finetune import finetune
 from nas.training.strategies.member import Draw, Member, Moment
 from nas.training.strategies.phase import Phase, Strategy
+from nas.training.strategies.prenas import prenas
 from nas.training.strategies.progressive import progressive
 from nas.training.strategies.sandwich import sandwich
 from nas.training.strategies.single_path import single_path
@@ -37,6 +38,7 @@ STRATEGIES: Mapping[str, Callable[[SearchSpace, TrainConfig, int], Strategy]] = 
     "attentive": attentive,
     "delayed": delayed,
     "progressive": progressive,
+    "prenas": prenas,
     "finetune": finetune,
 }
 """Factories by the name that a configuration gives."""

@@ -42,11 +42,13 @@ class Moment:
         step: Of the whole training, from 0.
         label_loss: Cross entropy of an architecture with the labels of the step's batch,
             without a gradient.
+        chosen: Architectures that the training has chosen; see `TrainState.chosen`.
     """
 
     seed: int
     step: int
     label_loss: Callable[[Architecture], float]
+    chosen: tuple[Architecture, ...] = ()
 
     def rng(self) -> np.random.Generator:
         """Return the random stream of this step."""

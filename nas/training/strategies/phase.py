@@ -72,7 +72,12 @@ class Strategy:
 
 
 def one_phase(
-    config: TrainConfig, steps_per_epoch: int, draw: Draw, *, taught: bool = False
+    config: TrainConfig,
+    steps_per_epoch: int,
+    draw: Draw,
+    *,
+    prepare: tuple[Preparation, ...] = (),
+    taught: bool = False,
 ) -> Strategy:
     """Return the strategy that trains all steps alike.
 
@@ -80,11 +85,12 @@ def one_phase(
         config: The training section.
         steps_per_epoch: Whole batches in an epoch.
         draw: Chooses the members of a step.
+        prepare: See `Phase`.
         taught: See `Phase`.
     """
     steps = config.epochs * steps_per_epoch
     rate = cosine(config.learning_rate, config.warmup_epochs * steps_per_epoch, steps)
-    return Strategy((Phase(config.strategy, steps, draw, rate, taught=taught),))
+    return Strategy((Phase(config.strategy, steps, draw, rate, prepare, taught),))
 
 
 def cosine(

@@ -85,6 +85,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "attentive": {"random_subnets": 1, "cost_bins": 4, "soft_loss": "alpha_divergence"},
     "delayed": {"random_subnets": 1, "ramp_epochs": 0.5},
     "progressive": {"stages": STAGES, "warmup_epochs": 0},
+    "prenas": {"param_intervals": 3},
 }
 """Training options by strategy, for four epochs."""
 
@@ -137,10 +138,14 @@ def train_run(
 
 
 def moment(
-    step: int, *, seed: int = 0, label_loss: Callable[[Architecture], float] = zero
+    step: int,
+    *,
+    seed: int = 0,
+    label_loss: Callable[[Architecture], float] = zero,
+    chosen: tuple[Architecture, ...] = (),
 ) -> Moment:
     """Return a step as a strategy sees it."""
-    return Moment(seed, step, label_loss)
+    return Moment(seed, step, label_loss, chosen)
 
 
 def newest(run: RunFolder) -> Path:
