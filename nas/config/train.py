@@ -49,6 +49,7 @@ _ONLY = {
     "stages": ("progressive",),
     "teacher_weight": ("progressive", "finetune"),
     "param_intervals": ("prenas",),
+    "architectures": ("multi_architecture",),
 }
 """The strategies that read a key; elsewhere it must have its default."""
 
@@ -59,6 +60,7 @@ class TrainConfig(Section):
     strategy: Literal[
         "single_path",
         "fair",
+        "multi_architecture",
         "sandwich",
         "attentive",
         "delayed",
@@ -67,10 +69,10 @@ class TrainConfig(Section):
         "finetune",
     ] = "single_path"
     """One random path a step (SPOS), paths that use every option equally often (FairNAS),
-    largest, smallest and random subnets (BigNAS), the same with chosen random ones
-    (AttentiveNAS), the same after the largest was trained alone (DepS), stages that open
-    one kind of choice after another (once-for-all), or few subnets that are chosen before
-    training (PreNAS). The command finetune has its own."""
+    several paths that share the images of a step (ViT-ResNAS), largest, smallest and random
+    subnets (BigNAS), the same with chosen random ones (AttentiveNAS), the same after the largest
+    was trained alone (DepS), stages that open one kind of choice after another (once-for-all),
+    or few subnets that are chosen before training (PreNAS). The command finetune has its own."""
     random_subnets: Annotated[int, Field(ge=0)] = 2
     """Random subnets in each step of sandwich, attentive and delayed, beside the largest and
     the smallest."""
@@ -97,6 +99,8 @@ class TrainConfig(Section):
     in the later stages of progressive, and in fine-tuning; 0 trains on labels alone."""
     param_intervals: Annotated[int, Field(ge=2)] = 6
     """Intervals of equal width in parameters, of each of which prenas trains one subnet."""
+    architectures: Annotated[int, Field(ge=2)] = 4
+    """Paths among which multi_architecture divides the images of a step."""
     epochs: Count
     """Passes over the training images."""
     batch_size: Count
@@ -167,6 +171,11 @@ class TrainConfig(Section):
             problems["cost_bins"] = "attentive draws from bins of MACs; set it, for example 16"
         if self.strategy == "progressive":
             problems |= self._stage_problems()
+        if self.strategy == "multi_architecture" and self.batch_size < 2 * self.architectures:
+            problems["architectures"] = (
+                f"must leave two images of batch_size = {self.batch_size} to each, so at most "
+                f"{self.batch_size // 2}"
+            )
         if self.strategy == "delayed" and sum(self.delay) >= self.epochs:
             problems["full_epochs"] = (
                 f"and the {self.delay[1]:g} ramp_epochs must be less than epochs = {self.epochs}"

@@ -136,9 +136,9 @@ def _gradients(
     for member in members:
         resolution = supernet.space.resolution_of(member.architecture)
         with _mixed_precision(recipe):
-            logits = supernet(batch.at(resolution), member.architecture)
-        teacher = first if frozen is None else frozen(resolution)
-        loss = member.loss(logits, Targets(batch.labels, teacher))
+            logits = supernet(batch.at(resolution)[member.images], member.architecture)
+        teacher = first if frozen is None else frozen(resolution)[member.images]
+        loss = member.loss(logits, Targets(batch.labels[member.images], teacher))
         (loss * member.weight).backward()  # type: ignore[no-untyped-call]
         first = logits.detach() if first is None else first
         losses.append(loss.detach())

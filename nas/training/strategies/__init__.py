@@ -15,6 +15,7 @@ from nas.training.strategies.delayed import delayed
 from nas.training.strategies.fair import fair
 from nas.training.strategies.finetune import finetune
 from nas.training.strategies.member import Draw, Member, Moment
+from nas.training.strategies.multi_architecture import multi_architecture
 from nas.training.strategies.phase import Phase, Strategy
 from nas.training.strategies.prenas import prenas
 from nas.training.strategies.progressive import progressive
@@ -34,6 +35,7 @@ __all__ = [
 STRATEGIES: Mapping[str, Callable[[SearchSpace, TrainConfig, int], Strategy]] = {
     "single_path": single_path,
     "fair": fair,
+    "multi_architecture": multi_architecture,
     "sandwich": sandwich,
     "attentive": attentive,
     "delayed": delayed,

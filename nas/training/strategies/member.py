@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -25,12 +25,14 @@ class Member:
         loss: What it learns. The first member of a step is the teacher of the others, unless
             a frozen network teaches all of them.
         weight: What its gradient is multiplied by before the gradients are summed.
+        images: Which of the step's images it sees; all of them unless it says otherwise.
     """
 
     role: str
     architecture: Architecture
     loss: Loss
     weight: float = 1.0
+    images: slice = field(default_factory=lambda: slice(None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def zero(architecture: Architecture) -> float:
     return 0.0
 
 
-def tiny_space(width: int = 16) -> SearchSpace:
+def tiny_space(width: int = 16, dropout: float = 0.1) -> SearchSpace:
     """Elastic resolution, width, depth, kernel and expansion; dropout, too."""
     builder = SpaceBuilder("tiny")
     r = builder.choice("resolution", (8, 12))
@@ -46,7 +46,9 @@ def tiny_space(width: int = 16) -> SearchSpace:
             MBConv(w, w, w * e, r // 2, kernel=k, shortcut=True) if d == 2 else None
         ),
     )
-    builder.slot("head", reads=(r, w), block=lambda r, w: Head(w, CLASSES, r // 2, dropout=0.1))
+    builder.slot(
+        "head", reads=(r, w), block=lambda r, w: Head(w, CLASSES, r // 2, dropout=dropout)
+    )
     return builder.build()
 
 
@@ -86,6 +88,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "delayed": {"random_subnets": 1, "ramp_epochs": 0.5},
     "progressive": {"stages": STAGES, "warmup_epochs": 0},
     "prenas": {"param_intervals": 3},
+    "multi_architecture": {"architectures": 3},
 }
 """Training options by strategy, for four epochs."""
 
