@@ -27,7 +27,7 @@ from nas.errors import (
 from nas.files import atomic_write
 from nas.latency_tables import AnyTable, is_published, read_table
 from nas.predicted import keep_predictors, predicted_costs
-from nas.problems import build_problem
+from nas.problems import build_problem, space_of
 from nas.run_evaluator import RunEvaluator
 from nas.runs import RunFolder
 from nas.search import (
@@ -52,6 +52,7 @@ from search_spaces.progress import Progress
 if TYPE_CHECKING:
     from nas.data import DataSplits
     from nas.evaluation import SubnetEvaluator
+    from nas.training.stored_teacher import StoredTeacher
 
 __all__ = [
     "Bars",
@@ -67,6 +68,7 @@ __all__ = [
     "report_stage",
     "search_stage",
     "sweep_stage",
+    "teacher_stage",
     "train_stage",
 ]
 
@@ -513,6 +515,65 @@ def finetune_stage(
         export_stage(tuned, problem, splits, [found], formats, table=table, bars=bars)
     with Archive.read(tuned.archive_path) as archive:
         return archive.rows()[0]
+
+
+def teacher_stage(
+    run: RunFolder,
+    config: Config,
+    splits: DataSplits,
+    folder: Path,
+    *,
+    id: str | None,
+    top: int,
+    epochs: int | None,
+    bars: Bars,
+) -> StoredTeacher:
+    """Store what a subnet of a trained run answers to the images of a training.
+
+    Args:
+        run: A trained run.
+        config: Of the training that is to be taught.
+        splits: Its images.
+        folder: Where to.
+        id: An evaluated subnet of the run; none takes the largest.
+        top: Classes kept for each image.
+        epochs: How many; none takes those of the training.
+        bars: Shows progress.
+
+    Raises:
+        NasError: As `nas.training.storing.store_answers`, or the run is not trained or has no
+            such subnet.
+    """
+    from nas.devices import prepare_device
+    from nas.evaluation import SubnetEvaluator
+    from nas.training import load_supernet
+    from nas.training.largest import largest
+    from nas.training.storing import store_answers
+
+    if top < 1 or (epochs is not None and epochs < 1):
+        raise ConfigError(f"--top = {top} and --epochs = {epochs} must be at least 1.")
+    check_trained(run)
+    space = space_of(run.config)
+    architecture = largest(space)
+    if id is not None:
+        problem = problem_of(run, space, None)
+        architecture = choose(run, problem, top=1, id=id)[0].architecture
+    prepare_device(config.train.device, threads=config.train.threads)
+    evaluator = SubnetEvaluator(
+        load_supernet(run, space), splits, run.config.evaluate, device=config.train.device
+    )
+    with bars("storing the teacher") as progress:
+        return store_answers(
+            evaluator.subnet(architecture),
+            space.resolution_of(architecture),
+            splits,
+            config,
+            folder,
+            teacher=f"{space.name} {space.id_of(architecture)} of {run.path.resolve().name}",
+            top=top,
+            epochs=epochs,
+            progress=progress,
+        )
 
 
 def report_stage(run: RunFolder) -> Path:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from nas.config.section import Count, NotNegative, Positive, Section, refuse
 
-__all__ = ["StageConfig", "TrainConfig"]
+__all__ = ["StageConfig", "StoredTeacherConfig", "TrainConfig"]
 
 
 def _device(name: str) -> str:
@@ -38,6 +38,15 @@ class StageConfig(Section):
     """Epochs in which the learning rate of the stage rises linearly from zero."""
 
 
+class StoredTeacherConfig(Section):
+    """A teacher's answers that ``nas teacher store`` has written."""
+
+    path: Annotated[str, Field(min_length=1)]
+    """The folder."""
+    weight: Positive = 1.0
+    """Weight of its soft labels beside the labels."""
+
+
 _ONLY = {
     "random_subnets": ("sandwich", "attentive", "delayed"),
     "soft_loss": ("sandwich", "attentive", "delayed"),
@@ -50,6 +59,15 @@ _ONLY = {
     "teacher_weight": ("progressive", "finetune"),
     "param_intervals": ("prenas",),
     "architectures": ("multi_architecture",),
+    "stored_teacher": (
+        "single_path",
+        "fair",
+        "multi_architecture",
+        "sandwich",
+        "attentive",
+        "delayed",
+        "prenas",
+    ),
 }
 """The strategies that read a key; elsewhere it must have its default."""
 
@@ -101,6 +119,9 @@ class TrainConfig(Section):
     """Intervals of equal width in parameters, of each of which prenas trains one subnet."""
     architectures: Annotated[int, Field(ge=2)] = 4
     """Paths among which multi_architecture divides the images of a step."""
+    stored_teacher: StoredTeacherConfig | None = None
+    """A stored teacher of all subnets, whose order and augmentation of images are replayed; none
+    for strategies that have a teacher of their own."""
     epochs: Count
     """Passes over the training images."""
     batch_size: Count

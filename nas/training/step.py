@@ -22,12 +22,14 @@ from nas.training.largest import largest_at
 from nas.training.losses import Targets, label_loss
 from nas.training.optimizer import hull
 from nas.training.state import TrainState
+from nas.training.stored_teacher import StoredTeacher
 from nas.training.strategies import Member, Moment, Phase, Strategy
 from search_spaces import Architecture
 
-__all__ = ["Recipe", "training_step"]
+__all__ = ["Recipe", "augmented_batch", "training_step"]
 
 _MAY_CHANGE = {"amp", "channels_last", "checkpoint_every_s", "device", "threads"}
+_TOLD_OTHERWISE = {"stored_teacher"}  # by what it says of itself: it may move
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Recipe:
         splits: For the number of training images and their mean and deviation.
         strategy: Which subnets a step trains, phase by phase.
         device: Where.
+        stored: Teacher whose answers are replayed; order and augmentation are then its.
     """
 
     config: TrainConfig
@@ -49,6 +52,21 @@ class Recipe:
     splits: DataSplits
     strategy: Strategy
     device: torch.device
+    stored: StoredTeacher | None = None
+
+    @property
+    def data_seed(self) -> int:
+        """The seed of the order and of the augmentation of the images."""
+        return self.seed if self.stored is None else self.stored.seed
+
+    def data_epoch(self, epoch: int) -> int:
+        """Return the epoch whose order and augmentation an epoch has."""
+        return epoch if self.stored is None else epoch % self.stored.epochs
+
+    def data_step(self, step: int) -> int:
+        """Return the step whose augmentation a step has."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        return self.data_epoch(epoch) * self.steps_per_epoch + position
 
     @property
     def steps_per_epoch(self) -> int:
@@ -66,10 +84,13 @@ class Recipe:
 
     def about(self) -> dict[str, Any]:
         """Return what must not change on a resume, as a flat JSON object."""
-        train = self.config.model_dump(mode="json", exclude=_MAY_CHANGE)
+        train = self.config.model_dump(mode="json", exclude=_MAY_CHANGE | _TOLD_OTHERWISE)
         augment = self.augment.model_dump(mode="json")
+        taught = self.config.stored_teacher
         return {
             "seed": self.seed,
+            "stored teacher": None if self.stored is None else self.stored.identity,
+            "stored teacher's weight": None if taught is None else taught.weight,
             "training images": len(self.splits.train),
             **{f"train.{key}": value for key, value in train.items()},
             **{f"augment.{key}": value for key, value in augment.items()},
@@ -89,7 +110,7 @@ def training_step(
     if done == 0:
         for prepare in phase.prepare:
             prepare(state)
-    batch = _batch(recipe, step, images, labels)
+    batch = augmented_batch(recipe, recipe.data_step(step), images, labels)
     state.optimizer.forget_gradients()
     with _seeded_dropout(recipe, step):
         label_loss = partial(_label_loss, recipe, state, batch)
@@ -112,16 +133,16 @@ def training_step(
     return [(member.role, loss) for member, loss in zip(members, losses, strict=True)]
 
 
-def _batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -> Batch:
-    """Return the augmented images of a step and their labels."""
+def augmented_batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -> Batch:
+    """Return the images of a step, augmented by the random numbers of that step, and labels."""
     normalised = normalise(images, recipe.splits.mean, recipe.splits.std)
-    generator = torch_stream(recipe.seed, "augment", step)
+    generator = torch_stream(recipe.data_seed, "augment", step)
     augmented, targets = mix(
         augment_images(normalised, recipe.augment, generator=generator),
         labels,
         recipe.augment,
         classes=len(recipe.splits.train.class_names),
-        rng=stream(recipe.seed, "mix", step),
+        rng=stream(recipe.data_seed, "mix", step),
     )
     return Batch(augmented, targets, channels_last=recipe.config.channels_last)
 
@@ -150,6 +171,10 @@ def _frozen_teacher(
     recipe: Recipe, state: TrainState, phase: Phase, batch: Batch
 ) -> Callable[[int], Tensor] | None:
     """Return what gives a frozen teacher's logits at a resolution, computed once; or None."""
+    if recipe.stored is not None:
+        epoch, position = divmod(recipe.data_step(state.step), recipe.steps_per_epoch)
+        answers = recipe.stored.logits(epoch, position, device=recipe.device)
+        return lambda resolution: answers
     network = state.teacher
     if not phase.taught or network is None:
         return None

@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 
 from nas.config import TrainConfig
-from nas.training.losses import label_loss
+from nas.training.losses import hard_loss
 from nas.training.strategies.member import Member, Moment
 from nas.training.strategies.phase import Strategy, one_phase
 from search_spaces import SearchSpace
@@ -27,7 +27,7 @@ __all__ = ["multi_architecture"]
 
 def multi_architecture(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> Strategy:
     """Return the strategy; groups differ in size by one image at most."""
-    loss, count = label_loss(config.label_smoothing), config.architectures
+    loss, count = hard_loss(config), config.architectures
     bounds = np.linspace(0, config.batch_size, count + 1).round().astype(int).tolist()
     groups = [slice(first, last) for first, last in pairwise(bounds)]
 

@@ -24,7 +24,7 @@ from nas.errors import ConfigError, InfeasibleError
 from nas.rng import torch_stream
 from nas.search import Objective, Problem, UpperLimit, optimum
 from nas.training.largest import RESOLUTION, largest
-from nas.training.losses import label_loss
+from nas.training.losses import hard_loss
 from nas.training.state import TrainState
 from nas.training.strategies.member import Member, Moment
 from nas.training.strategies.phase import Strategy, one_phase
@@ -56,7 +56,7 @@ def prenas(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> Str
             "another strategy."
         )
     import_optional("scipy.optimize", extra="exact", purpose="Choosing PreNAS's subnets")
-    loss = label_loss(config.label_smoothing)
+    loss = hard_loss(config)
 
     def draw(moment: Moment) -> tuple[Member, ...]:
         chosen = moment.chosen[int(moment.rng().integers(len(moment.chosen)))]

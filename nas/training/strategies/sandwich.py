@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nas.config import TrainConfig
-from nas.training.losses import SOFT_LOSSES, label_loss
+from nas.training.losses import SOFT_LOSSES, hard_loss
 from nas.training.strategies.member import Member, Moment
 from nas.training.strategies.phase import Strategy, one_phase
 from predictors import CostTable, Macs, compile_cost
@@ -36,7 +36,7 @@ def layers_of_sandwich(
     """Return largest, smallest and the given subnets with what each of them learns."""
     soft = SOFT_LOSSES[config.soft_loss]
     return (
-        Member("largest", macs.maximum().architecture, label_loss(config.label_smoothing)),
+        Member("largest", macs.maximum().architecture, hard_loss(config)),
         Member("smallest", macs.minimum().architecture, soft),
         *(Member("random", architecture, soft) for architecture in random),
     )
