@@ -14,7 +14,8 @@ from nas.config.models import (
     SearchConfig,
     SpaceConfig,
 )
-from nas.config.train import StageConfig, TrainConfig
+from nas.config.strategies import NetAugConfig, StageConfig, StoredTeacherConfig
+from nas.config.train import TrainConfig
 
 __all__ = [
     "Config",
@@ -23,12 +24,14 @@ __all__ = [
     "LatencyConfig",
     "Limit",
     "MpcConfig",
+    "NetAugConfig",
     "NniConfig",
     "OptunaConfig",
     "PredictorConfig",
     "SearchConfig",
     "SpaceConfig",
     "StageConfig",
+    "StoredTeacherConfig",
     "Sweep",
     "TrainConfig",
     "changed_keys",

@@ -1,4 +1,4 @@
-"""The training section: the recipe, the strategy and its stages."""
+"""The training section: the recipe and the strategy."""
 
 from __future__ import annotations
 
@@ -8,43 +8,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from nas.config.section import Count, NotNegative, Positive, Section, refuse
+from nas.config.strategies import NetAugConfig, StageConfig, StoredTeacherConfig
 
-__all__ = ["StageConfig", "StoredTeacherConfig", "TrainConfig"]
+__all__ = ["TrainConfig"]
 
 
 def _device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         raise ValueError("must be auto, cpu, mps, cuda, or one of several GPUs as cuda:0")
     return name
-
-
-class StageConfig(Section):
-    """One stage of progressive shrinking."""
-
-    name: Annotated[str, Field(min_length=1)]
-    """What the stage is called in metrics and messages."""
-    epochs: Count
-    """Passes over the training images."""
-    open: dict[
-        str, Annotated[tuple[int | float | str, ...], Field(strict=False, min_length=1)]
-    ] = Field(default_factory=dict)
-    """Options that are drawn from this stage on, by name of a choice or by a pattern such as
-    "kernel_*". A choice that no stage has opened keeps the option of the largest subnet."""
-    subnets: Count = 1
-    """Subnets in each step; they have one resolution."""
-    learning_rate: Positive | None = None
-    """The highest learning rate of the stage; none is that of the section train."""
-    warmup_epochs: NotNegative = 0.0
-    """Epochs in which the learning rate of the stage rises linearly from zero."""
-
-
-class StoredTeacherConfig(Section):
-    """A teacher's answers that ``nas teacher store`` has written."""
-
-    path: Annotated[str, Field(min_length=1)]
-    """The folder."""
-    weight: Positive = 1.0
-    """Weight of its soft labels beside the labels."""
 
 
 _ONLY = {
@@ -59,6 +31,7 @@ _ONLY = {
     "teacher_weight": ("progressive", "finetune"),
     "param_intervals": ("prenas",),
     "architectures": ("multi_architecture",),
+    "netaug": ("netaug",),
     "stored_teacher": (
         "single_path",
         "fair",
@@ -67,6 +40,7 @@ _ONLY = {
         "attentive",
         "delayed",
         "prenas",
+        "netaug",
     ),
 }
 """The strategies that read a key; elsewhere it must have its default."""
@@ -84,13 +58,15 @@ class TrainConfig(Section):
         "delayed",
         "progressive",
         "prenas",
+        "netaug",
         "finetune",
     ] = "single_path"
     """One random path a step (SPOS), paths that use every option equally often (FairNAS),
     several paths that share the images of a step (ViT-ResNAS), largest, smallest and random
     subnets (BigNAS), the same with chosen random ones (AttentiveNAS), the same after the largest
     was trained alone (DepS), stages that open one kind of choice after another (once-for-all),
-    or few subnets that are chosen before training (PreNAS). The command finetune has its own."""
+    few subnets that are chosen before training (PreNAS), or a tiny one inside larger ones
+    (NetAug). The command finetune has its own."""
     random_subnets: Annotated[int, Field(ge=0)] = 2
     """Random subnets in each step of sandwich, attentive and delayed, beside the largest and
     the smallest."""
@@ -119,6 +95,8 @@ class TrainConfig(Section):
     """Intervals of equal width in parameters, of each of which prenas trains one subnet."""
     architectures: Annotated[int, Field(ge=2)] = 4
     """Paths among which multi_architecture divides the images of a step."""
+    netaug: NetAugConfig = NetAugConfig()
+    """The networks of netaug."""
     stored_teacher: StoredTeacherConfig | None = None
     """A stored teacher of all subnets, whose order and augmentation of images are replayed; none
     for strategies that have a teacher of their own."""
@@ -197,6 +175,8 @@ class TrainConfig(Section):
                 f"must leave two images of batch_size = {self.batch_size} to each, so at most "
                 f"{self.batch_size // 2}"
             )
+        if self.early_epochs > self.epochs:
+            problems["netaug.early_epochs"] = f"must be at most epochs = {self.epochs}"
         if self.strategy == "delayed" and sum(self.delay) >= self.epochs:
             problems["full_epochs"] = (
                 f"and the {self.delay[1]:g} ramp_epochs must be less than epochs = {self.epochs}"
@@ -219,6 +199,12 @@ class TrainConfig(Section):
         if self.warmup_epochs:
             problems["warmup_epochs"] = "progressive takes the warmup_epochs of its stages"
         return problems
+
+    @property
+    def early_epochs(self) -> int:
+        """Epochs in which netaug varies the choices of its ``vary_early`` too."""
+        early = self.netaug.early_epochs
+        return self.epochs // 2 if early is None else early
 
     @property
     def delay(self) -> tuple[float, float]:

@@ -42,14 +42,25 @@ def test_an_example_of_a_strategy_trains(path: Path, tmp_path: Path) -> None:
     assert run.stages()["train"] == "done"
     phases = list(dict.fromkeys(row.get("phase") for row in run.read_metrics()))
     stages = [stage.name for stage in run.config.train.stages]
-    assert phases == (stages or {"delayed": ["full", "shrink"]}.get(path.stem, [None]))
+    expected = {"delayed": ["full", "shrink"], "netaug": ["early", "late"]}
+    assert phases == (stages or expected.get(path.stem, [None]))
 
 
 def test_a_stored_teacher_teaches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
     teacher, answers, out = (str(tmp_path / name) for name in ("teacher", "answers", "run"))
     by_macs = EXAMPLES / "strategies" / "single_path_by_macs.toml"
-    assert main(["train", *small(by_macs, "train.epochs=2"), "--out", teacher]) == 0
+    assert (
+        main(
+            [
+                "train",
+                *small(by_macs, "train.epochs=2", "evaluate.calibration_images=20"),
+                "--out",
+                teacher,
+            ]
+        )
+        == 0
+    )
     stored = small(TAUGHT, "train.epochs=3", f"train.stored_teacher.path={answers}")
     where = ["--run", teacher, "--out", answers, "--epochs", "2", "--top", "3"]
     assert main(["teacher", "store", *stored, *where]) == 0

@@ -16,6 +16,7 @@ from nas.training.strategies.fair import fair
 from nas.training.strategies.finetune import finetune
 from nas.training.strategies.member import Draw, Member, Moment
 from nas.training.strategies.multi_architecture import multi_architecture
+from nas.training.strategies.netaug import netaug
 from nas.training.strategies.phase import Phase, Strategy
 from nas.training.strategies.prenas import prenas
 from nas.training.strategies.progressive import progressive
@@ -41,6 +42,7 @@ STRATEGIES: Mapping[str, Callable[[SearchSpace, TrainConfig, int], Strategy]] = 
     "delayed": delayed,
     "progressive": progressive,
     "prenas": prenas,
+    "netaug": netaug,
     "finetune": finetune,
 }
 """Factories by the name that a configuration gives."""

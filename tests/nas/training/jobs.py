@@ -89,6 +89,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "progressive": {"stages": STAGES, "warmup_epochs": 0},
     "prenas": {"param_intervals": 3},
     "multi_architecture": {"architectures": 3},
+    "netaug": {"netaug": {"vary": ["expand"], "vary_early": ["width"]}},
 }
 """Training options by strategy, for four epochs."""
 

@@ -1,0 +1,56 @@
+"""Sections inside the training section: what belongs to one strategy alone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from nas.config.section import Count, NotNegative, Positive, Section
+
+__all__ = ["NetAugConfig", "StageConfig", "StoredTeacherConfig"]
+
+
+class StageConfig(Section):
+    """One stage of progressive shrinking."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """What the stage is called in metrics and messages."""
+    epochs: Count
+    """Passes over the training images."""
+    open: dict[
+        str, Annotated[tuple[int | float | str, ...], Field(strict=False, min_length=1)]
+    ] = Field(default_factory=dict)
+    """Options that are drawn from this stage on, by name of a choice or by a pattern such as
+    "kernel_*". A choice that no stage has opened keeps the option of the largest subnet."""
+    subnets: Count = 1
+    """Subnets in each step; they have one resolution."""
+    learning_rate: Positive | None = None
+    """The highest learning rate of the stage; none is that of the section train."""
+    warmup_epochs: NotNegative = 0.0
+    """Epochs in which the learning rate of the stage rises linearly from zero."""
+
+
+class StoredTeacherConfig(Section):
+    """A teacher's answers that ``nas teacher store`` has written."""
+
+    path: Annotated[str, Field(min_length=1)]
+    """The folder."""
+    weight: Positive = 1.0
+    """Weight of its soft labels beside the labels."""
+
+
+class NetAugConfig(Section):
+    """The tiny network, and the larger ones around it."""
+
+    target: dict[str, int | float | str] = Field(default_factory=dict)
+    """Options of the target by name of a choice or by a pattern such as "depth_*"; where nothing
+    is said, those of the smallest subnet."""
+    vary: Annotated[tuple[str, ...], Field(strict=False)] = ("expand_*",)
+    """Choices, by name or pattern, of which larger options are drawn in every step."""
+    vary_early: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Choices of which larger options are drawn in the first epochs only."""
+    early_epochs: Annotated[int, Field(ge=0)] | None = None
+    """How many these are; none is half of the epochs."""
+    weight: Positive = 1.0
+    """What the gradient of the larger network is multiplied by."""
