@@ -7,13 +7,16 @@ computes at an architecture equals what the extracted plain `Subnet` computes.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
+import torch
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
-from search_spaces.blocks import BlockSpec, layers_of
+from search_spaces.blocks import BlockSpec, layers_of, passed_on
 from search_spaces.errors import SpaceError
+from search_spaces.mixture import MixedSlot, mixed_slots
 from search_spaces.modules.block import ElasticBlock, build_block, build_elastic
 from search_spaces.modules.channels import Orders, importance_order
 from search_spaces.modules.elastic import Region
@@ -21,7 +24,20 @@ from search_spaces.modules.initialise import generator_for
 from search_spaces.modules.network import Subnet, Wiring, module_names, wire
 from search_spaces.space import SearchSpace
 
-__all__ = ["Supernet", "build_network"]
+__all__ = ["Gate", "Supernet", "build_network"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Gate:
+    """Options of one choice that run at once; see `Supernet.mixture`.
+
+    Attributes:
+        options: Their positions.
+        weights: What the output of each is multiplied by, [options].
+    """
+
+    options: tuple[int, ...]
+    weights: Tensor
 
 
 @lru_cache(maxsize=256)
@@ -92,6 +108,67 @@ class Supernet(nn.Module):
             return output
 
         return wiring.run(x, run)
+
+    def mixture(self, x: Tensor, architecture: Architecture, gates: Mapping[str, Gate]) -> Tensor:
+        """Run several options of some choices at once, each times its gate.
+
+        The gradient of a gate is the product of that of the sum with the option's output, also
+        where the gate is zero; nothing else has a gradient from such an option.
+
+        Args:
+            x: Images at the architecture's resolution.
+            architecture: The options of the other choices.
+            gates: Of the mixed choices, by name.
+
+        Raises:
+            SpaceError: A slot reads two mixed choices.
+        """
+        slots = self._mixed(architecture, gates)
+        closed = {name: (gate.weights.detach() == 0).tolist() for name, gate in gates.items()}
+        representative = {
+            name: next((b for b in slot.blocks if passed_on(b) is None), slot.blocks[0])
+            for name, slot in slots.items()
+        }
+
+        def option(slot: str, inputs: list[Tensor], block: BlockSpec | None) -> Tensor:
+            passed = passed_on(block)
+            if passed is not None:
+                return inputs[passed]
+            output: Tensor = self.blocks[self._names[slot]](*inputs, block)
+            return output
+
+        def run(slot: str, inputs: list[Tensor]) -> Tensor:
+            choice, blocks = slots[slot].choice, slots[slot].blocks
+            if choice is None:
+                return option(slot, inputs, blocks[0])
+            terms = []
+            for gate, shut, block in zip(
+                gates[choice].weights, closed[choice], blocks, strict=True
+            ):
+                with torch.set_grad_enabled(torch.is_grad_enabled() and not shut):
+                    output = option(slot, inputs, block)
+                terms.append(gate * output)
+            total: Tensor = sum(terms[1:], start=terms[0])
+            return total
+
+        return wire(self.space.slots, representative).run(x, run)
+
+    def active_in_mixture(
+        self, architecture: Architecture, gates: Mapping[str, Gate]
+    ) -> list[dict[str, Region]]:
+        """Return the regions of the parameters of every block of a mixture."""
+        return [
+            self.active_in_slot(name, block)
+            for name, slot in self._mixed(architecture, gates).items()
+            for block in slot.blocks
+            if block is not None
+        ]
+
+    def _mixed(
+        self, architecture: Architecture, gates: Mapping[str, Gate]
+    ) -> Mapping[str, MixedSlot]:
+        options = {name: gate.options for name, gate in gates.items()}
+        return mixed_slots(self.space, architecture, options)
 
     def subnet(self, architecture: Architecture) -> Subnet:
         """Return the plain network of one architecture with copies of its weights.

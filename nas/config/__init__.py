@@ -14,7 +14,7 @@ from nas.config.models import (
     SearchConfig,
     SpaceConfig,
 )
-from nas.config.strategies import NetAugConfig, StageConfig, StoredTeacherConfig
+from nas.config.strategies import NetAugConfig, ProxylessConfig, StageConfig, StoredTeacherConfig
 from nas.config.train import TrainConfig
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "NniConfig",
     "OptunaConfig",
     "PredictorConfig",
+    "ProxylessConfig",
     "SearchConfig",
     "SpaceConfig",
     "StageConfig",

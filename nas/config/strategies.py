@@ -8,7 +8,7 @@ from pydantic import Field
 
 from nas.config.section import Count, NotNegative, Positive, Section
 
-__all__ = ["NetAugConfig", "StageConfig", "StoredTeacherConfig"]
+__all__ = ["NetAugConfig", "ProxylessConfig", "StageConfig", "StoredTeacherConfig"]
 
 
 class StageConfig(Section):
@@ -54,3 +54,23 @@ class NetAugConfig(Section):
     """How many these are; none is half of the epochs."""
     weight: Positive = 1.0
     """What the gradient of the larger network is multiplied by."""
+
+
+class ProxylessConfig(Section):
+    """How proxyless learns which operations to take."""
+
+    weight_epochs: NotNegative | None = None
+    """Epochs in which the weights are trained alone; none is a quarter of the epochs."""
+    every: Count = 5
+    """Steps between two updates of the gates."""
+    gate_learning_rate: Positive = 1e-3
+    """Learning rate of the gates (Adam without momentum)."""
+    cost_weight: NotNegative = 0.1
+    """Weight of the expected cost over its reference in the loss of the gates."""
+    cost_reference: Positive | None = None
+    """The cost that counts as one, in ms or multiply-accumulates; none is the mean of the
+    smallest and the largest of the space."""
+    latency_table: str | None = None
+    """A latency table, whose milliseconds are the cost; none takes multiply-accumulates."""
+    latency_table_device: str = ""
+    """What a YAML table was measured on; other tables say so themselves."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from nas.config.section import Count, NotNegative, Positive, Section, refuse
-from nas.config.strategies import NetAugConfig, StageConfig, StoredTeacherConfig
+from nas.config.strategies import NetAugConfig, ProxylessConfig, StageConfig, StoredTeacherConfig
 
 __all__ = ["TrainConfig"]
 
@@ -32,6 +32,7 @@ _ONLY = {
     "param_intervals": ("prenas",),
     "architectures": ("multi_architecture",),
     "netaug": ("netaug",),
+    "proxyless": ("proxyless",),
     "stored_teacher": (
         "single_path",
         "fair",
@@ -41,6 +42,7 @@ _ONLY = {
         "delayed",
         "prenas",
         "netaug",
+        "proxyless",
     ),
 }
 """The strategies that read a key; elsewhere it must have its default."""
@@ -59,14 +61,15 @@ class TrainConfig(Section):
         "progressive",
         "prenas",
         "netaug",
+        "proxyless",
         "finetune",
     ] = "single_path"
     """One random path a step (SPOS), paths that use every option equally often (FairNAS),
     several paths that share the images of a step (ViT-ResNAS), largest, smallest and random
     subnets (BigNAS), the same with chosen random ones (AttentiveNAS), the same after the largest
     was trained alone (DepS), stages that open one kind of choice after another (once-for-all),
-    few subnets that are chosen before training (PreNAS), or a tiny one inside larger ones
-    (NetAug). The command finetune has its own."""
+    few subnets that are chosen before training (PreNAS), a tiny one inside larger ones (NetAug),
+    or paths that learnt gates choose (ProxylessNAS). The command finetune has its own."""
     random_subnets: Annotated[int, Field(ge=0)] = 2
     """Random subnets in each step of sandwich, attentive and delayed, beside the largest and
     the smallest."""
@@ -97,6 +100,8 @@ class TrainConfig(Section):
     """Paths among which multi_architecture divides the images of a step."""
     netaug: NetAugConfig = NetAugConfig()
     """The networks of netaug."""
+    proxyless: ProxylessConfig = ProxylessConfig()
+    """The gates of proxyless."""
     stored_teacher: StoredTeacherConfig | None = None
     """A stored teacher of all subnets, whose order and augmentation of images are replayed; none
     for strategies that have a teacher of their own."""
@@ -175,6 +180,8 @@ class TrainConfig(Section):
                 f"must leave two images of batch_size = {self.batch_size} to each, so at most "
                 f"{self.batch_size // 2}"
             )
+        if self.strategy == "proxyless" and self.weight_epochs >= self.epochs:
+            problems["proxyless.weight_epochs"] = f"must be less than epochs = {self.epochs}"
         if self.early_epochs > self.epochs:
             problems["netaug.early_epochs"] = f"must be at most epochs = {self.epochs}"
         if self.strategy == "delayed" and sum(self.delay) >= self.epochs:
@@ -199,6 +206,12 @@ class TrainConfig(Section):
         if self.warmup_epochs:
             problems["warmup_epochs"] = "progressive takes the warmup_epochs of its stages"
         return problems
+
+    @property
+    def weight_epochs(self) -> float:
+        """Epochs in which proxyless trains the weights alone."""
+        given = self.proxyless.weight_epochs
+        return self.epochs / 4 if given is None else given
 
     @property
     def early_epochs(self) -> int:

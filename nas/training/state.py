@@ -36,6 +36,7 @@ class TrainState:
         losses: Role and loss of every member since the last line of the metrics.
         teacher: A frozen copy of the weights that teaches all members; None without one.
         chosen: Architectures that the training has chosen itself, in its order.
+        gates: What a strategy learns of options, and whatever else it must remember, by name.
     """
 
     supernet: Supernet
@@ -45,6 +46,7 @@ class TrainState:
     losses: list[tuple[str, float]] = field(default_factory=list)
     teacher: Supernet | None = None
     chosen: list[Architecture] = field(default_factory=list)
+    gates: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, supernet: Supernet, config: TrainConfig) -> TrainState:
@@ -100,6 +102,7 @@ class TrainState:
             "model": self.supernet.state_dict(),
             "optimizer": self.optimizer.state,
             "ema": self.ema,
+            "gates": self.gates,
             "teacher": {} if self.teacher is None else self.teacher.state_dict(),
         }
         return {f"{part}/{n}": t for part, tensors in parts.items() for n, t in tensors.items()}
@@ -122,6 +125,8 @@ class TrainState:
             return False
         if checkpoint.part("teacher") and self.teacher is None:
             self.keep_teacher()
+        device = next(self.supernet.parameters()).device
+        self.gates = {n: t.to(device, copy=True) for n, t in checkpoint.part("gates").items()}
         current = self._tensors()
         _check_names(checkpoint.tensors, current)
         for name, tensor in current.items():

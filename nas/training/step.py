@@ -25,6 +25,7 @@ from nas.training.state import TrainState
 from nas.training.stored_teacher import StoredTeacher
 from nas.training.strategies import Member, Moment, Phase, Strategy
 from search_spaces import Architecture
+from search_spaces.modules.elastic import Region
 
 __all__ = ["Recipe", "augmented_batch", "training_step"]
 
@@ -114,7 +115,8 @@ def training_step(
     state.optimizer.forget_gradients()
     with _seeded_dropout(recipe, step):
         label_loss = partial(_label_loss, recipe, state, batch)
-        members = phase.draw(Moment(seed, step, label_loss, tuple(state.chosen)))
+        moment = Moment(seed, step, label_loss, tuple(state.chosen), state.gates)
+        members = phase.draw(moment)
         losses = _gradients(recipe, state, phase, members, batch)
     for member, loss in zip(members, losses, strict=True):
         if not math.isfinite(loss):
@@ -125,12 +127,27 @@ def training_step(
         norm = nn.utils.clip_grad_norm_(state.supernet.parameters(), config.gradient_clip)
         if not torch.isfinite(norm):
             raise _diverged(f"The norm of the gradient is {norm}", recipe, step, members[-1])
-    regions = hull(state.supernet.active_parameters(m.architecture) for m in members)
+    regions = hull(region for member in members for region in _regions(state, member))
     state.optimizer.step(regions, learning_rate=recipe.learning_rate(step))
+    adjusted: list[tuple[str, float]] = []
+    if phase.adjust is not None:
+        with _seeded_dropout(recipe, step):
+            adjusted = phase.adjust(state, moment, partial(_held_out_batch, recipe, step))
+    for role, value in adjusted:
+        if not math.isfinite(value):
+            raise _diverged(f"The loss of the {role} is {value}", recipe, step, members[-1])
     state.step += 1
     if config.ema_decay is not None:
         state.average(config.ema_decay)
-    return [(member.role, loss) for member, loss in zip(members, losses, strict=True)]
+    trained = [(member.role, loss) for member, loss in zip(members, losses, strict=True)]
+    return trained + adjusted
+
+
+def _regions(state: TrainState, member: Member) -> list[dict[str, Region]]:
+    """Return the regions of parameters that a member uses."""
+    if not member.gates:
+        return [state.supernet.active_parameters(member.architecture)]
+    return state.supernet.active_in_mixture(member.architecture, member.gates)
 
 
 def augmented_batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -> Batch:
@@ -147,6 +164,16 @@ def augmented_batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -
     return Batch(augmented, targets, channels_last=recipe.config.channels_last)
 
 
+def _held_out_batch(recipe: Recipe, step: int) -> Batch:
+    """Return as many images of the validation split as a batch has, not augmented."""
+    held_out = recipe.splits.validation
+    size = min(recipe.config.batch_size, len(held_out))
+    chosen = stream(recipe.seed, "held out", step).choice(len(held_out), size, replace=False)
+    part = held_out.select(torch.from_numpy(chosen)).to(recipe.device)
+    normalised = normalise(part.images, recipe.splits.mean, recipe.splits.std)
+    return Batch(normalised, part.labels, channels_last=recipe.config.channels_last)
+
+
 def _gradients(
     recipe: Recipe, state: TrainState, phase: Phase, members: Sequence[Member], batch: Batch
 ) -> list[float]:
@@ -157,7 +184,11 @@ def _gradients(
     for member in members:
         resolution = supernet.space.resolution_of(member.architecture)
         with _mixed_precision(recipe):
-            logits = supernet(batch.at(resolution)[member.images], member.architecture)
+            images = batch.at(resolution)[member.images]
+            if member.gates:
+                logits = supernet.mixture(images, member.architecture, member.gates)
+            else:
+                logits = supernet(images, member.architecture)
         teacher = first if frozen is None else frozen(resolution)[member.images]
         loss = member.loss(logits, Targets(batch.labels[member.images], teacher))
         (loss * member.weight).backward()  # type: ignore[no-untyped-call]

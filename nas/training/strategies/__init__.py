@@ -20,6 +20,7 @@ from nas.training.strategies.netaug import netaug
 from nas.training.strategies.phase import Phase, Strategy
 from nas.training.strategies.prenas import prenas
 from nas.training.strategies.progressive import progressive
+from nas.training.strategies.proxyless import proxyless
 from nas.training.strategies.sandwich import sandwich
 from nas.training.strategies.single_path import single_path
 from search_spaces import SearchSpace
@@ -43,6 +44,7 @@ STRATEGIES: Mapping[str, Callable[[SearchSpace, TrainConfig, int], Strategy]] = 
     "progressive": progressive,
     "prenas": prenas,
     "netaug": netaug,
+    "proxyless": proxyless,
     "finetune": finetune,
 }
 """Factories by the name that a configuration gives."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
+from torch import Tensor
 
 from nas.rng import stream
 from nas.training.losses import Loss
 from search_spaces import Architecture
+from search_spaces.supernet import Gate
 
 __all__ = ["Draw", "Member", "Moment"]
 
@@ -25,6 +27,7 @@ class Member:
         loss: What it learns. The first member of a step is the teacher of the others, unless
             a frozen network teaches all of them.
         weight: What its gradient is multiplied by before the gradients are summed.
+        gates: Of choices that are mixed in it, by name; see `Supernet.mixture`.
         images: Which of the step's images it sees; all of them unless it says otherwise.
     """
 
@@ -32,6 +35,7 @@ class Member:
     architecture: Architecture
     loss: Loss
     weight: float = 1.0
+    gates: Mapping[str, Gate] = field(default_factory=dict)
     images: slice = field(default_factory=lambda: slice(None))
 
 
@@ -45,12 +49,14 @@ class Moment:
         label_loss: Cross entropy of an architecture with the labels of the step's batch,
             without a gradient.
         chosen: Architectures that the training has chosen; see `TrainState.chosen`.
+        gates: What the strategy has learnt of options; see `TrainState.gates`.
     """
 
     seed: int
     step: int
     label_loss: Callable[[Architecture], float]
     chosen: tuple[Architecture, ...] = ()
+    gates: Mapping[str, Tensor] = field(default_factory=dict)
 
     def rng(self) -> np.random.Generator:
         """Return the random stream of this step."""

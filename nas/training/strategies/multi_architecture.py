@@ -34,8 +34,13 @@ def multi_architecture(space: SearchSpace, config: TrainConfig, steps_per_epoch:
     def draw(moment: Moment) -> tuple[Member, ...]:
         paths = space.decode_all(space.sample(count, moment.rng()))
         return tuple(
-            Member("path", path, loss, (group.stop - group.start) / config.batch_size, group)
+            Member("path", path, loss, _share(group, config.batch_size), images=group)
             for path, group in zip(paths, groups, strict=True)
         )
 
     return one_phase(config, steps_per_epoch, draw)
+
+
+def _share(group: slice, batch_size: int) -> float:
+    """Return which part of a batch a group is: the mean loss of all images weighs it so."""
+    return float((group.stop - group.start) / batch_size)

@@ -7,16 +7,26 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nas.config import TrainConfig
+from nas.training.batch import Batch
 from nas.training.schedule import warmup_cosine
 from nas.training.state import TrainState
-from nas.training.strategies.member import Draw
+from nas.training.strategies.member import Draw, Moment
 
-__all__ = ["Phase", "Preparation", "Strategy", "cosine", "one_phase"]
+__all__ = ["Adjustment", "Phase", "Preparation", "Strategy", "cosine", "one_phase"]
 
 Preparation: TypeAlias = Callable[[TrainState], None]
 """What is done to the state once, in front of the first step of a phase.
 
 It depends on the state alone: after a kill it is done again from the same state.
+"""
+
+Adjustment: TypeAlias = Callable[
+    [TrainState, Moment, Callable[[], Batch]], list[tuple[str, float]]
+]
+"""What is done to the state behind the update of the weights in every step.
+
+It depends on its arguments alone. The third gives images of the validation split, as many as a
+batch, other ones in every step. It returns losses by role, for the metrics.
 """
 
 
@@ -32,6 +42,7 @@ class Phase:
         prepare: Done in order in front of the first step.
         taught: Whether the state's frozen teacher teaches all members; otherwise the first
             member of a step teaches the others.
+        adjust: Done behind every step.
     """
 
     name: str
@@ -40,6 +51,7 @@ class Phase:
     learning_rate: Callable[[int], float]
     prepare: tuple[Preparation, ...] = ()
     taught: bool = False
+    adjust: Adjustment | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from nas.config import Config, parse_config
 from nas.data import DataSplits, ImageSet
 from nas.runs import RunFolder
 from nas.training import Moment, TrainReport, train
+from nas.training.state import TrainState
 from search_spaces import Architecture, SearchSpace, SpaceBuilder
 from search_spaces.blocks import Conv, Head, MBConv
 from search_spaces.progress import Progress, silent
@@ -52,6 +53,34 @@ def tiny_space(width: int = 16, dropout: float = 0.1) -> SearchSpace:
     return builder.build()
 
 
+def operation_space() -> SearchSpace:
+    """One operation of three in each of two layers, one of which may be skipped."""
+    builder = SpaceBuilder("operations")
+    first = builder.choice("first", ("k3", "k5", "k7"))
+    second = builder.choice("second", ("k3", "k5", "skip"))
+    builder.slot("stem", block=lambda: Conv(1, 8, 12, kernel=3))
+    for name, choice in (("first", first), ("second", second)):
+        builder.slot(
+            name,
+            reads=(choice,),
+            block=lambda o: (
+                None if o == "skip" else MBConv(8, 8, 16, 12, kernel=int(o[1:]), shortcut=True)
+            ),
+            separate_weights=("kernel",),
+        )
+    builder.slot("head", block=lambda: Head(8, CLASSES, 12, dropout=0.1))
+    return builder.build()
+
+
+SPACES: dict[str, Callable[[], SearchSpace]] = {"proxyless": operation_space}
+"""Spaces of strategies for which `tiny_space` is none."""
+
+
+def space_for(strategy: str) -> SearchSpace:
+    """Return a space for a strategy."""
+    return SPACES.get(strategy, tiny_space)()
+
+
 def quadrants(n: int, seed: int) -> ImageSet:
     """Noise [n, 1, 12, 12] with one quadrant brighter; the class is which."""
     generator = torch.Generator().manual_seed(seed)
@@ -89,6 +118,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "progressive": {"stages": STAGES, "warmup_epochs": 0},
     "prenas": {"param_intervals": 3},
     "multi_architecture": {"architectures": 3},
+    "proxyless": {"proxyless": {"weight_epochs": 0.5, "every": 1, "gate_learning_rate": 0.1}},
     "netaug": {"netaug": {"vary": ["expand"], "vary_early": ["width"]}},
 }
 """Training options by strategy, for four epochs."""
@@ -131,7 +161,7 @@ def train_run(
     """Train a run from its newest checkpoint."""
     config = run.config
     return train(
-        Supernet(tiny_space(), seed=config.seed),
+        Supernet(space_for(config.train.strategy), seed=config.seed),
         splits or tiny_splits(),
         config.train,
         seed=config.seed,
@@ -146,10 +176,12 @@ def moment(
     *,
     seed: int = 0,
     label_loss: Callable[[Architecture], float] = zero,
-    chosen: tuple[Architecture, ...] = (),
+    state: TrainState | None = None,
 ) -> Moment:
     """Return a step as a strategy sees it."""
-    return Moment(seed, step, label_loss, chosen)
+    if state is None:
+        return Moment(seed, step, label_loss)
+    return Moment(seed, step, label_loss, tuple(state.chosen), state.gates)
 
 
 def newest(run: RunFolder) -> Path:

@@ -17,19 +17,19 @@ from predictors import Macs, compile_cost
 from search_spaces import Architecture, SpaceBuilder
 from search_spaces.blocks import Conv
 from search_spaces.supernet import Supernet
-from tests.nas.training.jobs import OPTIONS, moment, tiny_config, tiny_space
+from tests.nas.training.jobs import OPTIONS, moment, space_for, tiny_config, tiny_space
 
 STEPS = 3000
 
 
 def members(strategy: str, steps: int, **options: object) -> list[list[tuple[str, Architecture]]]:
     config = tiny_config(strategy=strategy, **options).train
-    phase = STRATEGIES[strategy](tiny_space(), config, steps).phases[-1]
-    state = TrainState.begin(Supernet(tiny_space(), seed=0), config)
-    for prepare in phase.prepare:
+    phases = STRATEGIES[strategy](space_for(strategy), config, steps).phases
+    state = TrainState.begin(Supernet(space_for(strategy), seed=0), config)
+    for prepare in (prepare for phase in phases for prepare in phase.prepare):
         prepare(state)
     return [
-        [(m.role, m.architecture) for m in phase.draw(moment(s, chosen=tuple(state.chosen)))]
+        [(m.role, m.architecture) for m in phases[-1].draw(moment(s, state=state))]
         for s in range(steps)
     ]
 
