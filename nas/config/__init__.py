@@ -14,13 +14,20 @@ from nas.config.models import (
     SearchConfig,
     SpaceConfig,
 )
-from nas.config.strategies import NetAugConfig, ProxylessConfig, StageConfig, StoredTeacherConfig
+from nas.config.strategies import (
+    GoldConfig,
+    NetAugConfig,
+    ProxylessConfig,
+    StageConfig,
+    StoredTeacherConfig,
+)
 from nas.config.train import TrainConfig
 
 __all__ = [
     "Config",
     "EvaluateConfig",
     "ExportConfig",
+    "GoldConfig",
     "LatencyConfig",
     "Limit",
     "MpcConfig",

@@ -8,7 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from nas.config.section import Count, NotNegative, Positive, Section, refuse
-from nas.config.strategies import NetAugConfig, ProxylessConfig, StageConfig, StoredTeacherConfig
+from nas.config.strategies import (
+    GoldConfig,
+    NetAugConfig,
+    ProxylessConfig,
+    StageConfig,
+    StoredTeacherConfig,
+)
 
 __all__ = ["TrainConfig"]
 
@@ -33,6 +39,7 @@ _ONLY = {
     "architectures": ("multi_architecture",),
     "netaug": ("netaug",),
     "proxyless": ("proxyless",),
+    "gold_nas": ("gold_nas",),
     "stored_teacher": (
         "single_path",
         "fair",
@@ -43,6 +50,7 @@ _ONLY = {
         "prenas",
         "netaug",
         "proxyless",
+        "gold_nas",
     ),
 }
 """The strategies that read a key; elsewhere it must have its default."""
@@ -62,6 +70,7 @@ class TrainConfig(Section):
         "prenas",
         "netaug",
         "proxyless",
+        "gold_nas",
         "finetune",
     ] = "single_path"
     """One random path a step (SPOS), paths that use every option equally often (FairNAS),
@@ -69,7 +78,8 @@ class TrainConfig(Section):
     subnets (BigNAS), the same with chosen random ones (AttentiveNAS), the same after the largest
     was trained alone (DepS), stages that open one kind of choice after another (once-for-all),
     few subnets that are chosen before training (PreNAS), a tiny one inside larger ones (NetAug),
-    or paths that learnt gates choose (ProxylessNAS). The command finetune has its own."""
+    paths that learnt gates choose (ProxylessNAS), or all operations at once, pruned gradually
+    (GOLD-NAS). The command finetune has its own."""
     random_subnets: Annotated[int, Field(ge=0)] = 2
     """Random subnets in each step of sandwich, attentive and delayed, beside the largest and
     the smallest."""
@@ -102,6 +112,8 @@ class TrainConfig(Section):
     """The networks of netaug."""
     proxyless: ProxylessConfig = ProxylessConfig()
     """The gates of proxyless."""
+    gold_nas: GoldConfig = GoldConfig()
+    """The gates of gold_nas."""
     stored_teacher: StoredTeacherConfig | None = None
     """A stored teacher of all subnets, whose order and augmentation of images are replayed; none
     for strategies that have a teacher of their own."""

@@ -14,6 +14,7 @@ from nas.training.strategies.attentive import attentive
 from nas.training.strategies.delayed import delayed
 from nas.training.strategies.fair import fair
 from nas.training.strategies.finetune import finetune
+from nas.training.strategies.gold_nas import gold_nas
 from nas.training.strategies.member import Draw, Member, Moment
 from nas.training.strategies.multi_architecture import multi_architecture
 from nas.training.strategies.netaug import netaug
@@ -45,6 +46,7 @@ STRATEGIES: Mapping[str, Callable[[SearchSpace, TrainConfig, int], Strategy]] = 
     "prenas": prenas,
     "netaug": netaug,
     "proxyless": proxyless,
+    "gold_nas": gold_nas,
     "finetune": finetune,
 }
 """Factories by the name that a configuration gives."""
