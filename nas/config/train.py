@@ -37,6 +37,7 @@ _ONLY = {
     "teacher_weight": ("progressive", "finetune"),
     "param_intervals": ("prenas",),
     "architectures": ("multi_architecture",),
+    "regularise": ("sandwich", "attentive", "delayed"),
     "netaug": ("netaug",),
     "proxyless": ("proxyless",),
     "gold_nas": ("gold_nas",),
@@ -135,6 +136,17 @@ class TrainConfig(Section):
     """Epochs in which the learning rate rises linearly from zero."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Label smoothing."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability with which the last block with a shortcut is left out, image by image; it rises
+    linearly from the first block on."""
+    regularise: Literal["largest", "all"] = "largest"
+    """Whether dropout and drop-path act on all subnets of sandwich, attentive and delayed, or, as
+    BigNAS has it, on the largest only."""
+    zero_gamma: bool = False
+    """Whether every block with a shortcut begins as its shortcut: the scale of its last batch norm
+    is zero at first."""
+    freeze: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Slots whose weights stay as they are, by name or by a pattern such as "stage1.*"."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of the exponential moving average of the weights; none keeps no average."""
     gradient_clip: Positive | None = None
@@ -192,6 +204,8 @@ class TrainConfig(Section):
                 f"must leave two images of batch_size = {self.batch_size} to each, so at most "
                 f"{self.batch_size // 2}"
             )
+        if self.strategy == "finetune" and self.zero_gamma:
+            problems["zero_gamma"] = "would undo what was trained; leave it out"
         if self.strategy == "proxyless" and self.weight_epochs >= self.epochs:
             problems["proxyless.weight_epochs"] = f"must be less than epochs = {self.epochs}"
         if self.early_epochs > self.epochs:
