@@ -88,6 +88,8 @@ class Supernet(nn.Module):
         x: Tensor,
         architecture: Architecture,
         regularisation: Regularisation | None = None,
+        *,
+        outputs: dict[str, Tensor] | None = None,
     ) -> Tensor:
         """Run the network of one architecture.
 
@@ -95,6 +97,7 @@ class Supernet(nn.Module):
             x: Images [n, channels, resolution, resolution], at the architecture's resolution.
             architecture: One option for each choice.
             regularisation: What is left out in training mode; by default what dropout does.
+            outputs: Takes what every slot yields, by its name.
 
         Returns:
             The last slot's output: logits [n, classes].
@@ -112,6 +115,8 @@ class Supernet(nn.Module):
 
         def run(slot: str, inputs: list[Tensor]) -> Tensor:
             output: Tensor = self.blocks[self._names[slot]](*inputs, blocks[slot])
+            if outputs is not None:
+                outputs[slot] = output
             return output
 
         if regularisation is None:

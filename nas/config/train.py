@@ -35,6 +35,7 @@ _ONLY = {
     "ramp_epochs": ("delayed",),
     "stages": ("progressive",),
     "teacher_weight": ("progressive", "finetune"),
+    "inner_weight": ("progressive", "finetune"),
     "param_intervals": ("prenas",),
     "architectures": ("multi_architecture",),
     "regularise": ("sandwich", "attentive", "delayed"),
@@ -105,6 +106,9 @@ class TrainConfig(Section):
     teacher_weight: NotNegative = 1.0
     """Weight of the soft labels of the largest subnet, as it was at the end of the first stage,
     in the later stages of progressive, and in fine-tuning; 0 trains on labels alone."""
+    inner_weight: NotNegative = 0.0
+    """Weight of the differences between what the blocks of a subnet and those of that teacher
+    yield, in the same strategies; 0 compares none."""
     param_intervals: Annotated[int, Field(ge=2)] = 6
     """Intervals of equal width in parameters, of each of which prenas trains one subnet."""
     architectures: Annotated[int, Field(ge=2)] = 4

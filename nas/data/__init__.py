@@ -12,9 +12,11 @@ from search_spaces.lazy import lazy_names
 
 if TYPE_CHECKING:
     from nas.data.batching import batches, calibration_subset, epoch_order
+    from nas.data.erasing import erase
     from nas.data.image_set import DataSplits, ImageSet
     from nas.data.load import load_data
     from nas.data.mixing import mix
+    from nas.data.operations import rand_augment
     from nas.data.transforms import augment, normalise, resize
 
 __all__ = [
@@ -26,9 +28,11 @@ __all__ = [
     "batches",
     "calibration_subset",
     "epoch_order",
+    "erase",
     "load_data",
     "mix",
     "normalise",
+    "rand_augment",
     "resize",
 ]
 
@@ -41,9 +45,11 @@ __getattr__ = lazy_names(
         "batches": "batching",
         "calibration_subset": "batching",
         "epoch_order": "batching",
+        "erase": "erasing",
         "load_data": "load",
         "mix": "mixing",
         "normalise": "transforms",
+        "rand_augment": "operations",
         "resize": "transforms",
     },
 )

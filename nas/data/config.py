@@ -73,3 +73,10 @@ class AugmentConfig(BaseModel):
     cutmix: float = Field(default=0.0, ge=0.0)
     """The same for the shares of two images of which one has a rectangle of the other
     (arXiv:1905.04899); with mixup and cutmix a coin decides for each batch."""
+    erase: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Probability with which a rectangle of an image becomes noise (arXiv:1708.04896)."""
+    rand_augment: int = Field(default=0, ge=0)
+    """Random operations on each image, one after another, as RandAugment does them
+    (arXiv:1909.13719); 0 does none."""
+    rand_magnitude: float = Field(default=9.0, ge=0.0, le=10.0)
+    """How strong they are."""

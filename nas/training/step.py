@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nas.config import TrainConfig
-from nas.data import AugmentConfig, DataSplits, mix, normalise
+from nas.data import AugmentConfig, DataSplits, erase, mix, normalise, rand_augment
 from nas.data import augment as augment_images
 from nas.errors import TrainingError
 from nas.rng import stream, torch_stream
 from nas.training.batch import Batch
 from nas.training.largest import largest_at
-from nas.training.losses import Targets, label_loss
+from nas.training.losses import Targets, inner_loss, label_loss
 from nas.training.optimizer import hull
 from nas.training.state import TrainState
 from nas.training.stored_teacher import StoredTeacher
@@ -153,14 +153,22 @@ def _regions(state: TrainState, member: Member) -> list[dict[str, Region]]:
 
 def augmented_batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -> Batch:
     """Return the images of a step, augmented by the random numbers of that step, and labels."""
-    normalised = normalise(images, recipe.splits.mean, recipe.splits.std)
-    generator = torch_stream(recipe.data_seed, "augment", step)
+    settings, seed = recipe.augment, recipe.data_seed
+    varied = rand_augment(
+        images,
+        settings.rand_augment,
+        settings.rand_magnitude,
+        generator=torch_stream(seed, "rand augment", step),
+    )
+    normalised = normalise(varied, recipe.splits.mean, recipe.splits.std)
+    moved = augment_images(normalised, settings, generator=torch_stream(seed, "augment", step))
+    erased = erase(moved, settings.erase, generator=torch_stream(seed, "erase", step))
     augmented, targets = mix(
-        augment_images(normalised, recipe.augment, generator=generator),
+        erased,
         labels,
-        recipe.augment,
+        settings,
         classes=len(recipe.splits.train.class_names),
-        rng=stream(recipe.data_seed, "mix", step),
+        rng=stream(seed, "mix", step),
     )
     return Batch(augmented, targets, channels_last=recipe.config.channels_last)
 
@@ -192,14 +200,20 @@ def _gradients(
     first: Tensor | None = None
     for member in members:
         resolution = supernet.space.resolution_of(member.architecture)
+        images, labels = batch.at(resolution)[member.images], batch.labels[member.images]
+        answer = None if frozen is None else frozen(resolution)
+        compared = answer is not None and bool(answer.blocks)
+        yielded: dict[str, Tensor] | None = {} if compared else None
         with _mixed_precision(recipe):
-            images = batch.at(resolution)[member.images]
             if member.gates:
                 logits = supernet.mixture(images, member.architecture, member.gates)
             else:
-                logits = supernet(images, member.architecture, _regularisation(recipe, member))
-        teacher = first if frozen is None else frozen(resolution)[member.images]
-        loss = member.loss(logits, Targets(batch.labels[member.images], teacher))
+                regularisation = _regularisation(recipe, member)
+                logits = supernet(images, member.architecture, regularisation, outputs=yielded)
+        teacher = first if answer is None else answer.logits[member.images]
+        loss = member.loss(logits, Targets(labels, teacher))
+        if yielded and answer is not None:
+            loss = loss + recipe.config.inner_weight * inner_loss(yielded, answer.blocks)
         (loss * member.weight).backward()  # type: ignore[no-untyped-call]
         first = logits.detach() if first is None else first
         losses.append(loss.detach())
@@ -207,25 +221,34 @@ def _gradients(
     return values
 
 
+class _Answer(NamedTuple):
+    """What a frozen teacher says of a batch: logits, and what its blocks yield where compared."""
+
+    logits: Tensor
+    blocks: Mapping[str, Tensor]
+
+
 def _frozen_teacher(
     recipe: Recipe, state: TrainState, phase: Phase, batch: Batch
-) -> Callable[[int], Tensor] | None:
-    """Return what gives a frozen teacher's logits at a resolution, computed once; or None."""
+) -> Callable[[int], _Answer] | None:
+    """Return what gives a frozen teacher's answer at a resolution, computed once; or None."""
     if recipe.stored is not None:
         epoch, position = divmod(recipe.data_step(state.step), recipe.steps_per_epoch)
-        answers = recipe.stored.logits(epoch, position, device=recipe.device)
-        return lambda resolution: answers
+        stored = _Answer(recipe.stored.logits(epoch, position, device=recipe.device), {})
+        return lambda resolution: stored
     network = state.teacher
     if not phase.taught or network is None:
         return None
 
     @cache
-    def logits(resolution: int) -> Tensor:
+    def answer(resolution: int) -> _Answer:
+        blocks: dict[str, Tensor] | None = {} if recipe.config.inner_weight else None
+        architecture = largest_at(network.space, resolution)
         with torch.no_grad(), _mixed_precision(recipe):
-            result: Tensor = network(batch.at(resolution), largest_at(network.space, resolution))
-        return result
+            logits = network(batch.at(resolution), architecture, outputs=blocks)
+        return _Answer(logits, blocks or {})
 
-    return logits
+    return answer
 
 
 @torch.no_grad()
