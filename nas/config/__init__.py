@@ -14,7 +14,14 @@ from nas.config.models import (
     SearchConfig,
     SpaceConfig,
 )
-from nas.config.strategies import NetAugConfig, ProxylessConfig, StageConfig, StoredTeacherConfig
+from nas.config.strategies import (
+    MpcVitConfig,
+    NetAugConfig,
+    ProxylessConfig,
+    ReluConfig,
+    StageConfig,
+    StoredTeacherConfig,
+)
 from nas.config.train import TrainConfig
 
 __all__ = [
@@ -24,11 +31,13 @@ __all__ = [
     "LatencyConfig",
     "Limit",
     "MpcConfig",
+    "MpcVitConfig",
     "NetAugConfig",
     "NniConfig",
     "OptunaConfig",
     "PredictorConfig",
     "ProxylessConfig",
+    "ReluConfig",
     "SearchConfig",
     "SpaceConfig",
     "StageConfig",

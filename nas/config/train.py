@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from nas.config.section import Count, NotNegative, Positive, Section, refuse
-from nas.config.strategies import NetAugConfig, ProxylessConfig, StageConfig, StoredTeacherConfig
+from nas.config.strategies import (
+    MpcVitConfig,
+    NetAugConfig,
+    ProxylessConfig,
+    ReluConfig,
+    StageConfig,
+    StoredTeacherConfig,
+)
 
 __all__ = ["TrainConfig"]
 
@@ -28,11 +35,13 @@ _ONLY = {
     "full_epochs": ("delayed",),
     "ramp_epochs": ("delayed",),
     "stages": ("progressive",),
-    "teacher_weight": ("progressive", "finetune"),
+    "teacher_weight": ("progressive", "autorep", "snl", "finetune"),
     "param_intervals": ("prenas",),
     "architectures": ("multi_architecture",),
     "netaug": ("netaug",),
     "proxyless": ("proxyless",),
+    "mpcvit": ("mpcvit",),
+    "relus": ("autorep", "snl"),
     "stored_teacher": (
         "single_path",
         "fair",
@@ -62,6 +71,9 @@ class TrainConfig(Section):
         "prenas",
         "netaug",
         "proxyless",
+        "mpcvit",
+        "autorep",
+        "snl",
         "finetune",
     ] = "single_path"
     """One random path a step (SPOS), paths that use every option equally often (FairNAS),
@@ -69,7 +81,8 @@ class TrainConfig(Section):
     subnets (BigNAS), the same with chosen random ones (AttentiveNAS), the same after the largest
     was trained alone (DepS), stages that open one kind of choice after another (once-for-all),
     few subnets that are chosen before training (PreNAS), a tiny one inside larger ones (NetAug),
-    or paths that learnt gates choose (ProxylessNAS). The command finetune has its own."""
+    paths that learnt gates choose (ProxylessNAS), a mixture of dear and cheap options (MPCViT),
+    or masks that keep few ReLUs (AutoReP, SNL). The command finetune has its own."""
     random_subnets: Annotated[int, Field(ge=0)] = 2
     """Random subnets in each step of sandwich, attentive and delayed, beside the largest and
     the smallest."""
@@ -102,6 +115,10 @@ class TrainConfig(Section):
     """The networks of netaug."""
     proxyless: ProxylessConfig = ProxylessConfig()
     """The gates of proxyless."""
+    mpcvit: MpcVitConfig = MpcVitConfig()
+    """The alphas of mpcvit."""
+    relus: ReluConfig = ReluConfig()
+    """How autorep and snl choose the ReLUs that stay."""
     stored_teacher: StoredTeacherConfig | None = None
     """A stored teacher of all subnets, whose order and augmentation of images are replayed; none
     for strategies that have a teacher of their own."""
@@ -180,6 +197,13 @@ class TrainConfig(Section):
                 f"must leave two images of batch_size = {self.batch_size} to each, so at most "
                 f"{self.batch_size // 2}"
             )
+        if self.strategy in ("autorep", "snl"):
+            before = self.relus.full_epochs + self.relus.mask_epochs
+            if before >= self.epochs:
+                problems["relus.mask_epochs"] = (
+                    f"and relus.full_epochs are {before:g} together; they must leave some of "
+                    f"the epochs = {self.epochs} to train what was kept"
+                )
         if self.strategy == "proxyless" and self.weight_epochs >= self.epochs:
             problems["proxyless.weight_epochs"] = f"must be less than epochs = {self.epochs}"
         if self.early_epochs > self.epochs:
@@ -206,6 +230,12 @@ class TrainConfig(Section):
         if self.warmup_epochs:
             problems["warmup_epochs"] = "progressive takes the warmup_epochs of its stages"
         return problems
+
+    @property
+    def priced_by(self) -> str | None:
+        """The cost that the strategy has in its loss; none where it has none."""
+        sections = {"proxyless": self.proxyless.cost, "mpcvit": self.mpcvit.cost}
+        return sections.get(self.strategy)
 
     @property
     def weight_epochs(self) -> float:

@@ -112,6 +112,8 @@ def training_step(
         for prepare in phase.prepare:
             prepare(state)
     batch = augmented_batch(recipe, recipe.data_step(step), images, labels)
+    if done == 0 and phase.fit is not None:
+        phase.fit(state, batch)
     state.optimizer.forget_gradients()
     with _seeded_dropout(recipe, step):
         label_loss = partial(_label_loss, recipe, state, batch)
@@ -185,8 +187,10 @@ def _gradients(
         resolution = supernet.space.resolution_of(member.architecture)
         with _mixed_precision(recipe):
             images = batch.at(resolution)[member.images]
-            if member.gates:
-                logits = supernet.mixture(images, member.architecture, member.gates)
+            if member.gates or member.rectified:
+                logits = supernet.mixture(
+                    images, member.architecture, member.gates, rectified=member.rectified
+                )
             else:
                 logits = supernet(images, member.architecture)
         teacher = first if frozen is None else frozen(resolution)[member.images]
@@ -213,7 +217,8 @@ def _frozen_teacher(
     @cache
     def logits(resolution: int) -> Tensor:
         with torch.no_grad(), _mixed_precision(recipe):
-            result: Tensor = network(batch.at(resolution), largest_at(network.space, resolution))
+            teacher = phase.teacher or largest_at(network.space, resolution)
+            result: Tensor = network(batch.at(resolution), teacher)
         return result
 
     return logits

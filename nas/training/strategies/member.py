@@ -28,6 +28,7 @@ class Member:
             a frozen network teaches all of them.
         weight: What its gradient is multiplied by before the gradients are summed.
         gates: Of choices that are mixed in it, by name; see `Supernet.mixture`.
+        rectified: How much of single ReLUs is taken, by slot; see `Supernet.mixture`.
         images: Which of the step's images it sees; all of them unless it says otherwise.
     """
 
@@ -36,6 +37,7 @@ class Member:
     loss: Loss
     weight: float = 1.0
     gates: Mapping[str, Gate] = field(default_factory=dict)
+    rectified: Mapping[str, Tensor] = field(default_factory=dict)
     images: slice = field(default_factory=lambda: slice(None))
 
 
