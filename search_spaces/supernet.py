@@ -22,9 +22,10 @@ from search_spaces.modules.channels import Orders, importance_order
 from search_spaces.modules.elastic import Region
 from search_spaces.modules.initialise import generator_for
 from search_spaces.modules.network import Subnet, Wiring, module_names, wire
+from search_spaces.modules.regularise import Regularisation, at_depth, regularised
 from search_spaces.space import SearchSpace
 
-__all__ = ["Gate", "Supernet", "build_network"]
+__all__ = ["Gate", "Regularisation", "Supernet", "build_network"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -93,12 +94,18 @@ class Supernet(nn.Module):
         assert isinstance(block, ElasticBlock)
         return block
 
-    def forward(self, x: Tensor, architecture: Architecture) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        architecture: Architecture,
+        regularisation: Regularisation | None = None,
+    ) -> Tensor:
         """Run the network of one architecture.
 
         Args:
             x: Images [n, channels, resolution, resolution], at the architecture's resolution.
             architecture: One option for each choice.
+            regularisation: What is left out in training mode; by default what dropout does.
 
         Returns:
             The last slot's output: logits [n, classes].
@@ -118,7 +125,17 @@ class Supernet(nn.Module):
             output: Tensor = self.blocks[self._names[slot]](*inputs, blocks[slot])
             return output
 
-        return wiring.run(x, run)
+        if regularisation is None:
+            return wiring.run(x, run)
+        last = max(1, len(wiring.steps) - 1)
+        depths = {step.slot: position / last for position, step in enumerate(wiring.steps)}
+
+        def run_at_depth(slot: str, inputs: list[Tensor]) -> Tensor:
+            at_depth(depths[slot])
+            return run(slot, inputs)
+
+        with regularised(regularisation):
+            return wiring.run(x, run_at_depth)
 
     def mixture(
         self,
@@ -229,6 +246,25 @@ class Supernet(nn.Module):
             return {}
         regions = self._block(slot).active(block)
         return {f"blocks.{self._names[slot]}.{name}": r for name, r in regions.items()}
+
+    def slot_parameters(self, slot: str) -> list[nn.Parameter]:
+        """Return the parameters of all blocks of a slot."""
+        name = self._names[slot]
+        return list(self.blocks[name].parameters()) if name in self.blocks else []
+
+    @torch.no_grad()
+    def zero_gammas(self) -> None:
+        """Make every block with a shortcut begin as its shortcut.
+
+        The scale of the batch norm in front of the addition becomes zero (Goyal et al. 2017,
+        arXiv:1706.02677, section 5.1), where all blocks of a slot have a shortcut.
+        """
+        for slot in self.space.slots:
+            if self._names[slot.name] in self.blocks:
+                module = self._block(slot.name)
+                blocks = self.space.slot_blocks(slot.name)
+                for name in module.residual_scales([b for b in blocks if layers_of(b)]):
+                    module.get_parameter(name).zero_()
 
     def channel_orders(self, kept: Mapping[str, Collection[BlockSpec]]) -> Orders:
         """Return an order of the channels inside blocks that puts important ones in front.

@@ -15,6 +15,7 @@ from nas.config.models import (
     SpaceConfig,
 )
 from nas.config.strategies import (
+    GoldConfig,
     MpcVitConfig,
     NetAugConfig,
     ProxylessConfig,
@@ -28,6 +29,7 @@ __all__ = [
     "Config",
     "EvaluateConfig",
     "ExportConfig",
+    "GoldConfig",
     "LatencyConfig",
     "Limit",
     "MpcConfig",

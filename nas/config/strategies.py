@@ -11,6 +11,7 @@ from nas.config.section import Count, NotNegative, Positive, Section, Share, ref
 from nas.errors import ConfigError
 
 __all__ = [
+    "GoldConfig",
     "MpcVitConfig",
     "NetAugConfig",
     "ProxylessConfig",
@@ -139,3 +140,26 @@ class ReluConfig(Section):
     """Of the weights after the full epochs; none is a tenth of the section's."""
     hysteresis: NotNegative = 0.003
     """How far an indicator of autorep must pass zero before its ReLU changes."""
+
+
+class GoldConfig(Section):
+    """How gold_nas prunes; the defaults are the published program's."""
+
+    gate_learning_rate: Positive = 1.0
+    """Learning rate of the gates (SGD)."""
+    penalty_step: Positive = 1e-5
+    """By how much the weight of the penalty grows behind an epoch that pruned little; it doubles
+    every such epoch."""
+    cost_weight: NotNegative = 1.0
+    """Weight of an operation's multiply-accumulates, over the mean, in its penalty beside 1."""
+    prune_at_once: Count = 4
+    """Of the gates below `weak_share` so many of the weakest are pruned behind an epoch; as many
+    pruned ones halve the weight of the penalty."""
+    weak_share: Share = 0.05
+    """A gate is weak below this share of its node."""
+    dead_share: Share = 0.01
+    """A gate is pruned at this share of its node or below."""
+    settled_epochs: Count = 3
+    """Epochs without pruning behind which the architecture joins the series."""
+    least_macs: Positive | None = None
+    """At so many multiply-accumulates pruning ends; none prunes to the end of the training."""

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from nas.config.section import Count, NotNegative, Positive, Section, refuse
 from nas.config.strategies import (
+    GoldConfig,
     MpcVitConfig,
     NetAugConfig,
     ProxylessConfig,
@@ -38,10 +39,12 @@ _ONLY = {
     "teacher_weight": ("progressive", "autorep", "snl", "finetune"),
     "param_intervals": ("prenas",),
     "architectures": ("multi_architecture",),
+    "regularise": ("sandwich", "attentive", "delayed"),
     "netaug": ("netaug",),
     "proxyless": ("proxyless",),
     "mpcvit": ("mpcvit",),
     "relus": ("autorep", "snl"),
+    "gold_nas": ("gold_nas",),
     "stored_teacher": (
         "single_path",
         "fair",
@@ -52,6 +55,7 @@ _ONLY = {
         "prenas",
         "netaug",
         "proxyless",
+        "gold_nas",
     ),
 }
 """The strategies that read a key; elsewhere it must have its default."""
@@ -74,6 +78,7 @@ class TrainConfig(Section):
         "mpcvit",
         "autorep",
         "snl",
+        "gold_nas",
         "finetune",
     ] = "single_path"
     """One random path a step (SPOS), paths that use every option equally often (FairNAS),
@@ -81,8 +86,9 @@ class TrainConfig(Section):
     subnets (BigNAS), the same with chosen random ones (AttentiveNAS), the same after the largest
     was trained alone (DepS), stages that open one kind of choice after another (once-for-all),
     few subnets that are chosen before training (PreNAS), a tiny one inside larger ones (NetAug),
-    paths that learnt gates choose (ProxylessNAS), a mixture of dear and cheap options (MPCViT),
-    or masks that keep few ReLUs (AutoReP, SNL). The command finetune has its own."""
+    paths that learnt gates choose (ProxylessNAS), all operations at once, pruned gradually
+    (GOLD-NAS), a mixture of dear and cheap options (MPCViT), or masks that keep few ReLUs
+    (AutoReP, SNL). The command finetune has its own."""
     random_subnets: Annotated[int, Field(ge=0)] = 2
     """Random subnets in each step of sandwich, attentive and delayed, beside the largest and
     the smallest."""
@@ -119,6 +125,8 @@ class TrainConfig(Section):
     """The alphas of mpcvit."""
     relus: ReluConfig = ReluConfig()
     """How autorep and snl choose the ReLUs that stay."""
+    gold_nas: GoldConfig = GoldConfig()
+    """The gates of gold_nas."""
     stored_teacher: StoredTeacherConfig | None = None
     """A stored teacher of all subnets, whose order and augmentation of images are replayed; none
     for strategies that have a teacher of their own."""
@@ -140,6 +148,17 @@ class TrainConfig(Section):
     """Epochs in which the learning rate rises linearly from zero."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Label smoothing."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability with which the last block with a shortcut is left out, image by image; it rises
+    linearly from the first block on."""
+    regularise: Literal["largest", "all"] = "largest"
+    """Whether dropout and drop-path act on all subnets of sandwich, attentive and delayed, or, as
+    BigNAS has it, on the largest only."""
+    zero_gamma: bool = False
+    """Whether every block with a shortcut begins as its shortcut: the scale of its last batch norm
+    is zero at first."""
+    freeze: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Slots whose weights stay as they are, by name or by a pattern such as "stage1.*"."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of the exponential moving average of the weights; none keeps no average."""
     gradient_clip: Positive | None = None
@@ -204,6 +223,8 @@ class TrainConfig(Section):
                     f"and relus.full_epochs are {before:g} together; they must leave some of "
                     f"the epochs = {self.epochs} to train what was kept"
                 )
+        if self.strategy == "finetune" and self.zero_gamma:
+            problems["zero_gamma"] = "would undo what was trained; leave it out"
         if self.strategy == "proxyless" and self.weight_epochs >= self.epochs:
             problems["proxyless.weight_epochs"] = f"must be less than epochs = {self.epochs}"
         if self.early_epochs > self.epochs:

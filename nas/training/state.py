@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from nas.config import TrainConfig
-from nas.errors import CheckpointError
+from nas.errors import CheckpointError, ConfigError, nearest
 from nas.runs import RunFolder
 from nas.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from nas.training.optimizer import RegionOptimizer
@@ -50,7 +51,14 @@ class TrainState:
 
     @classmethod
     def begin(cls, supernet: Supernet, config: TrainConfig) -> TrainState:
-        """Return the state before the first step."""
+        """Return the state before the first step.
+
+        Raises:
+            ConfigError: No slot has a name that is to be frozen, or no weight is left to train.
+        """
+        if config.zero_gamma:
+            supernet.zero_gammas()
+        _freeze(supernet, config.freeze)
         parameters = dict(supernet.named_parameters())
         ema = (
             {}
@@ -135,6 +143,23 @@ class TrainState:
         self.losses = [(role, loss) for role, loss in checkpoint.notes["losses"]]
         self.chosen = [Architecture(chosen) for chosen in checkpoint.notes.get("chosen", ())]
         return True
+
+
+def _freeze(supernet: Supernet, patterns: Sequence[str]) -> None:
+    """Let the weights of some slots need no gradient."""
+    slots = [slot.name for slot in supernet.space.slots]
+    for pattern in patterns:
+        matching = [slot for slot in slots if fnmatchcase(slot, pattern)]
+        if not matching:
+            raise ConfigError(
+                f"train.freeze names {pattern!r}, which is no slot of {supernet.space.name!r}. "
+                f"{nearest(pattern, slots)}"
+            )
+        for slot in matching:
+            for parameter in supernet.slot_parameters(slot):
+                parameter.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in supernet.parameters()):
+        raise ConfigError("train.freeze leaves no weight to train. Name fewer slots.")
 
 
 def _check_names(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

@@ -26,6 +26,7 @@ from nas.training.stored_teacher import StoredTeacher
 from nas.training.strategies import Member, Moment, Phase, Strategy
 from search_spaces import Architecture
 from search_spaces.modules.elastic import Region
+from search_spaces.supernet import Regularisation
 
 __all__ = ["Recipe", "augmented_batch", "training_step"]
 
@@ -166,6 +167,14 @@ def augmented_batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -
     return Batch(augmented, targets, channels_last=recipe.config.channels_last)
 
 
+def _regularisation(recipe: Recipe, member: Member) -> Regularisation | None:
+    """Return what is left out of a member at random; None for what its dropout does."""
+    if not member.regularised:
+        return Regularisation(dropout=False)
+    rate = recipe.config.drop_path
+    return Regularisation(drop_path=rate) if rate else None
+
+
 def _held_out_batch(recipe: Recipe, step: int) -> Batch:
     """Return as many images of the validation split as a batch has, not augmented."""
     held_out = recipe.splits.validation
@@ -192,7 +201,7 @@ def _gradients(
                     images, member.architecture, member.gates, rectified=member.rectified
                 )
             else:
-                logits = supernet(images, member.architecture)
+                logits = supernet(images, member.architecture, _regularisation(recipe, member))
         teacher = first if frozen is None else frozen(resolution)[member.images]
         loss = member.loss(logits, Targets(batch.labels[member.images], teacher))
         (loss * member.weight).backward()  # type: ignore[no-untyped-call]

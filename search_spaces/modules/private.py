@@ -16,6 +16,7 @@ from search_spaces.blocks import PrivateAttention, PrivateMlp
 from search_spaces.modules.block import ElasticBlock, register_modules, require_equal
 from search_spaces.modules.elastic import Part
 from search_spaces.modules.layers import LayerNorm, TokenLinear
+from search_spaces.modules.regularise import drop_path
 from search_spaces.modules.tokens import ElasticLayerNorm, token_linear
 
 __all__ = [
@@ -145,7 +146,8 @@ class ElasticPrivateAttention(ElasticBlock):
         features = len(spec.heads) * spec.head_dim
         y = self.norm(x)
         q, k, v = (layer(y, features) for layer in (self.q, self.k, self.v))
-        made: Tensor = x + self.project(_attention(q, k, v, spec), spec.cin)
+        attended = self.project(_attention(q, k, v, spec), spec.cin)
+        made: Tensor = x + drop_path(attended, self.training)
         return made
 
     def mixture(
@@ -207,7 +209,7 @@ class ElasticPrivateMlp(ElasticBlock):
     def forward(self, x: Tensor, spec: PrivateMlp) -> Tensor:
         """Run one block on tokens [n, tokens, cin]."""
         inner = _ACTIVATIONS[spec.act](self.expand(self.norm(x), spec.mid))
-        made: Tensor = x + self.reduce(inner, spec.cin)
+        made: Tensor = x + drop_path(self.reduce(inner, spec.cin), self.training)
         return made
 
     def mixture(

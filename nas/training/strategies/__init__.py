@@ -16,6 +16,7 @@ from nas.training.strategies.costs import Costs, costs_of
 from nas.training.strategies.delayed import delayed
 from nas.training.strategies.fair import fair
 from nas.training.strategies.finetune import finetune
+from nas.training.strategies.gold_nas import gold_nas
 from nas.training.strategies.member import Draw, Member, Moment
 from nas.training.strategies.mpcvit import mpcvit
 from nas.training.strategies.multi_architecture import multi_architecture
@@ -54,6 +55,7 @@ STRATEGIES: Mapping[str, Callable[..., Strategy]] = {
     "mpcvit": mpcvit,
     "autorep": autorep,
     "snl": snl,
+    "gold_nas": gold_nas,
     "finetune": finetune,
 }
 """Factories by the name that a configuration gives; see `build_strategy`."""

@@ -27,6 +27,7 @@ class Member:
         loss: What it learns. The first member of a step is the teacher of the others, unless
             a frozen network teaches all of them.
         weight: What its gradient is multiplied by before the gradients are summed.
+        regularised: Whether dropout and drop-path act on it.
         gates: Of choices that are mixed in it, by name; see `Supernet.mixture`.
         rectified: How much of single ReLUs is taken, by slot; see `Supernet.mixture`.
         images: Which of the step's images it sees; all of them unless it says otherwise.
@@ -36,6 +37,7 @@ class Member:
     architecture: Architecture
     loss: Loss
     weight: float = 1.0
+    regularised: bool = True
     gates: Mapping[str, Gate] = field(default_factory=dict)
     rectified: Mapping[str, Tensor] = field(default_factory=dict)
     images: slice = field(default_factory=lambda: slice(None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from nas.runs import RunFolder
 from nas.training import Moment, TrainReport, train
 from nas.training.state import TrainState
 from search_spaces import Architecture, SearchSpace, SpaceBuilder, get_space
-from search_spaces.blocks import Conv, Head, MBConv
+from search_spaces.blocks import BlockSpec, Conv, Head, MBConv, NodeSum, SeparableConv, Zero
 from search_spaces.progress import Progress, silent
 from search_spaces.supernet import Supernet
 
@@ -78,10 +79,34 @@ def tiny_resnet() -> SearchSpace:
     return get_space("mpc_resnet", **options, widths=(4, 8), depths=(1, 1))
 
 
+def present_space() -> SearchSpace:
+    """Two nodes, each the sum of three operations that are there or not."""
+    builder = SpaceBuilder("present")
+    last = builder.slot("stem", block=lambda: Conv(1, 8, 12, kernel=3, stride=2))
+    for node in (1, 2):
+        made = []
+        for kernel in (0, 3, 5):
+            choice = builder.choice(f"{node}_{kernel}", ("no", "yes"))
+            block = partial(_present, kernel)
+            slot = builder.slot(f"n{node}k{kernel}", reads=(choice,), inputs=(last,), block=block)
+            made.append(slot)
+        last = builder.slot(f"sum{node}", inputs=made, block=lambda: NodeSum(8, 6, inputs=3))
+    builder.slot("head", block=lambda: Head(8, CLASSES, 6, dropout=0.1))
+    return builder.build()
+
+
+def _present(kernel: int, present: str) -> BlockSpec | None:
+    """Return a convolution, a skip for the kernel 0, or zeros."""
+    if present == "no":
+        return Zero(8, 6)
+    return SeparableConv(8, 8, 6, kernel=kernel, repeats=1) if kernel else None
+
+
 SPACES: dict[str, Callable[[], SearchSpace]] = {
     "proxyless": operation_space,
     "autorep": tiny_resnet,
     "snl": tiny_resnet,
+    "gold_nas": present_space,
 }
 """Spaces of strategies for which `tiny_space` is none."""
 
@@ -133,6 +158,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "mpcvit": {"mpcvit": {"choices": ["kernel", "expand"], "cost": "macs"}},
     "autorep": {"relus": RELUS},
     "snl": {"relus": RELUS},
+    "gold_nas": {"gold_nas": {"penalty_step": 0.05, "settled_epochs": 1}},
     "netaug": {"netaug": {"vary": ["expand"], "vary_early": ["width"]}},
 }
 """Training options by strategy, for four epochs."""

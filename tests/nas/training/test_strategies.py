@@ -81,7 +81,8 @@ def test_sandwich_teaches_all_but_the_largest_by_soft_labels() -> None:
 def test_the_members_of_a_step_depend_on_seed_and_step_alone(strategy: str) -> None:
     drawn = members(strategy, 9)
     assert drawn == members(strategy, 9)
-    assert len(set(map(tuple, drawn))) > 1 or strategy in ("autorep", "snl")  # end in one
+    if strategy not in ("gold_nas", "autorep", "snl"):  # which end with one network
+        assert len(set(map(tuple, drawn))) > 1
 
 
 def test_fair_uses_every_option_of_every_choice_once_in_each_of_its_cycles() -> None:
