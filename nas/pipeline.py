@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -44,7 +44,7 @@ from nas.search import (
 from nas.search.executors import executor_factory
 from nas.search.optuna_bridge import StudyMirror
 from nas.searchers import build_searcher
-from predictors import Macs, compile_cost
+from predictors import CostTable, Macs, compile_cost
 from predictors.latency import LatencyTable, LutOptions, build_table
 from search_spaces import SearchSpace
 from search_spaces.progress import Progress
@@ -225,13 +225,28 @@ def check_training(config: Config, space: SearchSpace) -> None:
     Raises:
         ConfigError: A stage opens a choice or an option that the space lacks.
     """
-    from nas.training import STRATEGIES
+    from nas.training import build_strategy
 
-    STRATEGIES[config.train.strategy](space, config.train, 1)
+    build_strategy(space, config.train, 1)
 
 
-def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Bars) -> None:
+def train_stage(
+    run: RunFolder,
+    space: SearchSpace,
+    splits: DataSplits,
+    bars: Bars,
+    *,
+    costs: Mapping[str, CostTable] | None = None,
+) -> None:
     """Train the supernet, or go on where training stopped.
+
+    Args:
+        run: The run folder.
+        space: Of the supernet.
+        splits: Only the training split is used.
+        bars: For progress.
+        costs: Of the run's problem, for a strategy that has one in its loss; None finds what
+            it needs, and measures the latency table where that is it.
 
     Raises:
         RunError: Its weights were imported.
@@ -246,6 +261,8 @@ def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Ba
             f"training to go on with. Search it: nas search --resume {run.path}"
         )
     config = run.config
+    if costs is None and config.train.priced_by not in (None, "macs", "params"):
+        costs = problem_of(run, space, latency_stage(run, space, bars)).costs
     supernet = Supernet(space, seed=config.seed)
     with _stage(run, "train"), bars("training") as progress:
         train(
@@ -255,6 +272,7 @@ def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Ba
             seed=config.seed,
             augment=config.augment,
             run=run,
+            costs=costs,
             progress=progress,
         )
 
@@ -547,8 +565,8 @@ def teacher_stage(
     from nas.devices import prepare_device
     from nas.evaluation import SubnetEvaluator
     from nas.training import load_supernet
-    from nas.training.largest import largest
     from nas.training.storing import store_answers
+    from predictors import largest
 
     if top < 1 or (epochs is not None and epochs < 1):
         raise ConfigError(f"--top = {top} and --epochs = {epochs} must be at least 1.")

@@ -1,18 +1,22 @@
 """Mixtures: for some choices several options at once, each with a gate (Liu et al. 2019, DARTS).
 
-A slot that reads such a choice yields the sum of its options' blocks, times their gates. What it
-yields depends on one gate only, so a mixture is described slot by slot; torch-free.
+A slot that reads such choices yields the sum of its blocks over all combinations of their options,
+each times the product of the gates. What it yields depends on these gates only, so a mixture is
+described slot by slot; torch-free.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 from search_spaces.architecture import Architecture
-from search_spaces.blocks import BlockSpec
-from search_spaces.errors import SpaceError
+from search_spaces.blocks import BlockSpec, passed_on
+from search_spaces.errors import SpaceError, nearest
 from search_spaces.space import SearchSpace
 
 __all__ = ["MixedSlot", "mixed_slots"]
@@ -23,12 +27,15 @@ class MixedSlot:
     """What one slot yields.
 
     Attributes:
-        choice: The choice whose gates weigh the blocks; None where there is one block.
-        blocks: One for each option of the choice that takes part, None where that skips the slot.
+        choices: Whose gates weigh the blocks; empty where there is one block.
+        blocks: Without repetition; None where the slot is skipped.
+        block_of: For every combination of the options that take part, the last choice's first,
+            the position of its block.
     """
 
-    choice: str | None
+    choices: tuple[str, ...]
     blocks: tuple[BlockSpec | None, ...]
+    block_of: tuple[int, ...] = (0,)
 
 
 def mixed_slots(
@@ -42,7 +49,8 @@ def mixed_slots(
         options: Of every mixed choice the positions of the options that take part.
 
     Raises:
-        SpaceError: A slot reads two mixed choices, or a fold of one.
+        SpaceError: There is no such choice, a fold reads one, or the blocks of a slot differ in
+            the shape of what they read or put out.
     """
     return _mixed_slots(space, architecture, tuple((c, tuple(o)) for c, o in options.items()))
 
@@ -54,26 +62,45 @@ def _mixed_slots(
     options: tuple[tuple[str, tuple[int, ...]], ...],
 ) -> Mapping[str, MixedSlot]:
     names = [choice.name for choice in space.choices]
-    mixed = {names.index(name): taking_part for name, taking_part in options}
+    mixed = _columns(space, names, options)
     row = space.variables(space.encode(architecture)[None])[0]
-    found: dict[str, MixedSlot] = {}
-    for slot, table, scope in zip(space.slots, space.grid.tables, space.grid.scopes, strict=True):
-        gated = [variable for variable in scope if variable in mixed]
-        folds = [space.folds[v - len(names)] for v in scope if v >= len(names)]
-        if len(gated) > 1 or any(set(fold.reads) & set(mixed) for fold in folds):
-            read = ", ".join(repr(names[v]) for v in gated) or "a fold of them"
-            raise SpaceError(
-                f"Slot {slot.name!r} of {space.name!r} reads {read}: operations can be mixed only "
-                "where a slot reads one choice of them. Use a space of operations, such as "
-                "proxyless."
-            )
-        index = list(row[list(scope)])
-        if not gated:
-            found[slot.name] = MixedSlot(None, (space.grid.blocks[table[tuple(index)]],))
-            continue
-        blocks = []
-        for option in mixed[gated[0]]:
-            index[scope.index(gated[0])] = option
-            blocks.append(space.grid.blocks[table[tuple(index)]])
-        found[slot.name] = MixedSlot(names[gated[0]], tuple(blocks))
+    grid, found = space.grid, {}
+    for slot, table, scope in zip(space.slots, grid.tables, grid.scopes, strict=True):
+        axes = [list(mixed[v]) if v in mixed else [int(row[v])] for v in scope]
+        positions, block_of = np.unique(table[np.ix_(*axes)].ravel(), return_inverse=True)
+        blocks = tuple(grid.blocks[position] for position in positions)
+        read = tuple(names[variable] for variable in scope if variable in mixed)
+        if read:
+            _require_one_shape(slot.name, blocks)
+        found[slot.name] = MixedSlot(read, blocks, tuple(block_of.ravel().tolist()))
     return found
+
+
+def _columns(
+    space: SearchSpace, names: list[str], options: tuple[tuple[str, tuple[int, ...]], ...]
+) -> dict[int, tuple[int, ...]]:
+    """Return the options that take part by the column of their choice."""
+    for name, _ in options:
+        if name not in names:
+            raise SpaceError(
+                f"Space {space.name!r} has no choice {name!r}. {nearest(name, names)}"
+            )
+    columns = {names.index(name): taking_part for name, taking_part in options}
+    for fold in space.folds:
+        if both := set(fold.reads) & set(columns):
+            raise SpaceError(
+                f"The choice {names[min(both)]!r} of {space.name!r} cannot be mixed: "
+                f"{fold.name!r} is derived from it."
+            )
+    return columns
+
+
+def _require_one_shape(slot: str, blocks: Sequence[BlockSpec | None]) -> None:
+    running = [block for block in blocks if block is not None and passed_on(block) is None]
+    for first, second in itertools.pairwise(running):
+        if (first.in_shape, first.out_shape) != (second.in_shape, second.out_shape):
+            raise SpaceError(
+                f"The blocks of slot {slot!r} cannot be mixed: they map {first.in_shape} to "
+                f"{first.out_shape} and {second.in_shape} to {second.out_shape}. Mix choices "
+                "that leave shapes as they are."
+            )

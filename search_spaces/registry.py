@@ -36,6 +36,7 @@ _BUILT_IN = (
     "lsnet",
     "mcunet",
     "mobile_small",
+    "mpc_resnet",
     "mpc_vit",
     "nasbench201",
     "nasnet",

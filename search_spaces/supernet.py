@@ -41,6 +41,17 @@ class Gate:
     weights: Tensor
 
 
+def _block_weights(mixed: MixedSlot, gates: Mapping[str, Gate]) -> Tensor:
+    """Return the weight of every block of a slot: of all combinations that give it."""
+    product = gates[mixed.choices[0]].weights
+    for name in mixed.choices[1:]:
+        product = (product[:, None] * gates[name].weights).flatten()
+    if mixed.block_of == tuple(range(len(mixed.blocks))):
+        return product
+    index = torch.tensor(mixed.block_of, device=product.device)
+    return product.new_zeros(len(mixed.blocks)).index_add(0, index, product)
+
+
 @lru_cache(maxsize=256)
 def _plan(
     space: SearchSpace, architecture: Architecture
@@ -131,9 +142,17 @@ class Supernet(nn.Module):
         with regularised(regularisation):
             return wiring.run(x, run_at_depth)
 
-    def mixture(self, x: Tensor, architecture: Architecture, gates: Mapping[str, Gate]) -> Tensor:
+    def mixture(
+        self,
+        x: Tensor,
+        architecture: Architecture,
+        gates: Mapping[str, Gate],
+        *,
+        rectified: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
         """Run several options of some choices at once, each times its gate.
 
+        A block of a slot that reads several of them is weighed by the product of their gates.
         The gradient of a gate is the product of that of the sum with the option's output, also
         where the gate is zero; nothing else has a gradient from such an option.
 
@@ -141,39 +160,43 @@ class Supernet(nn.Module):
             x: Images at the architecture's resolution.
             architecture: The options of the other choices.
             gates: Of the mixed choices, by name.
+            rectified: Of slots whose blocks rectify some of their elements, how much of the ReLU
+                of each element is taken, [C, H, W]; see `modules.rectified.PartialRelu`.
 
         Raises:
-            SpaceError: A slot reads two mixed choices.
+            SpaceError: These choices cannot be mixed; see `mixed_slots`.
         """
         slots = self._mixed(architecture, gates)
-        closed = {name: (gate.weights.detach() == 0).tolist() for name, gate in gates.items()}
         representative = {
             name: next((b for b in slot.blocks if passed_on(b) is None), slot.blocks[0])
             for name, slot in slots.items()
         }
 
-        def option(slot: str, inputs: list[Tensor], block: BlockSpec | None) -> Tensor:
-            passed = passed_on(block)
-            if passed is not None:
-                return inputs[passed]
-            output: Tensor = self.blocks[self._names[slot]](*inputs, block)
+        def run(slot: str, inputs: list[Tensor]) -> Tensor:
+            if slots[slot].choices:
+                return self._run_mixed(slot, inputs, slots[slot], gates)
+            block = slots[slot].blocks[0]
+            told = {"gate": rectified[slot]} if rectified and slot in rectified else {}
+            output: Tensor = self.blocks[self._names[slot]](*inputs, block, **told)
             return output
 
-        def run(slot: str, inputs: list[Tensor]) -> Tensor:
-            choice, blocks = slots[slot].choice, slots[slot].blocks
-            if choice is None:
-                return option(slot, inputs, blocks[0])
-            terms = []
-            for gate, shut, block in zip(
-                gates[choice].weights, closed[choice], blocks, strict=True
-            ):
-                with torch.set_grad_enabled(torch.is_grad_enabled() and not shut):
-                    output = option(slot, inputs, block)
-                terms.append(gate * output)
-            total: Tensor = sum(terms[1:], start=terms[0])
-            return total
-
         return wire(self.space.slots, representative).run(x, run)
+
+    def _run_mixed(
+        self, slot: str, inputs: list[Tensor], mixed: MixedSlot, gates: Mapping[str, Gate]
+    ) -> Tensor:
+        """Return the sum of a slot's blocks times their gates."""
+        weights = _block_weights(mixed, gates)
+        passed = [passed_on(block) for block in mixed.blocks]
+        terms = [
+            weights[i] * inputs[source] for i, source in enumerate(passed) if source is not None
+        ]
+        running = [i for i, source in enumerate(passed) if source is None]
+        if running:
+            specs = [mixed.blocks[i] for i in running]
+            terms.append(self._block(slot).mixture(inputs, specs, weights[running]))
+        total: Tensor = sum(terms[1:], start=terms[0])
+        return total
 
     def active_in_mixture(
         self, architecture: Architecture, gates: Mapping[str, Gate]

@@ -16,8 +16,10 @@ from nas.config.models import (
 )
 from nas.config.strategies import (
     GoldConfig,
+    MpcVitConfig,
     NetAugConfig,
     ProxylessConfig,
+    ReluConfig,
     StageConfig,
     StoredTeacherConfig,
 )
@@ -31,11 +33,13 @@ __all__ = [
     "LatencyConfig",
     "Limit",
     "MpcConfig",
+    "MpcVitConfig",
     "NetAugConfig",
     "NniConfig",
     "OptunaConfig",
     "PredictorConfig",
     "ProxylessConfig",
+    "ReluConfig",
     "SearchConfig",
     "SpaceConfig",
     "StageConfig",

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from nas.config.section import Count, NotNegative, Positive, Section, Share
+from nas.config.limits import parse_limit
+from nas.config.section import Count, NotNegative, Positive, Section, Share, refuse
+from nas.errors import ConfigError
 
-__all__ = ["GoldConfig", "NetAugConfig", "ProxylessConfig", "StageConfig", "StoredTeacherConfig"]
+__all__ = [
+    "GoldConfig",
+    "MpcVitConfig",
+    "NetAugConfig",
+    "ProxylessConfig",
+    "ReluConfig",
+    "StageConfig",
+    "StoredTeacherConfig",
+]
 
 
 class StageConfig(Section):
@@ -65,15 +75,71 @@ class ProxylessConfig(Section):
     """Steps between two updates of the gates."""
     gate_learning_rate: Positive = 1e-3
     """Learning rate of the gates (Adam without momentum)."""
+    choices: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = ("*",)
+    """Choices that get gates, by name or pattern; the others are as in the largest subnet."""
+    cost: str = "macs"
+    """The cost in the loss of the gates, for example latency_ms, which takes the table of the
+    section latency, or mpc_online_s."""
     cost_weight: NotNegative = 0.1
     """Weight of the expected cost over its reference in the loss of the gates."""
     cost_reference: Positive | None = None
-    """The cost that counts as one, in ms or multiply-accumulates; none is the mean of the
-    smallest and the largest of the space."""
-    latency_table: str | None = None
-    """A latency table, whose milliseconds are the cost; none takes multiply-accumulates."""
-    latency_table_device: str = ""
-    """What a YAML table was measured on; other tables say so themselves."""
+    """The cost that counts as one, in its unit; none is the mean of the smallest and the largest
+    of the space."""
+
+
+class MpcVitConfig(Section):
+    """How mpcvit trains how much of each dear option is kept."""
+
+    choices: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = ("attention_*",)
+    """Choices of two options, the dear one first, by name or pattern; the others are drawn
+    uniformly in every step."""
+    gate_learning_rate: Positive = 1e-3
+    """Learning rate of the alphas (Adam without momentum)."""
+    cost: str | None = None
+    """The cost whose mean is the penalty, for example mpc_online_s; none is the published sum of
+    all alphas."""
+    cost_weight: NotNegative = 0.1
+    """What the mean cost over that of the largest subnet is multiplied by, or the sum of all
+    alphas."""
+    keep: Annotated[tuple[Share, ...], Field(strict=False)] = (0.5,)
+    """Shares of these choices that keep the dear option: those of the largest alphas. One
+    architecture for each."""
+    within: Annotated[tuple[float | str, ...], Field(strict=False)] = ()
+    """Limits on `cost`, such as 2.5 or "60%" of the largest subnet's: for each the architecture
+    within it whose dear options have the largest sum of alphas."""
+
+    @model_validator(mode="after")
+    def _check(self) -> MpcVitConfig:
+        problems = {}
+        if self.within and self.cost is None:
+            problems["within"] = "limits a cost; name it by cost"
+        elif self.cost is not None:
+            for said in self.within:
+                try:
+                    parse_limit(self.cost, said)
+                except ConfigError as error:
+                    problems["within"] = str(error)
+        refuse(problems)
+        return self
+
+
+class ReluConfig(Section):
+    """How autorep and snl choose the ReLUs that stay."""
+
+    budget: Count = 1000
+    """ReLUs of one image that stay."""
+    full_epochs: NotNegative = 0.0
+    """Epochs in which the network with all ReLUs is trained first; it teaches afterwards."""
+    mask_epochs: NotNegative = 1.0
+    """Epochs in which it is learned which stay; the rest of the epochs trains what was kept."""
+    weight: NotNegative = 1.0
+    """Of the share of ReLUs above the budget (autorep), or of the mean alpha (snl)."""
+    gate_learning_rate: Positive = 0.01
+    """Learning rate of what decides which ReLUs stay (Adam without momentum)."""
+    weights_learning_rate: Positive | None = None
+    """Of the weights after the full epochs; none is a tenth of the section's."""
+    hysteresis: NotNegative = 0.003
+    """How far an indicator of autorep must pass zero before its ReLU changes."""
 
 
 class GoldConfig(Section):

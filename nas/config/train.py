@@ -10,8 +10,10 @@ from pydantic import AfterValidator, Field, model_validator
 from nas.config.section import Count, NotNegative, Positive, Section, refuse
 from nas.config.strategies import (
     GoldConfig,
+    MpcVitConfig,
     NetAugConfig,
     ProxylessConfig,
+    ReluConfig,
     StageConfig,
     StoredTeacherConfig,
 )
@@ -34,13 +36,15 @@ _ONLY = {
     "full_epochs": ("delayed",),
     "ramp_epochs": ("delayed",),
     "stages": ("progressive",),
-    "teacher_weight": ("progressive", "finetune"),
+    "teacher_weight": ("progressive", "autorep", "snl", "finetune"),
     "inner_weight": ("progressive", "finetune"),
     "param_intervals": ("prenas",),
     "architectures": ("multi_architecture",),
     "regularise": ("sandwich", "attentive", "delayed"),
     "netaug": ("netaug",),
     "proxyless": ("proxyless",),
+    "mpcvit": ("mpcvit",),
+    "relus": ("autorep", "snl"),
     "gold_nas": ("gold_nas",),
     "stored_teacher": (
         "single_path",
@@ -72,6 +76,9 @@ class TrainConfig(Section):
         "prenas",
         "netaug",
         "proxyless",
+        "mpcvit",
+        "autorep",
+        "snl",
         "gold_nas",
         "finetune",
     ] = "single_path"
@@ -80,8 +87,9 @@ class TrainConfig(Section):
     subnets (BigNAS), the same with chosen random ones (AttentiveNAS), the same after the largest
     was trained alone (DepS), stages that open one kind of choice after another (once-for-all),
     few subnets that are chosen before training (PreNAS), a tiny one inside larger ones (NetAug),
-    paths that learnt gates choose (ProxylessNAS), or all operations at once, pruned gradually
-    (GOLD-NAS). The command finetune has its own."""
+    paths that learnt gates choose (ProxylessNAS), all operations at once, pruned gradually
+    (GOLD-NAS), a mixture of dear and cheap options (MPCViT), or masks that keep few ReLUs
+    (AutoReP, SNL). The command finetune has its own."""
     random_subnets: Annotated[int, Field(ge=0)] = 2
     """Random subnets in each step of sandwich, attentive and delayed, beside the largest and
     the smallest."""
@@ -117,6 +125,10 @@ class TrainConfig(Section):
     """The networks of netaug."""
     proxyless: ProxylessConfig = ProxylessConfig()
     """The gates of proxyless."""
+    mpcvit: MpcVitConfig = MpcVitConfig()
+    """The alphas of mpcvit."""
+    relus: ReluConfig = ReluConfig()
+    """How autorep and snl choose the ReLUs that stay."""
     gold_nas: GoldConfig = GoldConfig()
     """The gates of gold_nas."""
     stored_teacher: StoredTeacherConfig | None = None
@@ -208,6 +220,13 @@ class TrainConfig(Section):
                 f"must leave two images of batch_size = {self.batch_size} to each, so at most "
                 f"{self.batch_size // 2}"
             )
+        if self.strategy in ("autorep", "snl"):
+            before = self.relus.full_epochs + self.relus.mask_epochs
+            if before >= self.epochs:
+                problems["relus.mask_epochs"] = (
+                    f"and relus.full_epochs are {before:g} together; they must leave some of "
+                    f"the epochs = {self.epochs} to train what was kept"
+                )
         if self.strategy == "finetune" and self.zero_gamma:
             problems["zero_gamma"] = "would undo what was trained; leave it out"
         if self.strategy == "proxyless" and self.weight_epochs >= self.epochs:
@@ -236,6 +255,12 @@ class TrainConfig(Section):
         if self.warmup_epochs:
             problems["warmup_epochs"] = "progressive takes the warmup_epochs of its stages"
         return problems
+
+    @property
+    def priced_by(self) -> str | None:
+        """The cost that the strategy has in its loss; none where it has none."""
+        sections = {"proxyless": self.proxyless.cost, "mpcvit": self.mpcvit.cost}
+        return sections.get(self.strategy)
 
     @property
     def weight_epochs(self) -> float:

@@ -23,7 +23,8 @@ from nas.training.metrics import METRICS_EVERY, forget_metrics_after, loss_means
 from nas.training.state import TrainState, belongs_to
 from nas.training.step import Recipe, training_step
 from nas.training.stored_teacher import StoredTeacher, answers_belong_to
-from nas.training.strategies import STRATEGIES
+from nas.training.strategies import build_strategy, costs_of
+from predictors import CostTable
 from search_spaces.progress import Progress, silent
 from search_spaces.supernet import Supernet
 
@@ -60,6 +61,7 @@ def train(
     augment: AugmentConfig,
     run: RunFolder,
     teacher: Supernet | None = None,
+    costs: Mapping[str, CostTable] | None = None,
     progress: Progress | None = None,
 ) -> TrainReport:
     """Train a supernet, or go on from the newest checkpoint in the run folder.
@@ -76,9 +78,12 @@ def train(
         run: Takes checkpoints and metrics; the caller holds its lock.
         teacher: A trained network, in training mode, that teaches from the first step on
             where the strategy has a frozen teacher.
+        costs: Compiled costs by metric, for a strategy that has one in its loss; MACs and
+            parameters are known without.
         progress: Told after every step.
 
     Raises:
+        ConfigError: The loss of the strategy names a cost that is not known.
         TrainingError: Loss or weights are not finite, memory ran out, or a batch has one
             image or more than the training split.
         CheckpointError: There are checkpoints, but none that belongs to this training; or the
@@ -92,7 +97,8 @@ def train(
             f"{len(splits.train)} training images. Allowed is 2 (batch norm needs two) to as many."
         )
     steps_per_epoch = len(splits.train) // config.batch_size
-    strategy = STRATEGIES[config.strategy](supernet.space, config, steps_per_epoch)
+    known = costs_of(supernet.space, costs)
+    strategy = build_strategy(supernet.space, config, steps_per_epoch, known)
     stored = None
     if config.stored_teacher is not None:
         belongs = answers_belong_to(splits, config.batch_size, augment)

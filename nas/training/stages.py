@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nas.config import StageConfig
 from nas.errors import ConfigError, nearest
-from nas.training.largest import largest
+from predictors import largest
 from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec
 from search_spaces.choices import Choice, Option

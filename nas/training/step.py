@@ -113,6 +113,8 @@ def training_step(
         for prepare in phase.prepare:
             prepare(state)
     batch = augmented_batch(recipe, recipe.data_step(step), images, labels)
+    if done == 0 and phase.fit is not None:
+        phase.fit(state, batch)
     state.optimizer.forget_gradients()
     with _seeded_dropout(recipe, step):
         label_loss = partial(_label_loss, recipe, state, batch)
@@ -205,8 +207,10 @@ def _gradients(
         compared = answer is not None and bool(answer.blocks)
         yielded: dict[str, Tensor] | None = {} if compared else None
         with _mixed_precision(recipe):
-            if member.gates:
-                logits = supernet.mixture(images, member.architecture, member.gates)
+            if member.gates or member.rectified:
+                logits = supernet.mixture(
+                    images, member.architecture, member.gates, rectified=member.rectified
+                )
             else:
                 regularisation = _regularisation(recipe, member)
                 logits = supernet(images, member.architecture, regularisation, outputs=yielded)
@@ -243,7 +247,7 @@ def _frozen_teacher(
     @cache
     def answer(resolution: int) -> _Answer:
         blocks: dict[str, Tensor] | None = {} if recipe.config.inner_weight else None
-        architecture = largest_at(network.space, resolution)
+        architecture = phase.teacher or largest_at(network.space, resolution)
         with torch.no_grad(), _mixed_precision(recipe):
             logits = network(batch.at(resolution), architecture, outputs=blocks)
         return _Answer(logits, blocks or {})

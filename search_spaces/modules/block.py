@@ -98,6 +98,24 @@ class ElasticBlock(Elastic):
         """Return the channels inside the block that may change places; by default none."""
         return ()
 
+    def mixture(self, inputs: Sequence[Tensor], specs: Sequence[Any], shares: Tensor) -> Tensor:
+        """Return the sum of what the block puts out at several specs, times their shares.
+
+        Where a share is zero, its own gradient is all that the spec adds.
+
+        Args:
+            inputs: As of `forward`.
+            specs: Different blocks with one shape of what they put out.
+            shares: A tensor [specs].
+        """
+        terms = []
+        for share, shut, spec in zip(shares, (shares == 0).tolist(), specs, strict=True):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not shut):
+                output = self(*inputs, spec)
+            terms.append(share * output)
+        made: Tensor = sum(terms[1:], start=terms[0])
+        return made
+
     def residual_scales(self, blocks: Sequence[Any]) -> Sequence[str]:
         """Return the scales of the batch norm in front of the sum with the input; by default none.
 

@@ -46,6 +46,8 @@ def test_an_example_of_a_strategy_trains(path: Path, tmp_path: Path) -> None:
         "delayed": ["full", "shrink"],
         "netaug": ["early", "late"],
         "proxyless": ["weights", "gates"],
+        "autorep": ["full", "masks", "kept"],
+        "snl": ["full", "masks", "kept"],
     }
     assert phases == (stages or expected.get(path.stem, [None]))
 

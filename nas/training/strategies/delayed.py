@@ -13,14 +13,13 @@ from dataclasses import replace
 from functools import partial
 
 from nas.config import TrainConfig
-from nas.training.largest import largest
 from nas.training.losses import hard_loss
 from nas.training.stages import OpenOptions
 from nas.training.state import TrainState
 from nas.training.strategies.member import Member, Moment
 from nas.training.strategies.phase import Phase, Strategy, cosine
 from nas.training.strategies.sandwich import layers_of_sandwich
-from predictors import Macs, compile_cost
+from predictors import Macs, compile_cost, largest
 from search_spaces import SearchSpace
 
 __all__ = ["delayed", "ramp_weight"]

@@ -16,20 +16,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from nas.config import GoldConfig, TrainConfig
 from nas.errors import ConfigError
 from nas.training.batch import Batch
-from nas.training.gates import gated_choices, option_costs
-from nas.training.largest import largest
+from nas.training.gates import expected_cost, gated_choices
 from nas.training.losses import Targets, hard_loss
 from nas.training.state import TrainState
 from nas.training.strategies.member import Member, Moment
 from nas.training.strategies.phase import Phase, Strategy, cosine
-from predictors import CostTable, Macs, compile_cost
+from predictors import CostTable, Macs, compile_cost, largest
 from search_spaces import Architecture, SearchSpace
 from search_spaces.supernet import Gate
 
@@ -115,7 +113,7 @@ def _gates(space: SearchSpace) -> _Gates:
         ConfigError: It has other choices than whether an operation is there.
     """
     gated = gated_choices(space, "gold_nas")
-    others = [c.name for c in space.choices if c.name in gated and c.options != _PRESENT]
+    others = [choice.name for choice in gated if choice.options != _PRESENT]
     if others:
         raise ConfigError(
             f"train.strategy = 'gold_nas' prunes operations that are there or not, and "
@@ -123,10 +121,14 @@ def _gates(space: SearchSpace) -> _Gates:
             'whose choices have the options ("no", "yes").'
         )
     macs = compile_cost(space, Macs())
-    _, prices = option_costs(macs, gated)
-    costs = np.array([prices[name][1] - prices[name][0] for name in gated])
-    relative = torch.from_numpy(costs / costs.mean()).float()
-    return _Gates(tuple(gated), torch.tensor(_nodes(space, tuple(gated))), relative, macs)
+    present = {c.name: torch.tensor([0.0, 1.0], dtype=torch.float64) for c in gated}
+    for share in present.values():
+        share.requires_grad_()
+    expected_cost(macs, largest(space), present).backward()  # type: ignore[no-untyped-call]
+    by_option = torch.stack([share.grad for share in present.values() if share.grad is not None])
+    costs, names = by_option[:, 1] - by_option[:, 0], tuple(present)
+    relative = (costs / costs.mean()).float()
+    return _Gates(names, torch.tensor(_nodes(space, names)), relative, macs)
 
 
 def _nodes(space: SearchSpace, names: Sequence[str]) -> list[int]:

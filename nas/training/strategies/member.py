@@ -29,6 +29,7 @@ class Member:
         weight: What its gradient is multiplied by before the gradients are summed.
         regularised: Whether dropout and drop-path act on it.
         gates: Of choices that are mixed in it, by name; see `Supernet.mixture`.
+        rectified: How much of single ReLUs is taken, by slot; see `Supernet.mixture`.
         images: Which of the step's images it sees; all of them unless it says otherwise.
     """
 
@@ -38,6 +39,7 @@ class Member:
     weight: float = 1.0
     regularised: bool = True
     gates: Mapping[str, Gate] = field(default_factory=dict)
+    rectified: Mapping[str, Tensor] = field(default_factory=dict)
     images: slice = field(default_factory=lambda: slice(None))
 
 

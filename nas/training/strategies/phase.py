@@ -11,6 +11,7 @@ from nas.training.batch import Batch
 from nas.training.schedule import warmup_cosine
 from nas.training.state import TrainState
 from nas.training.strategies.member import Draw, Moment
+from search_spaces import Architecture
 
 __all__ = ["Adjustment", "Phase", "Preparation", "Strategy", "cosine", "one_phase"]
 
@@ -43,6 +44,9 @@ class Phase:
         taught: Whether the state's frozen teacher teaches all members; otherwise the first
             member of a step teaches the others.
         adjust: Done behind every step.
+        teacher: The architecture of the frozen teacher; None is the largest at the resolution
+            of each member.
+        fit: Done with the first step's batch, after ``prepare``.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Phase:
     prepare: tuple[Preparation, ...] = ()
     taught: bool = False
     adjust: Adjustment | None = None
+    teacher: Architecture | None = None
+    fit: Callable[[TrainState, Batch], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,12 @@ from nas.config import TrainConfig
 from nas.errors import ConfigError, InfeasibleError
 from nas.rng import torch_stream
 from nas.search import Objective, Problem, UpperLimit, optimum
-from nas.training.largest import RESOLUTION, largest
+from nas.training.largest import RESOLUTION
 from nas.training.losses import hard_loss
 from nas.training.state import TrainState
 from nas.training.strategies.member import Member, Moment
 from nas.training.strategies.phase import Strategy, one_phase
-from predictors import CostTable, Params, Provenance, compile_cost
+from predictors import CostTable, Params, Provenance, compile_cost, largest
 from predictors.zero_cost import saliencies
 from search_spaces import Architecture, SearchSpace
 from search_spaces.optional import import_optional

@@ -14,7 +14,7 @@ from nas.data import DataSplits, ImageSet
 from nas.runs import RunFolder
 from nas.training import Moment, TrainReport, train
 from nas.training.state import TrainState
-from search_spaces import Architecture, SearchSpace, SpaceBuilder
+from search_spaces import Architecture, SearchSpace, SpaceBuilder, get_space
 from search_spaces.blocks import BlockSpec, Conv, Head, MBConv, NodeSum, SeparableConv, Zero
 from search_spaces.progress import Progress, silent
 from search_spaces.supernet import Supernet
@@ -73,6 +73,12 @@ def operation_space() -> SearchSpace:
     return builder.build()
 
 
+def tiny_resnet() -> SearchSpace:
+    """A residual network that may keep a part of its ReLUs."""
+    options = {"classes": CLASSES, "resolution": 12, "channels": 1}
+    return get_space("mpc_resnet", **options, widths=(4, 8), depths=(1, 1))
+
+
 def present_space() -> SearchSpace:
     """Two nodes, each the sum of three operations that are there or not."""
     builder = SpaceBuilder("present")
@@ -98,6 +104,8 @@ def _present(kernel: int, present: str) -> BlockSpec | None:
 
 SPACES: dict[str, Callable[[], SearchSpace]] = {
     "proxyless": operation_space,
+    "autorep": tiny_resnet,
+    "snl": tiny_resnet,
     "gold_nas": present_space,
 }
 """Spaces of strategies for which `tiny_space` is none."""
@@ -136,6 +144,7 @@ STAGES = (
     {"name": "kernel", "epochs": 1, "open": {"kernel": [3, 5], "depth": [1, 2]}, "subnets": 2},
     {"name": "expand", "epochs": 2, "open": {"expand": [1, 2]}, "learning_rate": 0.02},
 )
+RELUS = {"budget": 150, "full_epochs": 1.0, "mask_epochs": 1.5, "gate_learning_rate": 0.1}
 OPTIONS: dict[str, dict[str, Any]] = {
     "single_path": {},
     "fair": {},
@@ -146,6 +155,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "prenas": {"param_intervals": 3},
     "multi_architecture": {"architectures": 3},
     "proxyless": {"proxyless": {"weight_epochs": 0.5, "every": 1, "gate_learning_rate": 0.1}},
+    "mpcvit": {"mpcvit": {"choices": ["kernel", "expand"], "cost": "macs"}},
+    "autorep": {"relus": RELUS},
+    "snl": {"relus": RELUS},
     "gold_nas": {"gold_nas": {"penalty_step": 0.05, "settled_epochs": 1}},
     "netaug": {"netaug": {"vary": ["expand"], "vary_early": ["width"]}},
 }
@@ -184,12 +196,16 @@ def run_folder(path: Path, **train_options: Any) -> RunFolder:
 
 
 def train_run(
-    run: RunFolder, *, progress: Progress = silent, splits: DataSplits | None = None
+    run: RunFolder,
+    *,
+    progress: Progress = silent,
+    splits: DataSplits | None = None,
+    space: SearchSpace | None = None,
 ) -> TrainReport:
     """Train a run from its newest checkpoint."""
     config = run.config
     return train(
-        Supernet(space_for(config.train.strategy), seed=config.seed),
+        Supernet(space or space_for(config.train.strategy), seed=config.seed),
         splits or tiny_splits(),
         config.train,
         seed=config.seed,

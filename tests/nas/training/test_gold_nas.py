@@ -150,7 +150,7 @@ def test_pruning_ends_at_the_least_cost(tmp_path: Path) -> None:
 
 def test_a_space_of_other_choices_is_refused() -> None:
     config = tiny_config(strategy="gold_nas").train
-    with pytest.raises(ConfigError, match="does not go with it: Slot 'first'"):
+    with pytest.raises(ConfigError, match="does not go with it: The blocks of slot 'first'"):
         STRATEGIES["gold_nas"](tiny_space(), config, 4)
     with pytest.raises(ConfigError, match="'first' of 'operations' is another choice"):
         STRATEGIES["gold_nas"](operation_space(), config, 4)

@@ -12,10 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from nas.chosen import read_chosen
 from nas.errors import ConfigError
-from nas.training import STRATEGIES
-from nas.training.gates import gated_choices, option_costs
+from nas.training import build_strategy
 from nas.training.strategies.proxyless import gate_gradient
-from predictors import Macs, compile_cost
 from search_spaces import Architecture
 from search_spaces.supernet import Gate, Supernet
 from tests.nas.training.jobs import (
@@ -80,15 +78,6 @@ def test_the_gradient_of_two_parameters_by_hand() -> None:
     assert gate_gradient(alphas, by_gate).tolist() == pytest.approx(by_hand)
 
 
-def test_costs_of_options_add_up_to_the_cost_of_every_architecture() -> None:
-    space = operation_space()
-    macs = compile_cost(space, Macs())
-    fixed, prices = option_costs(macs, gated_choices(space, "proxyless"))
-    for row in space.enumerated:
-        total = fixed + prices["first"][row[0]] + prices["second"][row[1]]
-        assert total == macs(row[None])[0]
-
-
 def probabilities(run: Path) -> dict[str, torch.Tensor]:
     stored = load_file(run)
     start = "gates/alpha/"
@@ -125,16 +114,16 @@ def test_gates_are_trained_when_it_is_their_turn(tmp_path: Path) -> None:
     assert all(float(p.sum()) == pytest.approx(1) for p in seen)
 
 
-def test_a_space_whose_slots_read_several_choices_is_refused() -> None:
+def test_choices_that_change_shapes_are_refused() -> None:
     config = tiny_config(strategy="proxyless").train
-    with pytest.raises(ConfigError, match=r"Slot 'first' of 'tiny' reads 'width', 'kernel'"):
-        STRATEGIES["proxyless"](tiny_space(), config, 4)
+    with pytest.raises(ConfigError, match="cannot be mixed: they map"):
+        build_strategy(tiny_space(), config, 4)
 
 
-def test_the_cost_may_be_a_latency_table(tmp_path: Path) -> None:
-    from predictors.errors import TableError
-
-    section = {"latency_table": str(tmp_path / "none.lut.json")}
-    config = tiny_config(strategy="proxyless", proxyless=section).train
-    with pytest.raises(TableError, match=r"none\.lut\.json"):
-        STRATEGIES["proxyless"](operation_space(), config, 4)
+def test_slots_that_read_several_choices_are_mixed_by_the_product(tmp_path: Path) -> None:
+    section = {"choices": ["kernel", "expand"], "every": 1, "weight_epochs": 0}
+    section |= {"cost_weight": 50.0, "gate_learning_rate": 0.3}
+    run = run_folder(tmp_path / "run", strategy="proxyless", proxyless=section, epochs=6)
+    train_run(run, space=tiny_space())
+    (chosen,) = read_chosen(run.path, tiny_space())
+    assert (chosen["kernel"], chosen["expand"]) == (3, 1)
