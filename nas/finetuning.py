@@ -112,6 +112,7 @@ def finetune_subnet(
         augment=config.augment,
         run=tuned,
         teacher=teacher.train(),
+        evaluate=config.evaluate,
         progress=progress,
     )
     return only

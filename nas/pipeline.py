@@ -272,6 +272,7 @@ def train_stage(
             seed=config.seed,
             augment=config.augment,
             run=run,
+            evaluate=config.evaluate,
             costs=costs,
             progress=progress,
         )

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["add_config", "add_run", "checked_run", "opened_run", "read_config"]
 
 _FIXED = ("space", "data", "augment", "train", "seed", "latency", "predictors")
-_MAY_CHANGE = ("train.threads", "train.device", "train.checkpoint_every_s", "data.cache")
+_MAY_CHANGE = (
+    "train.threads",
+    "train.device",
+    "train.checkpoint_every_s",
+    "train.watch_every",
+    "train.tensorboard",
+    "data.cache",
+)
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

@@ -175,6 +175,12 @@ class TrainConfig(Section):
     """Where to train; auto takes CUDA where there is one."""
     threads: Count | None = None
     """Threads on the CPU; none leaves torch's own number."""
+    watch_every: Count | None = None
+    """Steps after which the smallest, a median and the largest subnet are scored on the validation
+    split, each with its own batch-norm statistics; none scores none while training."""
+    tensorboard: bool = False
+    """Whether the metrics are TensorBoard events too, in the run's folder; needs the extra
+    `tensorboard`."""
     checkpoint_every_s: NotNegative = 60.0
     """Seconds between two checkpoints; 0 writes one after every step."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,17 +13,19 @@ import torch
 from torch import Tensor
 
 from nas.chosen import keep_chosen
-from nas.config import TrainConfig
+from nas.config import EvaluateConfig, TrainConfig
 from nas.data import AugmentConfig, DataSplits, ImageSet, batches, epoch_order
 from nas.devices import prepare_device
 from nas.errors import InterruptedRunError, TrainingError
 from nas.interrupt import stop_request
 from nas.runs import RunFolder
-from nas.training.metrics import METRICS_EVERY, forget_metrics_after, loss_means
+from nas.training.events import event_log
+from nas.training.metrics import METRICS_EVERY, MetricsLog, forget_metrics_after, loss_means
 from nas.training.state import TrainState, belongs_to
 from nas.training.step import Recipe, training_step
 from nas.training.stored_teacher import StoredTeacher, answers_belong_to
 from nas.training.strategies import build_strategy, costs_of
+from nas.training.watch import subnet_watch
 from predictors import CostTable
 from search_spaces.progress import Progress, silent
 from search_spaces.supernet import Supernet
@@ -62,6 +64,7 @@ def train(
     run: RunFolder,
     teacher: Supernet | None = None,
     costs: Mapping[str, CostTable] | None = None,
+    evaluate: EvaluateConfig | None = None,
     progress: Progress | None = None,
 ) -> TrainReport:
     """Train a supernet, or go on from the newest checkpoint in the run folder.
@@ -80,6 +83,7 @@ def train(
             where the strategy has a frozen teacher.
         costs: Compiled costs by metric, for a strategy that has one in its loss; MACs and
             parameters are known without.
+        evaluate: How subnets are scored while training, where `watch_every` asks for it.
         progress: Told after every step.
 
     Raises:
@@ -88,6 +92,8 @@ def train(
             image or more than the training split.
         CheckpointError: There are checkpoints, but none that belongs to this training; or the
             stored teacher belongs to another.
+        DataError: Fewer training images than scoring a subnet takes.
+        MissingExtraError: TensorBoard events are wanted and it is not installed.
         InterruptedRunError: SIGINT or SIGTERM came; the last step is in a checkpoint.
     """
     device = prepare_device(config.device, threads=config.threads)
@@ -112,8 +118,16 @@ def train(
         _log.info("going on after step %d of %d", state.step, recipe.steps)
     forget_metrics_after(run, state.step)
     resumed_at, started = state.step, time.monotonic()
-    with _explained_memory(config, device):
-        _fit(recipe, state, run, about=about, progress=progress or silent)
+    watch = None
+    if config.watch_every is not None:
+        watch = subnet_watch(state.supernet, splits, config, evaluate or EvaluateConfig())
+    folder = run.path / "tensorboard"
+    with (
+        _explained_memory(config, device),
+        event_log(folder, wanted=config.tensorboard, step=state.step) as events,
+    ):
+        log = MetricsLog(run, events)
+        _fit(recipe, state, run, about=about, log=log, watch=watch, progress=progress or silent)
     keep_chosen(run.path, config.strategy, state.chosen)
     seconds = time.monotonic() - started
     images = (state.step - resumed_at) * config.batch_size
@@ -126,6 +140,8 @@ def _fit(
     run: RunFolder,
     *,
     about: Mapping[str, Any],
+    log: MetricsLog,
+    watch: Callable[[], dict[str, float]] | None,
     progress: Progress,
 ) -> None:
     """Do the steps that are left."""
@@ -147,8 +163,11 @@ def _fit(
                     "learning_rate": recipe.learning_rate(step),
                     "images_per_s": (state.step - logged_step) * len(labels) / (now - logged),
                 }
-                run.append_metrics(row)
+                log.add(row)
                 state.losses, logged, logged_step = [], now, state.step
+            if watch is not None and _is_watched(recipe, state.step):
+                log.add({"kind": "subnets", "step": state.step, "epoch": epoch, **watch()})
+                logged += time.monotonic() - now  # images_per_s is that of the steps
             text = f"epoch {epoch + 1}/{recipe.config.epochs}, loss {losses[0][1]:.3f}"
             progress(state.step, recipe.steps, text)
             if done or stop.signal or now - saved >= recipe.config.checkpoint_every_s:
@@ -159,6 +178,12 @@ def _fit(
                     f"Training was stopped by {stop.signal} after step {state.step} of "
                     f"{recipe.steps}, which is stored. Go on with --resume {run.path}."
                 )
+
+
+def _is_watched(recipe: Recipe, done: int) -> bool:
+    """Return whether subnets are scored after so many steps: every few, and after the last."""
+    every = recipe.config.watch_every
+    return every is not None and (done % every == 0 or done == recipe.steps)
 
 
 def step_batches(recipe: Recipe, *, start: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -30,7 +30,15 @@ from search_spaces.supernet import Regularisation
 
 __all__ = ["Recipe", "augmented_batch", "training_step"]
 
-_MAY_CHANGE = {"amp", "channels_last", "checkpoint_every_s", "device", "threads"}
+_MAY_CHANGE = {
+    "amp",
+    "channels_last",
+    "checkpoint_every_s",
+    "device",
+    "tensorboard",
+    "threads",
+    "watch_every",
+}
 _TOLD_OTHERWISE = {"stored_teacher"}  # by what it says of itself: it may move
 
 
