@@ -1,7 +1,7 @@
 """A batched subset of RandAugment (Cubuk et al. 2020, arXiv:1909.13719, section 3).
 
-Twelve of its operations, each for a whole group of images at once. Of the sixteen in the paper
-equalize, sharpness and the inversions that some programs add are left out.
+Twelve of its fourteen operations, each for a whole group of images at once; equalize and sharpness
+are left out.
 """
 
 from __future__ import annotations

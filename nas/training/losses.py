@@ -89,7 +89,7 @@ def hard_loss(config: TrainConfig) -> Loss:
 def inner_loss(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor]) -> Tensor:
     """Return the mean over blocks of the mean squared difference of what they yield.
 
-    Inner knowledge distillation (Aflalo et al. 2020, arXiv:2002.11054, section 3.3), block by
+    Inner knowledge distillation (Aflalo et al. 2020, arXiv:2002.08258), block by
     block where both networks have the block. The authors map a narrower student's features
     linearly; in a supernet these are the leading ones of the teacher's, and are compared so.
 

@@ -70,7 +70,7 @@ def finished(context: ForkServerContext, run: RunFolder) -> dict[str, torch.Tens
     return load_file(newest(run))
 
 
-@pytest.mark.parametrize("strategy", ["sandwich", "progressive"])
+@pytest.mark.parametrize("strategy", ["sandwich", "progressive", "gold_nas"])
 def test_killed_at_many_moments_ends_bit_for_bit_the_same(
     tmp_path: Path, processes: ForkServerContext, strategy: str
 ) -> None:
