@@ -235,6 +235,10 @@ class TrainConfig(Section):
                 )
         if self.strategy == "finetune" and self.zero_gamma:
             problems["zero_gamma"] = "would undo what was trained; leave it out"
+        if self.strategy == "prenas" and self.zero_gamma:
+            problems["zero_gamma"] = (
+                "would hide most weights from the score of prenas; leave it out"
+            )
         if self.strategy == "proxyless" and self.weight_epochs >= self.epochs:
             problems["proxyless.weight_epochs"] = f"must be less than epochs = {self.epochs}"
         if self.early_epochs > self.epochs:

@@ -214,14 +214,18 @@ def _gradients(
         answer = None if frozen is None else frozen(resolution)
         compared = answer is not None and bool(answer.blocks)
         yielded: dict[str, Tensor] | None = {} if compared else None
+        left_out = _regularisation(recipe, member)
         with _mixed_precision(recipe):
             if member.gates or member.rectified:
                 logits = supernet.mixture(
-                    images, member.architecture, member.gates, rectified=member.rectified
+                    images,
+                    member.architecture,
+                    member.gates,
+                    left_out,
+                    rectified=member.rectified,
                 )
             else:
-                regularisation = _regularisation(recipe, member)
-                logits = supernet(images, member.architecture, regularisation, outputs=yielded)
+                logits = supernet(images, member.architecture, left_out, outputs=yielded)
         teacher = first if answer is None else answer.logits[member.images]
         loss = member.loss(logits, Targets(labels, teacher))
         if yielded and answer is not None:

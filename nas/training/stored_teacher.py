@@ -77,6 +77,13 @@ class StoredTeacher:
                 "upgrade subnet-search."
             )
         _refuse_other(folder, about, expected)
+        missing = [e for e in range(int(about["epochs"])) if not (folder / _file(e)).is_file()]
+        if missing:
+            raise CheckpointError(
+                f"{folder} lacks {len(missing)} of {about['epochs']} epochs, the first is "
+                f"{missing[0]}: storing it was stopped. Run the same `nas teacher store` again: "
+                "it goes on."
+            )
         return cls(folder, about)
 
     @property

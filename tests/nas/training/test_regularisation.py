@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from nas.training.state import TrainState
 from search_spaces import get_space
 from search_spaces.modules import regularise
 from search_spaces.modules.regularise import Regularisation, drop, drop_path, regularised
-from search_spaces.supernet import Supernet
+from search_spaces.supernet import Gate, Supernet
 from tests.nas.training.jobs import (
     moment,
     newest,
@@ -26,6 +27,8 @@ from tests.nas.training.jobs import (
     train_run,
 )
 from tests.small_spaces import SMALL
+
+X = torch.randn(6, 1, 12, 12, generator=torch.Generator().manual_seed(0))
 
 
 def test_drop_path_leaves_out_images_and_keeps_the_mean() -> None:
@@ -68,6 +71,23 @@ def test_later_blocks_are_left_out_more_often(name: str, monkeypatch: pytest.Mon
     assert rates == sorted(rates)
     assert 0 < rates[0] < rates[-1] < 0.5
     assert not torch.equal(scaled, whole)
+
+
+def test_a_mixture_is_regularised_as_an_architecture_is() -> None:
+    space = operation_space()
+    supernet, architecture = Supernet(space, seed=0).train(), largest(space)
+    row = space.encode(architecture)
+    gates = {
+        choice.name: Gate((int(option),), torch.ones(1))
+        for choice, option in zip(space.choices, row, strict=True)
+    }
+    outputs = []
+    for run in (partial(supernet, X), partial(supernet.mixture, X)):
+        torch.manual_seed(3)
+        given = (architecture,) if not outputs else (architecture, gates)
+        outputs.append(run(*given, Regularisation(drop_path=0.5)))
+    torch.testing.assert_close(*outputs)
+    assert not torch.equal(outputs[0], supernet(X, architecture, Regularisation(False)))
 
 
 @pytest.mark.parametrize(("whom", "others"), [("largest", False), ("all", True)])
