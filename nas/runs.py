@@ -148,6 +148,16 @@ class RunFolder:
         """The report as one HTML page."""
         return self.path / "report.html"
 
+    def latency_table(self, metric: str, *, published: bool = False) -> Path:
+        """Return where the latency table that gives a cost is kept.
+
+        Args:
+            metric: Of the cost, ``latency_ms`` or ``NAME_latency_ms``.
+            published: Whether the table is a YAML file.
+        """
+        suffix = ".lut.yaml" if published else ".lut.json"
+        return self.path / (metric.removesuffix("_ms") + suffix)
+
     def latency_tables(self) -> list[Path]:
         """Return the latency tables in the folder, sorted by name."""
         return sorted([*self.path.glob("*.lut.json"), *self.path.glob("*.lut.yaml")])

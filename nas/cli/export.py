@@ -36,12 +36,12 @@ def run(arguments: argparse.Namespace) -> None:
     config = _asked(folder, arguments)
     space = space_of(folder.config)
     with folder.lock():
-        table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = pipeline.problem_of(folder, space, table)
+        tables = pipeline.latency_stage(folder, space, ProgressBar)
+        problem = pipeline.problem_of(folder, space, tables)
         splits = pipeline.load_splits(folder.config, space, ProgressBar)
         chosen = pipeline.choose(folder, problem, top=config.top, id=arguments.id)
         pipeline.export_stage(
-            folder, problem, splits, chosen, config.formats, table=table, bars=ProgressBar
+            folder, problem, splits, chosen, config.formats, tables=tables, bars=ProgressBar
         )
     print(report_plain(folder))
     print()

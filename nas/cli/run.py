@@ -44,8 +44,8 @@ def run_chain(folder: RunFolder, splits: DataSplits) -> None:
     config = folder.config
     space = space_of(config)
     with folder.lock():
-        table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = pipeline.problem_of(folder, space, table)
+        tables = pipeline.latency_stage(folder, space, ProgressBar)
+        problem = pipeline.problem_of(folder, space, tables)
         print_ranges(problem)
         pipeline.check_limits(config, problem)
         if not folder.imported():
@@ -54,7 +54,7 @@ def run_chain(folder: RunFolder, splits: DataSplits) -> None:
         chosen = pipeline.choose(folder, problem, top=config.export.top)
         formats = config.export.formats
         pipeline.export_stage(
-            folder, problem, splits, chosen, formats, table=table, bars=ProgressBar
+            folder, problem, splits, chosen, formats, tables=tables, bars=ProgressBar
         )
         report = pipeline.report_stage(folder)
     print(report_plain(folder))

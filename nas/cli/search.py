@@ -34,9 +34,9 @@ def run(arguments: argparse.Namespace) -> None:
     folder = opened_run(arguments, reuse=True)
     space = space_of(folder.config)
     with folder.lock():
-        pipeline.check_limits(folder.config, pipeline.problem_of(folder, space, None))
-        table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = pipeline.problem_of(folder, space, table)
+        pipeline.check_limits(folder.config, pipeline.problem_of(folder, space))
+        tables = pipeline.latency_stage(folder, space, ProgressBar)
+        problem = pipeline.problem_of(folder, space, tables)
         values = sweep_values(problem, sweep) if sweep else ()
         searched = swept(problem, sweep.metric, values) if sweep else problem
         print_ranges(searched)

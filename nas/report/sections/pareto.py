@@ -22,13 +22,13 @@ __all__ = ["pareto"]
 
 
 def pareto(data: Collected) -> Html:
-    """Return one chart for each limited cost, and for MACs and latency in any case.
+    """Return one chart for each limited cost, and for MACs and latencies in any case.
 
     Before the search there is nothing to show; the first section says so.
     """
     if not data.scored:
         return Html("")
-    wanted = [*(limit.metric for limit in data.limits), "macs", "latency_ms"]
+    wanted = [*(limit.metric for limit in data.limits), "macs", *data.latencies]
     known = {name for row in data.scored for name in row.metrics}
     charts = [_chart(data, metric) for metric in dict.fromkeys(wanted) if metric in known]
     intro = paragraph(

@@ -21,6 +21,7 @@ from nas.report.collect import collect
 from nas.report.page import page
 from nas.runs import RunFolder
 from predictors import Provenance
+from predictors.latency import LatencyTable
 
 MakeRun = Callable[..., RunFolder]
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -148,10 +149,12 @@ def test_the_blocks_of_a_subnet_add_up_to_its_cost(make_run: MakeRun) -> None:
 
 def test_the_quality_of_the_table_is_stated(make_run: MakeRun) -> None:
     data = collect(make_run())
-    assert data.table is not None
-    assert data.table.validation is not None
+    assert "latency_ms" in data.tables
+    table = data.tables["latency_ms"]
+    assert isinstance(table, LatencyTable)
+    assert table.validation is not None
     text = Page(page(data)).text
-    estimate = data.table.validation.estimate
+    estimate = table.validation.estimate
     row = f"Held out8{estimate.spearman:.3f}{estimate.within_5_percent:.0%}"
     assert row in text
     assert "Measurement against itself8" in text
