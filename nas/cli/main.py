@@ -27,6 +27,7 @@ _COMMANDS = {
     "predictor": "fit a predictor on measured networks, or show one",
     "mpc": "the cost of private inference: predict, measure, really run",
     "search": "search a trained supernet under limits",
+    "nni": "coarse jobs as an experiment of NNI: each trial trains and searches a whole run",
     "export": "write the best subnets of a run as safetensors, ONNX and torch.export files",
     "finetune": "train one subnet of a run on, taught by the supernet's largest network",
     "report": "write the HTML report of a run and print its table",
