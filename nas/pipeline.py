@@ -287,10 +287,10 @@ def subnet_evaluator(run: RunFolder, space: SearchSpace, splits: DataSplits) -> 
     return SubnetEvaluator(supernet, splits, config.evaluate, device=config.train.device)
 
 
-def open_archive(run: RunFolder, space: SearchSpace) -> Archive:
-    """Open the archive of a run for writing."""
+def open_archive(run: RunFolder, space: SearchSpace, path: Path | None = None) -> Archive:
+    """Open the archive of a run for writing, or another one at ``path`` for the same space."""
     return Archive.open(
-        run.archive_path,
+        path or run.archive_path,
         space_name=space.name,
         space_options=space.options,
         fingerprint=space.fingerprint,

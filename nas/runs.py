@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import socket
@@ -137,6 +138,10 @@ class RunFolder:
     def archive_path(self) -> Path:
         """The database of all evaluations."""
         return self.path / "archive.sqlite"
+
+    def worker_archive(self, worker: str) -> Path:
+        """Return where one of several workers of a shared study keeps what it evaluated."""
+        return self.path / "workers" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', worker)}.sqlite"
 
     @property
     def metrics_path(self) -> Path:

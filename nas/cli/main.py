@@ -27,6 +27,8 @@ _COMMANDS = {
     "predictor": "fit a predictor on measured networks, or show one",
     "mpc": "the cost of private inference: predict, measure, really run",
     "search": "search a trained supernet under limits",
+    "work": "search together with other workers, on this or other machines, through a study",
+    "explain": "say why a subnet was evaluated, and what it descends from",
     "nni": "coarse jobs as an experiment of NNI: each trial trains and searches a whole run",
     "export": "write the best subnets of a run as safetensors, ONNX and torch.export files",
     "finetune": "train one subnet of a run on, taught by the supernet's largest network",

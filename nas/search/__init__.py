@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from nas.search.aging import AgingEvolution
 from nas.search.assisted import AssistedSearch
-from nas.search.errors import SearchError
+from nas.search.errors import SearchError, StorageLostError
 from nas.search.evaluators import Evaluate, EvaluateInParallel, EvaluatePopulation
 from nas.search.evolution import Evolution, ofa_evolution, spos_evolution
 from nas.search.exact import Optimum, optimum
@@ -44,6 +44,7 @@ __all__ = [
     "SearchError",
     "SearchResult",
     "Searcher",
+    "StorageLostError",
     "Target",
     "UpperLimit",
     "Witness",
