@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nas.archive import Archive, Evaluated, Metric
-from nas.export import Manifest, read_manifest, read_measurements
+from nas.export import read_manifest, read_measurements
 from nas.latency_tables import AnyTable, is_published, read_table
 from nas.metric_names import LATENCY
 from nas.predicted import predicted_costs
@@ -50,7 +50,8 @@ class Collected:
         problem: What was searched; latency is a cost, and limited, only where there is a table.
         rows: Every evaluated architecture, first seen first.
         failures: Why evaluations failed, by id.
-        chosen: Exported subnets, or before the export the best within the limits.
+        chosen: The best subnets within the limits, and all others that are exported and within
+            them, best first.
         training: Lines of the training log.
         tables: Latency tables by the cost that each gives.
         table_problems: Why others cannot be used, by the cost.
@@ -144,7 +145,7 @@ def collect(run: RunFolder) -> Collected:
         tables=tables,
         table_problems=table_problems,
     )
-    chosen = _exported(parts) or _best(parts, config.export.top)
+    chosen = _chosen(parts, config.export.top)
     return Collected(**{**parts.__dict__, "chosen": chosen})
 
 
@@ -184,10 +185,20 @@ def _table_paths(run: RunFolder) -> dict[str, tuple[Path, str]]:
     return found
 
 
+def _chosen(parts: Collected, top: int) -> list[Chosen]:
+    """Return the best subnets within the limits and the exported ones, as an export left them."""
+    exported = [chosen for chosen in _exported(parts) if parts.within_limits(chosen.row)]
+    there = {chosen.row.id for chosen in exported}
+    others = [Chosen("", row) for row in best(parts.problem, parts.scored, top=top)]
+    found = [*exported, *(chosen for chosen in others if chosen.row.id not in there)]
+    found.sort(key=lambda chosen: _rank(chosen.row, parts.objective))
+    return [replace(chosen, name=_letter(i)) for i, chosen in enumerate(found)]
+
+
 def _exported(parts: Collected) -> list[Chosen]:
-    """Return the exported subnets, best first, with the numbers of their exports."""
+    """Return the exported subnets with the numbers of their exports."""
     known = {row.id: row for row in parts.rows}
-    found: list[tuple[Path, Manifest, Evaluated]] = []
+    found = []
     folders = [path.parent for path in sorted(parts.run.exports.glob("[!.]*/architecture.json"))]
     for folder in folders:
         manifest = read_manifest(folder)
@@ -195,18 +206,9 @@ def _exported(parts: Collected) -> list[Chosen]:
         metrics: dict[str, Metric] = {**(row.metrics if row else {}), **read_measurements(folder)}
         order = row.order if row else 0
         evaluated = Evaluated(manifest.id, manifest.architecture, metrics, order)
-        found.append((folder, manifest, evaluated))
-    found.sort(key=lambda entry: _rank(entry[2], parts.objective))
-    return [
-        Chosen(_letter(i), row, tuple(sorted(p.name for p in path.glob("model.*"))), path.name)
-        for i, (path, _, row) in enumerate(found)
-    ]
-
-
-def _best(parts: Collected, top: int) -> list[Chosen]:
-    """Return the best evaluated subnets within the limits."""
-    found = best(parts.problem, parts.scored, top=top)
-    return [Chosen(_letter(i), row) for i, row in enumerate(found)]
+        files = tuple(sorted(path.name for path in folder.glob("model.*")))
+        found.append(Chosen("", evaluated, files, folder.name))
+    return found
 
 
 def _rank(row: Evaluated, objective: str) -> tuple[float, int]:

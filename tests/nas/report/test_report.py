@@ -258,11 +258,27 @@ def test_a_damaged_export_is_named(make_run: MakeRun) -> None:
         write_report(run)
 
 
+def test_exports_beyond_new_limits_are_not_among_the_best(make_run: MakeRun) -> None:
+    run = make_run()
+    before = collect(run)
+    costs = sorted(chosen.row.metrics["macs"].value for chosen in before.chosen)
+    search = run.config.search
+    limits = {**search.limits, "macs": (costs[0] + costs[1]) / 2}
+    changed = search.model_copy(update={"limits": limits})
+    run = run.with_config(run.config.model_copy(update={"search": changed}))
+    after = collect(run)
+    assert all(after.within_limits(chosen.row) for chosen in after.chosen)
+    assert [chosen.name for chosen in after.chosen] == ["A", "B", "C", "D"][: len(after.chosen)]
+    assert sum(bool(chosen.exported) for chosen in after.chosen) == 1
+    names = ", ".join(chosen.name for chosen in after.chosen if not chosen.exported)
+    assert f"Not exported yet: {names}." in Page(page(after)).text
+
+
 def test_an_unfinished_export_is_left_out(make_run: MakeRun) -> None:
     run = make_run()
     folder = next(run.exports.iterdir())
     folder.rename(folder.with_name(f".writing-12345678-{folder.name}"))
-    assert len(collect(run).chosen) == 2
+    assert sum(bool(chosen.exported) for chosen in collect(run).chosen) == 2
 
 
 def test_a_damaged_archive_is_named(make_run: MakeRun) -> None:
