@@ -30,7 +30,17 @@ from nas.predicted import keep_predictors, predicted_costs
 from nas.problems import build_problem
 from nas.run_evaluator import RunEvaluator
 from nas.runs import RunFolder
-from nas.search import Problem, Target, WorkerPool, best, check_feasible, search, targets
+from nas.search import (
+    Problem,
+    Target,
+    WorkerPool,
+    best,
+    check_feasible,
+    front,
+    search,
+    targets,
+    value_of,
+)
 from nas.search.executors import executor_factory
 from nas.search.optuna_bridge import StudyMirror
 from nas.searchers import build_searcher
@@ -50,6 +60,7 @@ __all__ = [
     "choose",
     "export_stage",
     "finetune_stage",
+    "front_stage",
     "latency_stage",
     "load_splits",
     "lut_options",
@@ -377,8 +388,34 @@ def sweep_stage(
     return found
 
 
+def front_stage(run: RunFolder, problem: Problem) -> list[Evaluated]:
+    """Return the evaluated subnets that none beats in all objectives at once, and keep the table.
+
+    The table goes to the run's ``front.json``.
+    """
+    with Archive.read(run.archive_path) as archive:
+        found = front(problem, archive.rows())
+    objectives = [objective.metric for objective in problem.objectives]
+    table = [
+        {
+            "id": row.id,
+            **{name: value_of(problem, row, name) for name in objectives},
+            "architecture": dict(row.architecture),
+        }
+        for row in found
+    ]
+    text = json.dumps({"objectives": objectives, "subnets": table}, indent=2)
+    atomic_write(run.path / "front.json", text + "\n")
+    return found
+
+
 def choose(
-    run: RunFolder, problem: Problem, *, top: int, id: str | None = None
+    run: RunFolder,
+    problem: Problem,
+    *,
+    top: int,
+    id: str | None = None,
+    whole_front: bool = False,
 ) -> list[Evaluated]:
     """Return the subnets to export: the best within the limits, or the one that is named.
 
@@ -387,6 +424,7 @@ def choose(
         problem: The search problem.
         top: How many of the best.
         id: Id of an evaluated subnet, or the beginning of one.
+        whole_front: All that none beats in all objectives at once, in place of the best.
 
     Raises:
         RunError: Nothing was evaluated yet, or no evaluated subnet has that id.
@@ -403,7 +441,7 @@ def choose(
                 f"{nearest(id, [row.id for row in best(problem, rows, top=10)])}"
             )
         return named
-    chosen = best(problem, rows, top=top)
+    chosen = front(problem, rows) if whole_front else best(problem, rows, top=top)
     if not chosen:
         raise InfeasibleError(
             f"None of the {len(rows)} evaluated subnets of {run.path} meets the limits "

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, TypeAlias
 
 from nas import pipeline
-from nas.cli.output import print_ranges
+from nas.cli.output import print_front, print_ranges
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, checked_run, read_config
 from nas.latency_tables import AnyTable
@@ -56,6 +56,8 @@ def train_and_search(folder: RunFolder, splits: DataSplits) -> tuple[Problem, Ta
     if not folder.imported():
         pipeline.train_stage(folder, space, splits, ProgressBar)
     pipeline.search_stage(folder, problem, splits, ProgressBar)
+    if len(problem.objectives) > 1:
+        print_front(problem, pipeline.front_stage(folder, problem))
     return problem, tables
 
 

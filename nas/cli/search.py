@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from nas import pipeline
-from nas.cli.output import print_ranges
+from nas.cli.output import print_front, print_ranges
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, opened_run
 from nas.config import parse_sweep
@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
         if sweep:
             found = pipeline.sweep_stage(folder, problem, sweep.metric, values)
             _print_targets(problem, found)
+        elif len(problem.objectives) > 1:
+            print_front(problem, pipeline.front_stage(folder, problem))
     print(report_plain(folder))
     print(f"\nnext: nas export {folder.path}")
 

@@ -21,7 +21,7 @@ from nas.search.problem import CostRange, Objective, Problem, UpperLimit, ranges
 from nas.search.random_search import RandomSearch
 from nas.search.sampling import draw_feasible
 from nas.search.searcher import Searcher
-from nas.search.selection import best
+from nas.search.selection import best, front, value_of
 from nas.search.sweep import Target, swept, targets
 from nas.search.workers import WorkerPool
 
@@ -52,6 +52,7 @@ __all__ = [
     "best",
     "check_feasible",
     "draw_feasible",
+    "front",
     "ofa_evolution",
     "optimum",
     "pareto_front",
@@ -60,4 +61,5 @@ __all__ = [
     "spos_evolution",
     "swept",
     "targets",
+    "value_of",
 ]

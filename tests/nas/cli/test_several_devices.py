@@ -53,7 +53,7 @@ def test_every_device_is_recorded_and_reported(run_of_two: tuple[Path, Path, Pat
         assert phone.value > 2 * here.value
         assert "Pixel" in phone.provenance.device
         assert "Pixel" not in here.provenance.device
-    (folder,) = (path.parent for path in (run / "exports").glob("*/architecture.json"))
+    folder = next(iter((run / "exports").glob("*/architecture.json"))).parent
     metrics = read_measurements(folder)
     assert metrics["here_latency_ms_measured"].provenance.kind == "measured"
     assert "phone_latency_ms_measured" not in metrics
@@ -67,6 +67,24 @@ def test_every_device_is_recorded_and_reported(run_of_two: tuple[Path, Path, Pat
     assert '<th class="number">Measured latency, here</th>' in page
     assert '<th class="number">Measured latency, phone</th>' not in page
     assert "this table is of Pixel" in page
+
+
+def test_the_front_of_all_objectives_is_kept_and_exported(
+    run_of_two: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, *_ = run_of_two
+    kept = json.loads((run / "front.json").read_text("utf-8"))
+    assert kept["objectives"] == ["accuracy", "phone_latency_ms"]
+    points = [(net["accuracy"], net["phone_latency_ms"]) for net in kept["subnets"]]
+    assert points == sorted(points, reverse=True)
+    assert [latency for _, latency in points] == sorted((t for _, t in points), reverse=True)
+    page = (run / "report.html").read_text("utf-8")
+    assert f"{len(points)} of the 9 evaluated subnets are within all limits and beaten by" in page
+    assert main(["export", str(run), "--front", "--format", "safetensors"]) == 0
+    printed = capsys.readouterr().out
+    for net in kept["subnets"]:
+        assert (run / "exports" / net["id"] / "model.safetensors").exists()
+        assert f"exported: {run / 'exports' / net['id']}" in printed
 
 
 def test_a_sweep_over_one_of_the_devices(
@@ -98,7 +116,7 @@ def test_costs_of_one_architecture_by_several_tables(
     run_of_two: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, _, phone = run_of_two
-    (architecture,) = (run / "exports").glob("*/architecture.json")
+    architecture = next(iter((run / "exports").glob("*/architecture.json")))
     command = ["cost", "--architecture", str(architecture)]
     tables = ["--lut", f"phone={phone}", "--lut", str(run / "here_latency.lut.json")]
     assert main([*command, *tables, "--json"]) == 0
