@@ -69,10 +69,11 @@ def _device(data: Collected, metric: str) -> list[Html]:
         parts += [chart, _figures(measured, groups)]
     if found and data.chosen and not groups[CHOSEN]:
         parts.append(_untimed(data, found))
+    heading = Html(f"<h3>The latency table{escape(f' of {place}') if place else ''}</h3>")
     if measured is not None:
-        parts.append(_about(measured))
+        parts += [heading, _about(measured)]
     elif isinstance(found, LookupTable):
-        parts.append(_about_published(found))
+        parts += [heading, _about_published(found)]
     return parts
 
 
@@ -205,8 +206,7 @@ def _about_published(lookup: LookupTable) -> Html:
         "and date, and holds no whole networks to check the sums by.",
         style="soft",
     )
-    heading = Html("<h3>The latency table</h3>")
-    return join(heading, note, table(["What", "Value"], rows, words=(0, 1)))
+    return join(note, table(["What", "Value"], rows, words=(0, 1)))
 
 
 def _about(latency_table: LatencyTable) -> Html:
@@ -229,4 +229,4 @@ def _about(latency_table: LatencyTable) -> Html:
         rows.append(["Correction", correction])
     if suspicious := latency_table.suspicious():
         rows.append(["Doubtful rows", f"{len(suspicious)}, for example {suspicious[0].reason}"])
-    return join(Html("<h3>The latency table</h3>"), table(["What", "Value"], rows, words=(0, 1)))
+    return table(["What", "Value"], rows, words=(0, 1))
