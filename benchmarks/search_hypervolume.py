@@ -1,12 +1,13 @@
 """Hypervolume of every multi-objective searcher on the archive of a real supernet, against peers.
 
-    python benchmarks/search_hypervolume.py --peers PYTHON --data cifar10.npz --run runs/volume
+    python benchmarks/search_hypervolume.py --peers PYTHON --run runs/volume
 
 The space is small enough (1,458 networks, a `mobile_small` whose choices are coupled by stage) for
-all of it to be evaluated with the weights of one trained supernet, so that the true front is
-known. The run folder holds supernet and archive: what is there is not done again, and what was
-measured is kept in ``results/search_hypervolume_archive.json``, from which ``--run`` can be left
-out. PYTHON is the interpreter of an environment with `pymoo` from PyPI.
+all of it to be evaluated with the weights of one supernet, trained on scikit-learn's digits or,
+with ``--data cifar10.npz``, on CIFAR-10, so that the true front is known. The run folder holds
+supernet and archive: what is there is not done again, and what was measured is kept in
+``results/search_hypervolume_archive.json``, from which ``--run`` can be left out. PYTHON is the
+interpreter of an environment with `pymoo` from PyPI.
 
 Every searcher gets the same number of evaluations; where a peer asks for a network again, that
 costs it an evaluation, as it would in earnest.
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from nas import pipeline
 from nas.archive import Archive
 from nas.config import parse_config
-from nas.problems import build_problem
+from nas.problems import build_problem, space_of
 from nas.runs import RunFolder
 from nas.search import (
     NSGA2,
@@ -50,7 +51,7 @@ from search_spaces import Population, SearchSpace, SpaceBuilder, get_space, regi
 from search_spaces.blocks import Conv, Head, MBConv
 from search_spaces.progress import silent
 
-NAME, RESOLUTION, WIDTHS = "mobile_small_coupled", 16, (24, 48, 96)
+NAME, WIDTHS = "mobile_small_coupled", (24, 48, 96)
 DEPTHS, KERNELS, EXPANSIONS = (1, 2, 3), (3, 5), (2, 3, 4)
 POPULATION = 20
 EVALUATIONS = (50, 100, 200)
@@ -69,15 +70,19 @@ ALONE = {"TPESampler": {}, "NSGAIISampler": {"population_size": POPULATION}}
 
 
 @register_space(NAME)
-def coupled() -> SearchSpace:
+def coupled(channels: int = 1, resolution: int = 16) -> SearchSpace:
     """Elastic MobileNet-style space with one depth and expansion for a stage, one kernel for all.
 
     Its stages are those of `mobile_small` at their full widths.
+
+    Args:
+        channels: Of the image.
+        resolution: Input height = width.
     """
     builder = SpaceBuilder(NAME)
     kernel = builder.choice("kernel", KERNELS)
-    builder.slot("stem", reads=(), block=partial(Conv, 3, 16, RESOLUTION, kernel=3))
-    hw, cin = RESOLUTION, 16
+    builder.slot("stem", reads=(), block=partial(Conv, channels, 16, resolution, kernel=3))
+    hw, cin = resolution, 16
     for s, cout in enumerate(WIDTHS, 1):
         depth = builder.choice(f"depth_{s}", DEPTHS)
         expand = builder.choice(f"expand_{s}", EXPANSIONS)
@@ -99,32 +104,33 @@ def _block(b: int, cin: int, cout: int, hw: int, depth: int, kernel: int, expand
     )
 
 
-def configuration(data: Path) -> dict[str, Any]:
+def configuration(data: Path | None) -> dict[str, Any]:
     """Return how the supernet is trained and every network of the space evaluated."""
-    return {
-        "space": {"name": NAME},
-        "data": {"format": "npz", "path": str(data.resolve()), "validation": 2000},
-        "augment": {"crop_padding": 4, "flip": True},
-        "train": {
-            "strategy": "single_path",
-            "epochs": 4,
-            "batch_size": 128,
-            "learning_rate": 0.1,
-            "weight_decay": 1e-4,
-            "warmup_epochs": 0.5,
-            "threads": 1,
-        },
-        "evaluate": {"calibration_images": 500},
-        "search": {"searcher": "random", "population": 27, "evaluations": coupled().size},
+    digits = {
+        "space": {"name": NAME, "options": {"channels": 1, "resolution": 12}},
+        "data": {"format": "digits", "validation": 500},
+        "augment": {"crop_padding": 1},
+        "train": {"epochs": 40, "batch_size": 64, "warmup_epochs": 2},
     }
+    cifar10 = {
+        "space": {"name": NAME, "options": {"channels": 3, "resolution": 16}},
+        "data": {"format": "npz", "path": str(data and data.resolve()), "validation": 2000},
+        "augment": {"crop_padding": 4, "flip": True},
+        "train": {"epochs": 4, "batch_size": 128, "warmup_epochs": 0.5, "weight_decay": 1e-4},
+    }
+    document = digits if data is None else cifar10
+    document["train"] |= {"strategy": "single_path", "learning_rate": 0.1, "threads": 1}
+    document["evaluate"] = {"calibration_images": 500}
+    document["search"] = {"searcher": "random", "population": 27, "evaluations": coupled().size}
+    return document
 
 
-def evaluated(data: Path, folder: Path) -> dict[str, Any]:
+def evaluated(data: Path | None, folder: Path) -> dict[str, Any]:
     """Train the supernet and evaluate the whole space, or go on with it; return accuracies."""
     new = not (folder / "run.json").exists()
     config = parse_config(configuration(data), source="of this benchmark")
     run = RunFolder.create(folder, config) if new else RunFolder.open(folder)
-    space = get_space(NAME)
+    space = space_of(config)
     started = time.process_time()
 
     def bars(title: str) -> Any:
@@ -139,8 +145,13 @@ def evaluated(data: Path, folder: Path) -> dict[str, Any]:
         (origin,) = {str(row.metrics["accuracy"].provenance) for row in archive.rows()}
     steps = [row for row in run.read_metrics() if row["kind"] == "train"]
     return {
-        "space": {"name": NAME, "size": space.size, "fingerprint": space.fingerprint},
-        "supernet": {"strategy": "single_path", "epochs": 4, "last_loss": steps[-1]["loss"]},
+        "space": {"name": NAME, "options": dict(space.options), "size": space.size},
+        "supernet": {
+            "images": splits.source,
+            "strategy": config.train.strategy,
+            "epochs": config.train.epochs,
+            "last_loss": steps[-1]["loss"],
+        },
         "cpu_s": time.process_time() - started,
         "provenance": origin,
         "accuracy": dict(sorted(found.items())),
@@ -258,7 +269,7 @@ def rows_of(
 def main() -> None:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="CIFAR-10 as an .npz; see examples/cifar10.toml")
+    parser.add_argument("--data", type=Path, help="CIFAR-10 as an .npz; digits without it")
     parser.add_argument("--run", type=Path, help="the run folder; else the kept archive is read")
     parser.add_argument("--peers", required=True, help="a Python with pymoo")
     parser.add_argument("--seeds", type=int, default=20)
@@ -267,7 +278,8 @@ def main() -> None:
     if arguments.run is not None:
         write_result(kept.stem, evaluated(arguments.data, arguments.run))
     archive = json.loads(kept.read_text(encoding="utf-8"))
-    space, seeds = get_space(NAME), range(arguments.seeds)
+    space = get_space(NAME, **archive["space"]["options"])
+    seeds = range(arguments.seeds)
     rows = []
     for names in OBJECTIVES:
         table = Table(space, archive["accuracy"], names)
