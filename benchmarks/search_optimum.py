@@ -94,7 +94,7 @@ def row_of(name: str, budget: int, score: int, seeds: int) -> dict[str, Any]:
     space = get_space(name)
     problem = problem_of(space, score)
     start = time.process_time()
-    best = optimum(problem)
+    best = optimum(problem, max_seconds=600.0)
     exact_s = time.process_time() - start
     assert best.proven, "the optimum is not proven; raise max_seconds"
     evolved, drawn = (
