@@ -54,7 +54,7 @@ from search_spaces.progress import silent
 NAME, WIDTHS = "mobile_small_coupled", (24, 48, 96)
 DEPTHS, KERNELS, EXPANSIONS = (1, 2, 3), (3, 5), (2, 3, 4)
 POPULATION = 20
-EVALUATIONS = (50, 100, 200)
+EVALUATIONS = (40, 100, 200)
 OBJECTIVES = (("accuracy", "macs"), ("accuracy", "macs", "params"))
 LOOKED_UP = Provenance("measured", "archive of a supernet")
 SEARCHERS: dict[str, Callable[[], Searcher]] = {
@@ -272,7 +272,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="CIFAR-10 as an .npz; digits without it")
     parser.add_argument("--run", type=Path, help="the run folder; else the kept archive is read")
     parser.add_argument("--peers", required=True, help="a Python with pymoo")
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=10)
     arguments = parser.parse_args()
     kept = RESULTS / "search_hypervolume_archive.json"
     if arguments.run is not None:

@@ -61,6 +61,7 @@ __all__ = [
     "export_stage",
     "finetune_stage",
     "front_stage",
+    "has_tables",
     "latency_stage",
     "load_splits",
     "lut_options",
@@ -189,6 +190,14 @@ def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> dict[str, A
         with _stage(run, "latency"), bars(title) as progress:
             built[metric] = build_table(space, options, path, progress=progress)
     return {metric: (given | built)[metric] for metric in sections}
+
+
+def has_tables(run: RunFolder) -> bool:
+    """Return whether every latency table that a run needs is in its folder."""
+    return all(
+        any(run.latency_table(metric, published=kind).exists() for kind in (False, True))
+        for metric in run.config.latencies
+    )
 
 
 def _given_table(

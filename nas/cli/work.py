@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+from contextlib import nullcontext
 
 from nas import pipeline
 from nas.cli.progress import ProgressBar
@@ -40,9 +41,10 @@ def run(arguments: argparse.Namespace) -> None:
     folder = RunFolder.open(arguments.run)
     config, space = folder.config, space_of(folder.config)
     pipeline.check_trained(folder)
-    problem = pipeline.problem_of(
-        folder, space, pipeline.latency_stage(folder, space, ProgressBar)
-    )
+    # Workers that share a folder read its tables side by side; only one may build them.
+    with nullcontext() if pipeline.has_tables(folder) else folder.lock():
+        tables = pipeline.latency_stage(folder, space, ProgressBar)
+    problem = pipeline.problem_of(folder, space, tables)
     pipeline.check_limits(config, problem)
     name = arguments.name or folder.path.resolve().name
     worker = arguments.worker or f"{socket.gethostname()}-{os.getpid()}"
