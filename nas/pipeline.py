@@ -247,14 +247,21 @@ def check_limits(config: Config, problem: Problem) -> None:
 
 
 def check_training(config: Config, space: SearchSpace) -> None:
-    """Refuse a training strategy that does not go with the space.
+    """Refuse a training that does not go with the space, or whose stored teacher is not there.
 
     Raises:
-        ConfigError: A stage opens a choice or an option that the space lacks.
+        ConfigError: A stage opens a choice or an option that the space lacks, say, or a slot is
+            to be frozen that is none.
+        CheckpointError: There is no stored teacher, or one that is not finished.
     """
     from nas.training import build_strategy
+    from nas.training.state import frozen_slots
+    from nas.training.stored_teacher import StoredTeacher
 
     build_strategy(space, config.train, 1)
+    frozen_slots(space, config.train.freeze)
+    if config.train.stored_teacher is not None:
+        StoredTeacher.open(config.train.stored_teacher.path, {})
 
 
 def train_stage(
