@@ -99,7 +99,6 @@ class Supernet(nn.Module):
         x: Tensor,
         architecture: Architecture,
         regularisation: Regularisation | None = None,
-        *,
         outputs: dict[str, Tensor] | None = None,
     ) -> Tensor:
         """Run the network of one architecture.

@@ -225,7 +225,7 @@ def _gradients(
                     rectified=member.rectified,
                 )
             else:
-                logits = supernet(images, member.architecture, left_out, outputs=yielded)
+                logits = supernet(images, member.architecture, left_out, yielded)
         teacher = first if answer is None else answer.logits[member.images]
         loss = member.loss(logits, Targets(labels, teacher))
         if yielded and answer is not None:
@@ -261,7 +261,7 @@ def _frozen_teacher(
         blocks: dict[str, Tensor] | None = {} if recipe.config.inner_weight else None
         architecture = phase.teacher or largest_at(network.space, resolution)
         with torch.no_grad(), _mixed_precision(recipe):
-            logits = network(batch.at(resolution), architecture, outputs=blocks)
+            logits = network(batch.at(resolution), architecture, None, blocks)
         return _Answer(logits, blocks or {})
 
     return answer
