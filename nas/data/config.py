@@ -19,6 +19,8 @@ _STRICT = ConfigDict(
     use_attribute_docstrings=True,
 )
 
+_MAGNITUDE = 9.0  # of 10, as DeiT is trained (Touvron et al. 2021, arXiv:2012.12877)
+
 
 class DataConfig(BaseModel):
     """The image set of a run and its split."""
@@ -78,5 +80,14 @@ class AugmentConfig(BaseModel):
     rand_augment: int = Field(default=0, ge=0)
     """Random operations on each image, one after another, as RandAugment does them
     (arXiv:1909.13719); 0 does none."""
-    rand_magnitude: float = Field(default=9.0, ge=0.0, le=10.0)
+    rand_magnitude: float = Field(default=_MAGNITUDE, ge=0.0, le=10.0)
     """How strong they are."""
+
+    @model_validator(mode="after")
+    def _magnitude_belongs_to_operations(self) -> Self:
+        if not self.rand_augment and self.rand_magnitude != _MAGNITUDE:
+            raise ValueError(
+                f"`rand_magnitude` is {self.rand_magnitude}, but `rand_augment` is 0, so no "
+                "operation is done; set it to 1 or more, or leave both out"
+            )
+        return self
