@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -25,6 +25,7 @@ from nas.errors import (
 )
 from nas.files import atomic_write
 from nas.latency_tables import AnyTable, is_published, read_table
+from nas.launch import processes
 from nas.predicted import keep_predictors, predicted_costs
 from nas.problems import build_problem
 from nas.run_evaluator import RunEvaluator
@@ -41,6 +42,7 @@ from search_spaces.progress import Progress
 if TYPE_CHECKING:
     from nas.data import DataSplits
     from nas.evaluation import SubnetEvaluator
+    from nas.world import World
 
 __all__ = [
     "Bars",
@@ -206,27 +208,51 @@ def check_limits(config: Config, problem: Problem) -> None:
     executor_factory(config.search.executor)
 
 
-def check_training(config: Config, space: SearchSpace) -> None:
-    """Refuse a training strategy that does not go with the space.
+def check_training(config: Config, space: SearchSpace, *, images: int | None = None) -> None:
+    """Refuse a training that does not go with the space or the data.
+
+    Args:
+        config: The configuration.
+        space: Its space.
+        images: In the training split; none while it is not loaded.
 
     Raises:
         ConfigError: A stage opens a choice or an option that the space lacks.
+        TrainingError: The batch is larger than the training split, or smaller than the
+            processes need.
     """
-    from nas.training import STRATEGIES
+    from nas.training import STRATEGIES, check_batch
 
+    if images is not None:
+        check_batch(config.train, images, processes=processes())
     STRATEGIES[config.train.strategy](space, config.train, 1)
 
 
-def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Bars) -> None:
+def train_stage(
+    run: RunFolder,
+    space: SearchSpace,
+    splits: DataSplits,
+    bars: Bars,
+    world: World | None = None,
+) -> None:
     """Train the supernet, or go on where training stopped.
+
+    Args:
+        run: The run folder; only the first process writes to it.
+        space: The space.
+        splits: The images.
+        bars: Shows progress of the first process.
+        world: The processes that train together; none means that this one is alone.
 
     Raises:
         RunError: Its weights were imported.
         NasError: As `nas.training.train`.
     """
     from nas.training import train
+    from nas.world import ALONE
     from search_spaces.supernet import Supernet
 
+    world = world or ALONE
     if source := run.imported():
         raise RunError(
             f"The supernet of {run.path} was trained elsewhere ({source}), so there is no "
@@ -234,7 +260,10 @@ def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Ba
         )
     config = run.config
     supernet = Supernet(space, seed=config.seed)
-    with _stage(run, "train"), bars("training") as progress:
+    with (
+        _stage(run, "train") if world.is_first else nullcontext(),
+        bars("training") if world.is_first else nullcontext() as progress,
+    ):
         train(
             supernet,
             splits,
@@ -243,6 +272,7 @@ def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Ba
             augment=config.augment,
             run=run,
             progress=progress,
+            world=world,
         )
 
 

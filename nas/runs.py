@@ -23,6 +23,7 @@ from nas.config import Config, parse_config
 from nas.errors import RunError, nearest
 from nas.files import atomic_write, remove_leftovers, write_error
 from nas.json_files import append_line, read_lines, read_object
+from nas.launch import launcher
 
 __all__ = ["RunFolder", "StageState"]
 
@@ -67,6 +68,7 @@ class RunFolder:
             "format": FORMAT,
             "created": _now(),
             "command": list(sys.argv if command is None else command),
+            "launcher": launcher(),
             "python": platform.python_version(),
             "platform": platform.platform(),
             "packages": _versions(),

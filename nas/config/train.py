@@ -108,6 +108,9 @@ class TrainConfig(Section):
     """Decay of the exponential moving average of the weights; none keeps no average."""
     gradient_clip: Positive | None = None
     """Largest norm of the gradient; none does not clip."""
+    sync_batch_norm: bool = True
+    """Whether several processes normalise by the statistics of the whole batch, as one process
+    does; false takes those of each process's own images, which sends less."""
     amp: bool = True
     """Automatic mixed precision; it takes effect on CUDA only."""
     channels_last: bool = True

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from nas.training.loop import TrainReport, train
+from nas.training.loop import TrainReport, check_batch, train
 from nas.training.state import load_supernet
 from nas.training.strategies import STRATEGIES, Member, Moment, Strategy
 
-__all__ = ["STRATEGIES", "Member", "Moment", "Strategy", "TrainReport", "load_supernet", "train"]
+__all__ = [
+    "STRATEGIES",
+    "Member",
+    "Moment",
+    "Strategy",
+    "TrainReport",
+    "check_batch",
+    "load_supernet",
+    "train",
+]

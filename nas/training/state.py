@@ -35,6 +35,7 @@ class TrainState:
         step: Steps done.
         losses: Role and loss of every member since the last line of the metrics.
         teacher: A frozen copy of the weights that teaches all members; None without one.
+        processes: In how many the last step was done.
     """
 
     supernet: Supernet
@@ -43,6 +44,7 @@ class TrainState:
     step: int = 0
     losses: list[tuple[str, float]] = field(default_factory=list)
     teacher: Supernet | None = None
+    processes: int = 1
 
     @classmethod
     def begin(cls, supernet: Supernet, config: TrainConfig) -> TrainState:
@@ -89,7 +91,8 @@ class TrainState:
         reorder(self.ema, orders)
         self.optimizer.reorder(orders)
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what a checkpoint holds, by name; the tensors themselves."""
         parts: dict[str, Mapping[str, Tensor]] = {
             "model": self.supernet.state_dict(),
             "optimizer": self.optimizer.state,
@@ -100,8 +103,17 @@ class TrainState:
 
     def save(self, run: RunFolder, about: Mapping[str, Any]) -> None:
         """Store the state in the run folder; for errors see `save_checkpoint`."""
-        notes = {"losses": self.losses}
-        save_checkpoint(run.checkpoints, Checkpoint(self.step, self._tensors(), about, notes))
+        notes = self.notes()
+        save_checkpoint(run.checkpoints, Checkpoint(self.step, self.tensors(), about, notes))
+
+    def notes(self) -> dict[str, Any]:
+        """Return what else a checkpoint holds, as a JSON object."""
+        return {"losses": self.losses, "processes": self.processes}
+
+    def take_notes(self, notes: Mapping[str, Any]) -> None:
+        """Take over what `notes` returned."""
+        self.losses = [(role, loss) for role, loss in notes["losses"]]
+        self.processes = notes.get("processes", 1)
 
     @torch.no_grad()
     def restore(self, run: RunFolder, about: Mapping[str, Any]) -> bool:
@@ -115,12 +127,12 @@ class TrainState:
             return False
         if checkpoint.part("teacher") and self.teacher is None:
             self.keep_teacher()
-        current = self._tensors()
+        current = self.tensors()
         _check_names(checkpoint.tensors, current)
         for name, tensor in current.items():
             tensor.copy_(checkpoint.tensors[name])
         self.step = checkpoint.step
-        self.losses = [(role, loss) for role, loss in checkpoint.notes["losses"]]
+        self.take_notes(checkpoint.notes)
         return True
 
 

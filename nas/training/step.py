@@ -21,9 +21,12 @@ from nas.training.batch import Batch
 from nas.training.largest import largest_at
 from nas.training.losses import Targets, label_loss
 from nas.training.optimizer import hull
+from nas.training.replicas import sum_gradients
 from nas.training.state import TrainState
 from nas.training.strategies import Member, Moment, Phase, Strategy
+from nas.world import ALONE, World
 from search_spaces import Architecture
+from search_spaces.modules.shard import Shard, sharded
 
 __all__ = ["Recipe", "training_step"]
 
@@ -41,6 +44,7 @@ class Recipe:
         splits: For the number of training images and their mean and deviation.
         strategy: Which subnets a step trains, phase by phase.
         device: Where.
+        world: The processes that do a step together.
     """
 
     config: TrainConfig
@@ -49,6 +53,16 @@ class Recipe:
     splits: DataSplits
     strategy: Strategy
     device: torch.device
+    world: World = ALONE
+
+    @property
+    def shard(self) -> Shard | None:
+        """Which images of a step this process computes; None computes all."""
+        if self.world.size == 1:
+            return None
+        size, total = self.config.batch_size, self.world.total
+        first = self.world.share(size).start
+        return Shard(first, size, total if self.config.sync_batch_norm else None)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -91,7 +105,7 @@ def training_step(
             prepare(state)
     batch = _batch(recipe, step, images, labels)
     state.optimizer.forget_gradients()
-    with _seeded_dropout(recipe, step):
+    with _seeded_dropout(recipe, step), sharded(recipe.shard):
         members = phase.draw(Moment(seed, step, partial(_label_loss, recipe, state, batch)))
         losses = _gradients(recipe, state, phase, members, batch)
     for member, loss in zip(members, losses, strict=True):
@@ -99,11 +113,12 @@ def training_step(
             raise _diverged(
                 f"The loss of the {member.role} subnet is {loss}", recipe, step, member
             )
+    regions = hull(state.supernet.active_parameters(m.architecture) for m in members)
+    sum_gradients(dict(state.supernet.named_parameters()), regions, recipe.world)
     if config.gradient_clip is not None:
         norm = nn.utils.clip_grad_norm_(state.supernet.parameters(), config.gradient_clip)
         if not torch.isfinite(norm):
             raise _diverged(f"The norm of the gradient is {norm}", recipe, step, members[-1])
-    regions = hull(state.supernet.active_parameters(m.architecture) for m in members)
     state.optimizer.step(regions, learning_rate=recipe.learning_rate(step))
     state.step += 1
     if config.ema_decay is not None:
@@ -115,8 +130,15 @@ def _batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -> Batch:
     """Return the augmented images of a step and their labels."""
     normalised = normalise(images, recipe.splits.mean, recipe.splits.std)
     generator = torch_stream(recipe.seed, "augment", step)
+    shard = recipe.shard
     augmented, targets = mix(
-        augment_images(normalised, recipe.augment, generator=generator),
+        augment_images(
+            normalised,
+            recipe.augment,
+            generator=generator,
+            first=shard.first if shard else 0,
+            count=recipe.config.batch_size,
+        ),
         labels,
         recipe.augment,
         classes=len(recipe.splits.train.class_names),
@@ -130,6 +152,7 @@ def _gradients(
 ) -> list[float]:
     """Add up the gradients of all members, each at its resolution; return their losses."""
     supernet, frozen = state.supernet, _frozen_teacher(recipe, state, phase, batch)
+    share = len(batch.labels) / recipe.config.batch_size  # of the mean over the whole batch
     losses: list[Tensor] = []
     first: Tensor | None = None
     for member in members:
@@ -138,10 +161,10 @@ def _gradients(
             logits = supernet(batch.at(resolution), member.architecture)
         teacher = first if frozen is None else frozen(resolution)
         loss = member.loss(logits, Targets(batch.labels, teacher))
-        (loss * member.weight).backward()  # type: ignore[no-untyped-call]
+        (loss * (member.weight * share)).backward()  # type: ignore[no-untyped-call]
         first = logits.detach() if first is None else first
-        losses.append(loss.detach())
-    values: list[float] = torch.stack(losses).tolist()
+        losses.append(loss.detach() * share)
+    values: list[float] = recipe.world.total(torch.stack(losses)).tolist()
     return values
 
 
@@ -170,7 +193,8 @@ def _label_loss(
     supernet = state.supernet
     with _mixed_precision(recipe):
         logits = supernet(batch.at(supernet.space.resolution_of(architecture)), architecture)
-    return float(label_loss()(logits, Targets(batch.labels)))
+    share = len(batch.labels) / recipe.config.batch_size
+    return float(recipe.world.total(label_loss()(logits, Targets(batch.labels)) * share))
 
 
 def _mixed_precision(recipe: Recipe) -> torch.autocast:

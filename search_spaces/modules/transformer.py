@@ -13,6 +13,7 @@ from search_spaces.modules.block import ElasticBlock, register_modules, require_
 from search_spaces.modules.channels import ChannelGroup
 from search_spaces.modules.elastic import ElasticLinear, Part, Region
 from search_spaces.modules.layers import LayerNorm, TokenLinear, TokenTable
+from search_spaces.modules.shard import dropout
 from search_spaces.modules.tokens import (
     ElasticLayerNorm,
     ElasticRelativePosition,
@@ -246,7 +247,7 @@ class ElasticTokenHead(ElasticBlock):
     def forward(self, x: Tensor, spec: TokenHead) -> Tensor:
         """Run one block on tokens [n, tokens, cin]."""
         x = _pooled(self.norm(x), spec.pool)
-        x = functional.dropout(x, spec.dropout, self.training)
+        x = dropout(x, spec.dropout, self.training)
         logits: Tensor = self.classifier(x, spec.classes)
         return logits
 

@@ -12,6 +12,7 @@ from nas.config import Config, parse_config
 from nas.data import DataSplits, ImageSet
 from nas.runs import RunFolder
 from nas.training import Moment, TrainReport, train
+from nas.world import ALONE, World
 from search_spaces import Architecture, SearchSpace, SpaceBuilder
 from search_spaces.blocks import Conv, Head, MBConv
 from search_spaces.progress import Progress, silent
@@ -90,7 +91,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def tiny_config(**train_options: Any) -> Config:
-    """Four epochs of four steps by default, with everything that has a state."""
+    """Four epochs of four steps by default, with everything that has a state.
+
+    The option ``augment`` goes to the section of that name.
+    """
+    augment = train_options.pop("augment", {})
     options = {
         "strategy": "sandwich",
         "epochs": 4,
@@ -107,7 +112,7 @@ def tiny_config(**train_options: Any) -> Config:
     document = {
         "space": {"name": "tiny"},
         "data": {"format": "digits", "validation": 60},
-        "augment": {"crop_padding": 1, "cutout": 2},
+        "augment": {"crop_padding": 1, "cutout": 2, **augment},
         "train": options,
     }
     return parse_config(document, source="test")
@@ -121,7 +126,11 @@ def run_folder(path: Path, **train_options: Any) -> RunFolder:
 
 
 def train_run(
-    run: RunFolder, *, progress: Progress = silent, splits: DataSplits | None = None
+    run: RunFolder,
+    *,
+    progress: Progress = silent,
+    splits: DataSplits | None = None,
+    world: World = ALONE,
 ) -> TrainReport:
     """Train a run from its newest checkpoint."""
     config = run.config
@@ -133,6 +142,7 @@ def train_run(
         augment=config.augment,
         run=run,
         progress=progress,
+        world=world,
     )
 
 
