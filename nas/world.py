@@ -155,8 +155,16 @@ def joined_world() -> Iterator[World]:
         torch.cuda.set_device(world.local_rank)
         backend = "cpu:gloo,cuda:nccl"
     with _explained():
+        meeting = distributed.rendezvous("env://", world.rank, size, timeout=_PATIENCE)
+        store, *_ = next(iter(meeting))
+        # After a restart torchrun's store still has the addresses of the processes before.
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         distributed.init_process_group(
-            backend, rank=world.rank, world_size=size, timeout=_PATIENCE
+            backend,
+            store=distributed.PrefixStore(f"attempt {attempt}", store),
+            rank=world.rank,
+            world_size=size,
+            timeout=_PATIENCE,
         )
     try:
         yield world
@@ -170,7 +178,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+        detail = str(error).partition(". ")[0].partition("\n")[0]
         raise InterruptedRunError(
             f"Another process of this training is gone ({detail}). The last checkpoint is kept: "
             "torchrun starts all processes again where --max-restarts allows it, and --resume "

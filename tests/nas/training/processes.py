@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from nas.cli import main
 from nas.errors import NasError
 from nas.runs import RunFolder
 from nas.world import joined_world
@@ -36,7 +37,7 @@ def free_port() -> int:
 def start(
     count: int, work: Callable[..., Any], *arguments: Any
 ) -> list[multiprocessing.context.ForkServerProcess]:
-    """Start `work(*arguments)` in several processes that find each other."""
+    """Start `work(path, ...)` in several processes that find each other."""
     port = free_port()
     started = [
         server().Process(target=_member, args=(rank, count, port, work, arguments))
@@ -66,11 +67,17 @@ def _member(
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
+    sys.stderr = log_of(arguments[0]).open("a", buffering=1)
     try:
         work(*arguments)
     except NasError as error:
         print(f"process {rank}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def log_of(path: Path) -> Path:
+    """Return the file that takes what the processes of a run say on stderr."""
+    return path.with_suffix(".log")
 
 
 def train_together(path: Path, dtype: torch.dtype = torch.float32) -> None:
@@ -83,3 +90,8 @@ def train_together(path: Path, dtype: torch.dtype = torch.float32) -> None:
             return
         with run.lock():
             train_run(run, world=world)
+
+
+def command_line(path: Path, *arguments: str) -> None:
+    """Run ``nas``, as one of several processes."""
+    sys.exit(main([*arguments, "--out", str(path)]))
