@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from nas.errors import ConfigError, ElsewhereError, InterruptedRunError, NasError
 
@@ -155,13 +157,13 @@ def joined_world() -> Iterator[World]:
         torch.cuda.set_device(world.local_rank)
         backend = "cpu:gloo,cuda:nccl"
     with _explained():
-        meeting = distributed.rendezvous("env://", world.rank, size, timeout=_PATIENCE)
+        meeting = rendezvous("env://", world.rank, size, timeout=_PATIENCE)
         store, *_ = next(iter(meeting))
         # After a restart torchrun's store still has the addresses of the processes before.
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         distributed.init_process_group(
             backend,
-            store=distributed.PrefixStore(f"attempt {attempt}", store),
+            store=PrefixStore(f"attempt {attempt}", store),
             rank=world.rank,
             world_size=size,
             timeout=_PATIENCE,

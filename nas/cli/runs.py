@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nas import pipeline
 from nas.cli.progress import ProgressBar
-from nas.config import Config, changed_keys, load_config, parse_config
+from nas.config import MAY_CHANGE, Config, changed_keys, load_config, parse_config
 from nas.errors import ConfigError
 from nas.launch import launcher, restarted
 from nas.predicted import keep_predictors, predicted_costs
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["add_config", "add_run", "checked_run", "opened_run", "read_config", "shared_run"]
 
 _FIXED = ("space", "data", "augment", "train", "seed", "latency", "predictors")
-_MAY_CHANGE = ("train.threads", "train.device", "train.checkpoint_every_s", "data.cache")
+_MAY_CHANGE = (*(f"train.{key}" for key in MAY_CHANGE), "data.cache")
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

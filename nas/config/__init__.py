@@ -14,9 +14,11 @@ from nas.config.models import (
     SearchConfig,
     SpaceConfig,
 )
-from nas.config.train import StageConfig, TrainConfig
+from nas.config.section import default_values
+from nas.config.train import MAY_CHANGE, StageConfig, TrainConfig
 
 __all__ = [
+    "MAY_CHANGE",
     "Config",
     "EvaluateConfig",
     "ExportConfig",
@@ -32,6 +34,7 @@ __all__ = [
     "Sweep",
     "TrainConfig",
     "changed_keys",
+    "default_values",
     "load_config",
     "parse_config",
     "parse_limit",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-__all__ = ["Count", "NotNegative", "Positive", "Section", "Share", "refuse"]
+__all__ = ["Count", "NotNegative", "Positive", "Section", "Share", "default_values", "refuse"]
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -25,6 +25,12 @@ class Section(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
+
+
+def default_values(section: type[BaseModel]) -> dict[str, Any]:
+    """Return the defaults of a section as JSON values; keys that must be given are left out."""
+    values: dict[str, Any] = section.model_construct().model_dump(mode="json", warnings=False)
+    return values
 
 
 def refuse(problems: dict[str, str]) -> None:

@@ -9,7 +9,17 @@ from pydantic import AfterValidator, Field, model_validator
 
 from nas.config.section import Count, NotNegative, Positive, Section, refuse
 
-__all__ = ["StageConfig", "TrainConfig"]
+__all__ = ["MAY_CHANGE", "StageConfig", "TrainConfig"]
+
+MAY_CHANGE = (
+    "amp",
+    "channels_last",
+    "checkpoint_every_s",
+    "device",
+    "threads",
+)
+"""Keys of the section train that a resumed training may have changed: they say where and how
+fast it is computed, not what."""
 
 
 def _device(name: str) -> str:

@@ -98,7 +98,7 @@ def train(
         state.teacher = teacher.to(device).requires_grad_(False)
     about = {**belongs_to(supernet.space), **recipe.about()}
     if world.is_first:
-        if state.restore(run, about):
+        if state.restore(run, about, recipe.defaults()):
             _log.info("going on after step %d of %d", state.step, recipe.steps)
         forget_metrics_after(run, state.step)
     equalise(state, world)

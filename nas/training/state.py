@@ -116,13 +116,20 @@ class TrainState:
         self.processes = notes.get("processes", 1)
 
     @torch.no_grad()
-    def restore(self, run: RunFolder, about: Mapping[str, Any]) -> bool:
+    def restore(
+        self,
+        run: RunFolder,
+        about: Mapping[str, Any],
+        defaults: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Take over the newest good checkpoint of the run folder; False if there is none.
+
+        For the arguments see `newest_checkpoint`.
 
         Raises:
             CheckpointError: There are checkpoints, but none that belongs to this training.
         """
-        checkpoint = newest_checkpoint(run.checkpoints, about)
+        checkpoint = newest_checkpoint(run.checkpoints, about, defaults)
         if checkpoint is None:
             return False
         if checkpoint.part("teacher") and self.teacher is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas.config import TrainConfig
+from nas.config import MAY_CHANGE, TrainConfig, default_values
 from nas.data import AugmentConfig, DataSplits, mix, normalise
 from nas.data import augment as augment_images
 from nas.errors import TrainingError
@@ -29,8 +29,6 @@ from search_spaces import Architecture
 from search_spaces.modules.shard import Shard, sharded
 
 __all__ = ["Recipe", "training_step"]
-
-_MAY_CHANGE = {"amp", "channels_last", "checkpoint_every_s", "device", "threads"}
 
 
 @dataclass(frozen=True)
@@ -80,14 +78,25 @@ class Recipe:
 
     def about(self) -> dict[str, Any]:
         """Return what must not change on a resume, as a flat JSON object."""
-        train = self.config.model_dump(mode="json", exclude=_MAY_CHANGE)
-        augment = self.augment.model_dump(mode="json")
         return {
             "seed": self.seed,
             "training images": len(self.splits.train),
-            **{f"train.{key}": value for key, value in train.items()},
-            **{f"augment.{key}": value for key, value in augment.items()},
+            **_flat("train", self.config.model_dump(mode="json", exclude=set(MAY_CHANGE))),
+            **_flat("augment", self.augment.model_dump(mode="json")),
         }
+
+    def defaults(self) -> dict[str, Any]:
+        """Return what those keys of `about` mean that a training of an older version lacks."""
+        sections = {"train": self.config, "augment": self.augment}
+        return {
+            key: value
+            for name, section in sections.items()
+            for key, value in _flat(name, default_values(type(section))).items()
+        }
+
+
+def _flat(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{section}.{key}": value for key, value in values.items()}
 
 
 def training_step(
