@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["add_config", "add_run", "checked_run", "opened_run", "read_config", "shared_run"]
 
 _FIXED = ("space", "data", "augment", "train", "seed", "latency", "predictors")
-_MAY_CHANGE = (*(f"train.{key}" for key in MAY_CHANGE), "data.cache")
+_MAY_CHANGE = (*(f"train.{key}" for key in MAY_CHANGE), "data.cache", "data.workers")
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

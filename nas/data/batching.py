@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from nas.data.image_set import ImageSet
+from nas.data.streaming import Images, StreamedSet
 from nas.errors import DataError
 from nas.rng import stream
 
@@ -20,7 +21,7 @@ def epoch_order(count: int, *, seed: int, epoch: int) -> torch.Tensor:
 
 
 def batches(
-    image_set: ImageSet,
+    image_set: Images,
     batch_size: int,
     *,
     order: torch.Tensor | None = None,
@@ -39,6 +40,10 @@ def batches(
     """
     count = len(image_set) if order is None else len(order)
     stop = count - count % batch_size if drop_last else count
+    if isinstance(image_set, StreamedSet):
+        indices = torch.arange(count) if order is None else order
+        yield from image_set.batches(torch.split(indices[:stop], batch_size))
+        return
     where = None if order is None else order.to(image_set.images.device)
     for start in range(0, stop, batch_size):
         window = slice(start, min(start + batch_size, stop))
@@ -46,7 +51,7 @@ def batches(
         yield image_set.images[chosen], image_set.labels[chosen]
 
 
-def calibration_subset(image_set: ImageSet, count: int, *, seed: int) -> ImageSet:
+def calibration_subset(image_set: Images, count: int, *, seed: int) -> ImageSet:
     """Return images to recalibrate batch-norm statistics on, drawn without replacement.
 
     Args:

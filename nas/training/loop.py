@@ -13,7 +13,15 @@ import torch
 from torch import Tensor
 
 from nas.config import TrainConfig
-from nas.data import AugmentConfig, DataSplits, ImageSet, batches, epoch_order
+from nas.data import (
+    AugmentConfig,
+    DataSplits,
+    ImageSet,
+    StreamedSet,
+    epoch_order,
+    explained_decoding,
+    on_device,
+)
 from nas.devices import prepare_device
 from nas.errors import ElsewhereError, InterruptedRunError, TrainingError
 from nas.interrupt import stop_request
@@ -104,7 +112,7 @@ def train(
     equalise(state, world)
     _note_processes(state, world)
     resumed_at, started = state.step, time.monotonic()
-    with _explained_memory(config, device):
+    with _explained_memory(config, device), explained_decoding():
         _fit(recipe, state, run, about=about, progress=progress or silent)
     seconds = time.monotonic() - started
     images = (state.step - resumed_at) * config.batch_size
@@ -202,18 +210,25 @@ def _fit(
 
 
 def _batches(recipe: Recipe, *, start: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield images (uint8) and labels of every step from `start` on, on the device."""
-    size, device = recipe.config.batch_size, recipe.device
-    image_set = recipe.splits.train
-    if _fits(image_set, device):
-        image_set = image_set.to(device)
+    """Return this process's images (uint8) and labels of every step from `start` on."""
+    images, device = recipe.splits.train, recipe.device
+    orders = _orders(recipe, start=start)
+    if isinstance(images, StreamedSet):
+        return on_device(images.batches(orders, pinned=device.type == "cuda"), device)
+    if _fits(images, device):
+        images = images.to(device)
+    return on_device((images.at(order) for order in orders), device)
+
+
+def _orders(recipe: Recipe, *, start: int) -> Iterator[Tensor]:
+    """Yield which training images this process takes in every step from `start` on."""
+    size = recipe.config.batch_size
     share = recipe.world.share(size)
     for epoch in range(start // recipe.steps_per_epoch, recipe.config.epochs):
-        order = epoch_order(len(image_set), seed=recipe.seed, epoch=epoch)
+        order = epoch_order(len(recipe.splits.train), seed=recipe.seed, epoch=epoch)
         done = max(0, start - epoch * recipe.steps_per_epoch)
-        order = order[done * size : recipe.steps_per_epoch * size].view(-1, size)[:, share]
-        for images, labels in batches(image_set, order.shape[1], order=order.flatten()):
-            yield images.to(device), labels.to(device)
+        for step in range(done, recipe.steps_per_epoch):
+            yield order[step * size : (step + 1) * size][share]
 
 
 def _fits(image_set: ImageSet, device: torch.device) -> bool:
