@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -68,7 +69,7 @@ class StreamedSet:
             identity=self.source.identity(numbers),
             progress=progress,
         )
-        images = to_channels(images, self.shape[0])
+        images = np.array(to_channels(images, self.shape[0]))  # the cache's file is not writable
         return ImageSet(torch.from_numpy(images), self.labels[indices], self.class_names)
 
     def part(self, indices: Tensor) -> StreamedSet:
@@ -125,13 +126,13 @@ class _Decoded(Dataset[tuple[Tensor, Tensor]]):
 
     def _batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         own = self._images
-        batch = torch.empty((len(indices), *own.shape), dtype=torch.uint8)
+        batch = np.empty((len(indices), *own.shape), dtype=np.uint8)
         for row, number in zip(batch, own.numbers[list(indices)].tolist(), strict=True):
             pixels = decode_image(own.source(number), size=own.config.image_size)
             if pixels.shape[1:] != own.shape[1:]:
                 raise other_size(own.source(number), pixels, own.source(0), own.shape)
-            row.copy_(torch.from_numpy(to_channels(pixels[None], own.shape[0])[0]))
-        return batch, own.labels[list(indices)]
+            row[:] = to_channels(pixels[None], own.shape[0])[0]
+        return torch.from_numpy(batch), own.labels[list(indices)]
 
 
 def _processes() -> ForkServerContext:

@@ -98,7 +98,7 @@ def tiny_config(**train_options: Any) -> Config:
     augment = train_options.pop("augment", {})
     options = {
         "strategy": "sandwich",
-        "epochs": 4,
+        **({} if "stages" in train_options else {"epochs": 4}),
         "batch_size": 16,
         "learning_rate": 0.05,
         "warmup_epochs": 1,
