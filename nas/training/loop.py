@@ -252,6 +252,6 @@ def _explained_memory(config: TrainConfig, device: torch.device) -> Iterator[Non
         raise TrainingError(
             f"Memory ran out on {device} with train.batch_size = {config.batch_size}. The last "
             "checkpoint is kept. Go on with --resume when more memory is free, or in more "
-            "processes, which share the batch; or start a new run with a smaller batch (and a learning rate "
-            "smaller in proportion) or with smaller images."
+            "processes, which share the batch; or start a new run with a smaller batch (and a "
+            "learning rate smaller in proportion) or with smaller images."
         ) from error
