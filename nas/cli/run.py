@@ -43,6 +43,9 @@ def run_chain(folder: RunFolder, splits: DataSplits) -> None:
     """Run every stage that is not done yet, and print the table of the best subnets."""
     config = folder.config
     space = space_of(config)
+    from nas.data import check_calibration
+
+    check_calibration(splits.train, config.evaluate.calibration_images)
     with folder.lock():
         table = pipeline.latency_stage(folder, space, ProgressBar)
         problem = pipeline.problem_of(folder, space, table)

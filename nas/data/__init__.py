@@ -11,7 +11,7 @@ from nas.data.config import AugmentConfig, DataConfig
 from search_spaces.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from nas.data.batching import batches, calibration_subset, epoch_order
+    from nas.data.batching import batches, calibration_subset, check_calibration, epoch_order
     from nas.data.image_set import ImageSet
     from nas.data.load import load_data
     from nas.data.mixing import mix
@@ -30,6 +30,7 @@ __all__ = [
     "augment",
     "batches",
     "calibration_subset",
+    "check_calibration",
     "epoch_order",
     "explained_decoding",
     "load_data",
@@ -49,6 +50,7 @@ __getattr__ = lazy_names(
         "augment": "transforms",
         "batches": "batching",
         "calibration_subset": "batching",
+        "check_calibration": "batching",
         "epoch_order": "batching",
         "explained_decoding": "streaming",
         "load_data": "load",

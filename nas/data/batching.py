@@ -12,7 +12,7 @@ from nas.data.streaming import Images, StreamedSet
 from nas.errors import DataError
 from nas.rng import stream
 
-__all__ = ["batches", "calibration_subset", "epoch_order"]
+__all__ = ["batches", "calibration_subset", "check_calibration", "epoch_order"]
 
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> torch.Tensor:
@@ -51,6 +51,16 @@ def batches(
         yield image_set.images[chosen], image_set.labels[chosen]
 
 
+def check_calibration(image_set: Images, count: int) -> None:
+    """Refuse more calibration images than there are training images; raises DataError."""
+    if not 1 <= count <= len(image_set):
+        raise DataError(
+            f"{count} calibration images were asked for, but the training split has "
+            f"{len(image_set)}. Allowed is 1 to {len(image_set)}. Set a smaller "
+            "evaluate.calibration_images."
+        )
+
+
 def calibration_subset(image_set: Images, count: int, *, seed: int) -> ImageSet:
     """Return images to recalibrate batch-norm statistics on, drawn without replacement.
 
@@ -62,10 +72,6 @@ def calibration_subset(image_set: Images, count: int, *, seed: int) -> ImageSet:
     Raises:
         DataError: More images asked for than there are.
     """
-    if not 1 <= count <= len(image_set):
-        raise DataError(
-            f"{count} calibration images were asked for, but the training split has "
-            f"{len(image_set)}. Allowed is 1 to {len(image_set)}. Choose a smaller number."
-        )
+    check_calibration(image_set, count)
     chosen = stream(seed, "calibration").choice(len(image_set), size=count, replace=False)
     return image_set.select(torch.from_numpy(chosen.astype(np.int64)))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,22 +36,24 @@ class Shard:
     total: Callable[[Tensor], Tensor] | None
 
 
-_shard: ContextVar[Shard | None] = ContextVar("shard", default=None)
+# Of the training step that runs. No context variable, which torch.compile cannot read.
+_shard: Shard | None = None
 
 
 @contextmanager
 def sharded(shard: Shard | None) -> Iterator[None]:
     """Let networks that run inside the block compute a part of a batch; None is a whole one."""
-    token = _shard.set(shard)
+    global _shard
+    before, _shard = _shard, shard
     try:
         yield
     finally:
-        _shard.reset(token)
+        _shard = before
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     """Return `torch.nn.functional.dropout` of ``x`` [n, ...], with the whole batch's mask."""
-    shard = _shard.get()
+    shard = _shard
     if shard is None or not training or p == 0.0:
         return functional.dropout(x, p, training)
     mask = functional.dropout(x.new_ones(shard.count, *x.shape[1:]), p)
@@ -73,7 +74,7 @@ def batch_norm(
 
     In training mode it normalises with the statistics of the whole batch, of all processes.
     """
-    shard = _shard.get()
+    shard = _shard
     if shard is None or shard.total is None or not training:
         return functional.batch_norm(x, mean, var, weight, bias, training, eps=eps)
     apply: Callable[..., Tensor] = _SharedBatchNorm.apply

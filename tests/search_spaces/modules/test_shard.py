@@ -1,8 +1,6 @@
-"""Batch norm and dropout of a part of a batch: two processes played by two threads of work."""
+"""Batch norm and dropout of a part of a batch: the parts of two processes, played in turns."""
 
 from __future__ import annotations
-
-from threading import Barrier, Thread
 
 import pytest
 import torch
@@ -14,43 +12,44 @@ from search_spaces.modules.shard import Shard, batch_norm, dropout, sharded
 PARTS = (slice(0, 4), slice(4, 6))  # of a batch of six
 
 
-class Sum:
-    """Sums over threads, as an all-reduce does over processes."""
+class Sums:
+    """Plays an all-reduce: what the parts sent in the last pass is what they receive in this."""
 
     def __init__(self) -> None:
-        self._barrier = Barrier(len(PARTS))
-        self._given: list[Tensor] = []
+        self._received: dict[int, Tensor] = {}
+        self._sent: dict[int, Tensor] = {}
+        self._number = 0
+
+    def begin(self) -> None:
+        """Begin a part of a pass."""
+        self._number = 0
+
+    def next_pass(self) -> None:
+        self._received, self._sent = self._sent, {}
 
     def __call__(self, tensor: Tensor) -> Tensor:
-        self._given.append(tensor.clone())
-        self._barrier.wait(timeout=20)
-        total = sum(self._given[-len(PARTS) :], torch.zeros_like(tensor))
-        self._barrier.wait(timeout=20)
-        return tensor.copy_(total)
+        self._sent[self._number] = self._sent.get(self._number, torch.zeros_like(tensor)) + tensor
+        tensor.copy_(self._received.get(self._number, tensor))
+        self._number += 1
+        return tensor
 
 
 def normalised(
     images: Tensor, weight: Tensor, bias: Tensor, outer: Tensor
 ) -> tuple[Tensor, list[Tensor]]:
     """Return output and gradients of the parts, joined and added."""
-    total = Sum()
-    results: dict[int, tuple[Tensor, list[Tensor]]] = {}
-
-    def work(i: int) -> None:
-        inputs = [images[PARTS[i]].clone(), weight.clone(), bias.clone()]
-        for tensor in inputs:
-            tensor.requires_grad_()
-        with sharded(Shard(PARTS[i].start, len(images), total)):
-            output = batch_norm(inputs[0], None, None, inputs[1], inputs[2], True, eps=1e-3)
-        output.backward(outer[PARTS[i]])  # type: ignore[no-untyped-call]
-        results[i] = (output.detach(), [t.grad for t in inputs if t.grad is not None])
-
-    threads = [Thread(target=work, args=(i,)) for i in range(len(PARTS))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    (first, of_first), (second, of_second) = results[0], results[1]
+    total, results = Sums(), []
+    for _ in range(3):  # the second knows the sums forward, the third those backward
+        results = []
+        for part in PARTS:
+            total.begin()
+            inputs = [t.clone().requires_grad_() for t in (images[part], weight, bias)]
+            with sharded(Shard(part.start, len(images), total)):
+                output = batch_norm(inputs[0], None, None, inputs[1], inputs[2], True, eps=1e-3)
+            output.backward(outer[part])  # type: ignore[no-untyped-call]
+            results.append((output.detach(), [t.grad for t in inputs if t.grad is not None]))
+        total.next_pass()
+    (first, of_first), (second, of_second) = results
     joined = [torch.cat([of_first[0], of_second[0]])]
     joined += [a + b for a, b in zip(of_first[1:], of_second[1:], strict=True)]
     return torch.cat([first, second]), joined
