@@ -83,6 +83,14 @@ class World:
                 distributed.all_reduce(tensor)
         return tensor
 
+    def join(self, rows: Tensor, *, count: int) -> Tensor:
+        """Return the `count` rows of a batch of which each process has its share."""
+        if self.size == 1:
+            return rows
+        whole = rows.new_zeros(count, *rows.shape[1:])
+        whole[self.share(count)] = rows
+        return self.total(whole)
+
     def any(self, flag: bool) -> bool:
         """Return whether a flag is set in any process."""
         return (self.size > 1 and bool(self.total(torch.tensor(float(flag))))) or flag

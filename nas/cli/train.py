@@ -39,7 +39,7 @@ def _run_together(arguments: argparse.Namespace) -> None:
         folder, splits = shared_run(arguments, world)
         space = space_of(folder.config)
         with folder.lock() if world.is_first else nullcontext():
-            pipeline.train_stage(folder, space, splits, ProgressBar, world)
+            pipeline.train_stage(folder, space, splits, ProgressBar, world=world)
     if world.is_first:
         print(_done(folder))
 

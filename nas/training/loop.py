@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nas.chosen import keep_chosen
 from nas.config import TrainConfig
 from nas.data import (
     AugmentConfig,
@@ -30,12 +31,14 @@ from nas.training.metrics import METRICS_EVERY, forget_metrics_after, loss_means
 from nas.training.replicas import equalise
 from nas.training.state import TrainState, belongs_to
 from nas.training.step import Recipe, training_step
-from nas.training.strategies import STRATEGIES
+from nas.training.stored_teacher import StoredTeacher, answers_belong_to
+from nas.training.strategies import build_strategy, costs_of
 from nas.world import ALONE, World
+from predictors import CostTable
 from search_spaces.progress import Progress, silent
 from search_spaces.supernet import Supernet
 
-__all__ = ["TrainReport", "check_batch", "train"]
+__all__ = ["TrainReport", "check_batch", "step_batches", "train"]
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +71,7 @@ def train(
     augment: AugmentConfig,
     run: RunFolder,
     teacher: Supernet | None = None,
+    costs: Mapping[str, CostTable] | None = None,
     progress: Progress | None = None,
     world: World = ALONE,
 ) -> TrainReport:
@@ -85,22 +89,31 @@ def train(
         run: Takes checkpoints and metrics; the caller holds its lock.
         teacher: A trained network, in training mode, that teaches from the first step on
             where the strategy has a frozen teacher.
+        costs: Compiled costs by metric, for a strategy that has one in its loss; MACs and
+            parameters are known without.
         progress: Told after every step.
         world: The processes that train together. All call this function alike; only the first
             one reads and writes the run folder.
 
     Raises:
+        ConfigError: The loss of the strategy names a cost that is not known.
         TrainingError: Loss or weights are not finite, memory ran out, or a batch has one
             image or more than the training split.
-        CheckpointError: There are checkpoints, but none that belongs to this training.
+        CheckpointError: There are checkpoints, but none that belongs to this training; or the
+            stored teacher belongs to another.
         InterruptedRunError: SIGINT or SIGTERM came; the last step is in a checkpoint. Or another
             process of the training is gone; what was stored before is intact.
     """
     device = prepare_device(world.device(config.device), threads=config.threads)
     check_batch(config, len(splits.train), processes=world.size)
     steps_per_epoch = len(splits.train) // config.batch_size
-    strategy = STRATEGIES[config.strategy](supernet.space, config, steps_per_epoch)
-    recipe = Recipe(config, augment, seed, splits, strategy, device, world)
+    known = costs_of(supernet.space, costs)
+    strategy = build_strategy(supernet.space, config, steps_per_epoch, known)
+    stored = None
+    if config.stored_teacher is not None:
+        belongs = answers_belong_to(splits, config.batch_size, augment)
+        stored = StoredTeacher.open(config.stored_teacher.path, belongs)
+    recipe = Recipe(config, augment, seed, splits, strategy, device, stored, world)
     state = TrainState.begin(supernet.to(device).train(), config)
     if teacher is not None:
         state.teacher = teacher.to(device).requires_grad_(False)
@@ -114,6 +127,8 @@ def train(
     resumed_at, started = state.step, time.monotonic()
     with _explained_memory(config, device), explained_decoding():
         _fit(recipe, state, run, about=about, progress=progress or silent)
+    if world.is_first:
+        keep_chosen(run.path, config.strategy, state.chosen)
     seconds = time.monotonic() - started
     images = (state.step - resumed_at) * config.batch_size
     return TrainReport(recipe.steps, resumed_at, seconds, images / seconds)
@@ -170,7 +185,7 @@ def _fit(
     logged_step = state.step
     world = recipe.world
     with stop_request() as stop:
-        for images, labels in _batches(recipe, start=state.step):
+        for images, labels in step_batches(recipe, start=state.step):
             step, losses = state.step, training_step(recipe, state, images, labels)
             state.losses += losses
             now, done = time.monotonic(), state.step == recipe.steps
@@ -209,7 +224,7 @@ def _fit(
                 )
 
 
-def _batches(recipe: Recipe, *, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+def step_batches(recipe: Recipe, *, start: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Return this process's images (uint8) and labels of every step from `start` on."""
     images, device = recipe.splits.train, recipe.device
     orders = _orders(recipe, start=start)
@@ -222,10 +237,10 @@ def _batches(recipe: Recipe, *, start: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 def _orders(recipe: Recipe, *, start: int) -> Iterator[Tensor]:
     """Yield which training images this process takes in every step from `start` on."""
-    size = recipe.config.batch_size
+    size, count = recipe.config.batch_size, len(recipe.splits.train)
     share = recipe.world.share(size)
     for epoch in range(start // recipe.steps_per_epoch, recipe.config.epochs):
-        order = epoch_order(len(recipe.splits.train), seed=recipe.seed, epoch=epoch)
+        order = epoch_order(count, seed=recipe.data_seed, epoch=recipe.data_epoch(epoch))
         done = max(0, start - epoch * recipe.steps_per_epoch)
         for step in range(done, recipe.steps_per_epoch):
             yield order[step * size : (step + 1) * size][share]

@@ -21,7 +21,7 @@ from nas.training.state import TrainState
 from nas.world import World
 from search_spaces.modules.elastic import Region
 
-__all__ = ["equalise", "sum_gradients"]
+__all__ = ["equalise", "sum_gate_gradients", "sum_gradients"]
 
 _BUCKET_BYTES = 32 << 20
 
@@ -30,12 +30,24 @@ def equalise(state: TrainState, world: World) -> None:
     """Give all processes the state of the first one."""
     if world.size == 1:
         return
-    told = world.tell({"step": state.step, "notes": state.notes(), "taught": bool(state.teacher)})
+    gates = {n: [str(gate.dtype), *gate.shape] for n, gate in state.gates.items()}
+    told = world.tell(
+        {
+            "step": state.step,
+            "notes": state.notes(),
+            "taught": state.teacher is not None,
+            "gates": gates,
+        }
+    )
     if not world.is_first:
+        device = next(state.supernet.parameters()).device
         state.step = told["step"]
         state.take_notes(told["notes"])
         if told["taught"] and state.teacher is None:
             state.keep_teacher()
+        for name, (kind, *shape) in told["gates"].items():
+            dtype = getattr(torch, kind.removeprefix("torch."))
+            state.gates[name] = torch.zeros(shape, dtype=dtype, device=device)
     for tensor in state.tensors().values():
         world.receive(tensor.data)
 
@@ -63,6 +75,13 @@ def sum_gradients(
         parts = torch.split(sums, [view.numel() for view in bucket])
         for view, part in zip(bucket, parts, strict=True):
             view.copy_(part.view(view.shape))
+
+
+def sum_gate_gradients(gates: Mapping[str, Tensor], world: World) -> None:
+    """Sum over all processes what `TrainState.gates` have of gradients."""
+    for gate in gates.values():
+        if gate.grad is not None:
+            world.total(gate.grad)
 
 
 def _buckets(tensors: list[Tensor]) -> Iterator[list[Tensor]]:

@@ -1,8 +1,8 @@
-"""Batches that several processes share: the two operations that depend on all images of a batch.
+"""Batches that several processes share: what in a network depends on all images of a batch.
 
-Batch norm takes the statistics of the whole batch, and dropout the random numbers of the whole
-batch, so that a network computes in several processes what it computes in one. Everything else
-in a network treats every image alone.
+Batch norm takes the statistics of the whole batch, dropout and drop-path its random numbers, so
+that a network computes in several processes what it computes in one. Everything else in a
+network treats every image alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
-__all__ = ["Shard", "batch_norm", "dropout", "sharded"]
+__all__ = ["Shard", "batch_norm", "dropout", "sharded", "uniform_per_image"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,13 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
         return functional.dropout(x, p, training)
     mask = functional.dropout(x.new_ones(shard.count, *x.shape[1:]), p)
     return x * mask[shard.first : shard.first + len(x)]
+
+
+def uniform_per_image(count: int, device: torch.device) -> Tensor:
+    """Return a number from [0, 1) for each of `count` images: those that the batch draws."""
+    if _shard is None:
+        return torch.rand(count, device=device)
+    return torch.rand(_shard.count, device=device)[_shard.first : _shard.first + count]
 
 
 def batch_norm(

@@ -16,23 +16,26 @@ from safetensors.torch import load_file
 from nas.cli import main
 from nas.errors import InterruptedRunError
 from nas.runs import RunFolder
-from tests.nas.training.jobs import losses, newest, run_folder
+from tests.nas.training.jobs import OPTIONS, losses, newest, run_folder
 from tests.nas.training.processes import command_line, log_of, start, together, train_together
+
+AUGMENT = {"mixup": 0.2, "cutmix": 1.0, "flip": True}
 
 
 @pytest.mark.parametrize(
-    ("strategy", "count"), [("sandwich", 2), ("attentive", 3), ("progressive", 2)]
+    ("strategy", "count"), [(name, 3 if name == "attentive" else 2) for name in OPTIONS]
 )
 def test_processes_end_where_one_ends(tmp_path: Path, strategy: str, count: int) -> None:
-    options = {"strategy": strategy, "augment": {"mixup": 0.2, "cutmix": 1.0, "flip": True}}
+    options = {"strategy": strategy, "augment": AUGMENT, "drop_path": 0.2}
     alone, shared = (run_folder(tmp_path / name, **options) for name in "as")
     assert together(1, train_together, alone.path, torch.float64) == [0]
     assert together(count, train_together, shared.path, torch.float64) == [0] * count
     expected = load_file(newest(alone))
     found = load_file(newest(shared))
     assert found.keys() == expected.keys()
+    assert found["model/blocks.stem.bn.weight"].dtype == torch.float64
     for name, tensor in found.items():
-        assert tensor.dtype == torch.float64
+        assert tensor.dtype == expected[name].dtype
         torch.testing.assert_close(tensor, expected[name], rtol=1e-5, atol=1e-5, msg=name)
     for ours, theirs in zip(losses(shared), losses(alone), strict=True):
         numbers = {key for key, value in theirs.items() if isinstance(value, float)}
