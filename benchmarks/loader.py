@@ -14,7 +14,8 @@ import io
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,12 @@ def fastest(work: Callable[[], object], images: int) -> float:
     return max(rates)
 
 
+def skip(batches: Iterator[Any], count: int) -> None:
+    """Take some batches."""
+    for _ in islice(batches, count):
+        pass
+
+
 def loader_rows(root: Path) -> list[dict[str, Any]]:
     """Measure decoding alone and through the loader."""
     alone = streamed(root, "folder", 1)
@@ -108,9 +115,8 @@ def loader_rows(root: Path) -> list[dict[str, Any]]:
             images = streamed(root, kind, workers)
             orders = torch.randperm(len(images)).split(BATCH)[:-1]
             running = images.batches(chain.from_iterable(repeat(orders, PASSES + 1)))
-            some = len(orders) // 2
-            list(islice(running, some))  # until all processes have begun
-            rate = fastest(lambda r=running: list(islice(r, len(orders))), BATCH * len(orders))
+            skip(running, len(orders) // 2)  # until all processes have begun
+            rate = fastest(partial(skip, running, len(orders)), BATCH * len(orders))
             rows.append(
                 {
                     "what": f"loader, {kind}",

@@ -16,14 +16,25 @@ from safetensors.torch import load_file
 from nas.cli import main
 from nas.errors import InterruptedRunError
 from nas.runs import RunFolder
-from tests.nas.training.jobs import OPTIONS, losses, newest, run_folder
+from tests.nas.training.jobs import losses, newest, run_folder
 from tests.nas.training.processes import command_line, log_of, start, together, train_together
 
 AUGMENT = {"mixup": 0.2, "cutmix": 1.0, "flip": True}
 
 
 @pytest.mark.parametrize(
-    ("strategy", "count"), [(name, 3 if name == "attentive" else 2) for name in OPTIONS]
+    ("strategy", "count"),
+    [
+        ("sandwich", 2),
+        ("attentive", 3),  # compares losses, and the shares are of different sizes
+        ("progressive", 2),
+        ("multi_architecture", 2),
+        ("proxyless", 2),
+        ("gold_nas", 2),
+        ("autorep", 2),
+        ("snl", 2),
+        ("netaug", 2),
+    ],
 )
 def test_processes_end_where_one_ends(tmp_path: Path, strategy: str, count: int) -> None:
     options = {"strategy": strategy, "augment": AUGMENT, "drop_path": 0.2}
@@ -33,7 +44,8 @@ def test_processes_end_where_one_ends(tmp_path: Path, strategy: str, count: int)
     expected = load_file(newest(alone))
     found = load_file(newest(shared))
     assert found.keys() == expected.keys()
-    assert found["model/blocks.stem.bn.weight"].dtype == torch.float64
+    weights = [t for n, t in found.items() if n.startswith("model/") and t.is_floating_point()]
+    assert {weight.dtype for weight in weights} == {torch.float64}
     for name, tensor in found.items():
         assert tensor.dtype == expected[name].dtype
         torch.testing.assert_close(tensor, expected[name], rtol=1e-5, atol=1e-5, msg=name)
