@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from search_spaces.modules.shard import Shard, batch_norm, dropout, sharded
+from search_spaces.modules.shard import Shard, batch_norm, dropout, sharded, uniform_per_image
 
 PARTS = (slice(0, 4), slice(4, 6))  # of a batch of six
 
@@ -93,3 +93,27 @@ def test_dropout_drops_what_the_whole_batch_drops() -> None:
     torch.testing.assert_close(torch.cat(parts), expected)
     with sharded(Shard(0, len(x), None)):
         assert dropout(x, 0.4, training=False) is x
+
+
+def test_images_in_bfloat16_are_normalised_in_float32() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = (torch.randn((6, 3, 8, 8), generator=generator) * 2 + 5).bfloat16()
+    one, zero = torch.ones(3), torch.zeros(3)
+    outer = torch.randn(images.shape, generator=generator).bfloat16()
+    output, gradients = normalised(images, one, zero, outer)
+    expected = functional.batch_norm(
+        images.float(), None, None, one, zero, training=True, eps=1e-3
+    )
+    assert output.dtype == gradients[0].dtype == torch.bfloat16
+    torch.testing.assert_close(output.float(), expected, rtol=1e-2, atol=1e-2)
+
+
+def test_drop_path_draws_for_the_whole_batch() -> None:
+    torch.manual_seed(5)
+    expected = uniform_per_image(6, torch.device("cpu"))
+    parts = []
+    for part in PARTS:
+        torch.manual_seed(5)
+        with sharded(Shard(part.start, 6, None)):
+            parts.append(uniform_per_image(part.stop - part.start, torch.device("cpu")))
+    assert torch.equal(torch.cat(parts), expected)
