@@ -28,6 +28,9 @@ _COMMANDS = {
     "predictor": "fit a predictor on measured networks, or show one",
     "mpc": "the cost of private inference: predict, measure, really run",
     "search": "search a trained supernet under limits",
+    "work": "search together with other workers, on this or other machines, through a study",
+    "explain": "say why a subnet was evaluated, and what it descends from",
+    "nni": "coarse jobs as an experiment of NNI: each trial trains and searches a whole run",
     "export": "write the best subnets of a run as safetensors, ONNX and torch.export files",
     "finetune": "train one subnet of a run on, taught by the supernet's largest network",
     "teacher": "store a trained network's answers, which teach a later training",
@@ -38,8 +41,8 @@ _COMMANDS = {
 }
 
 
-_ALONE = ("quickstart", "run", "lut", "predictor", "search", "export", "finetune", "report")
-"""Commands that write what several processes would write at once."""
+_TOGETHER = ("train", "spaces", "explain", "cost", "doctor")
+"""Commands that several processes may run at once: they train together, or write nothing."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -93,7 +96,7 @@ def parse(arguments: Sequence[str]) -> tuple[ModuleType, argparse.Namespace]:
     name = _top_parser().parse_args(arguments[:1]).command
     if name not in _COMMANDS:
         raise NasError(f"There is no command {name!r}. {nearest(name, _COMMANDS)}")
-    if name in _ALONE and processes() > 1:
+    if name not in _TOGETHER and processes() > 1:
         raise NasError(
             f"`nas {name}` runs in one process, not in {processes()}; only `nas train` runs "
             "under torchrun. Train by it, then run this command without torchrun."
