@@ -17,6 +17,7 @@ from predictors import (
     Params,
     PeakMemory,
     compile_cost,
+    largest_cost,
 )
 from predictors.latency import LatencyTable
 from predictors.mpc import Laws, get_network, get_protocol, private_costs
@@ -80,7 +81,7 @@ def build_problem(
 ) -> Problem:
     """Return the search problem of a configuration, with shares resolved.
 
-    A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs.
+    A share such as ``"60%"`` is one of the largest subnet's cost; see `largest_cost`.
 
     Args:
         config: What is asked.
@@ -105,7 +106,6 @@ def build_problem(
     limited = [limit.metric for limit in asked]
     costs = compiled_costs(space, tables, predicted, limited=limited, mpc=config.mpc)
     known = list(dict.fromkeys([*costs, *config.latencies]))
-    largest = costs["macs"].maximum().architecture
     limits = []
     for limit in asked:
         if limit.metric in config.latencies and limit.metric not in tables:
@@ -116,7 +116,7 @@ def build_problem(
                 f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, names)}"
             )
         margin = _margin(limit, tables.get(limit.metric), costs[limit.metric])
-        value = limit.resolve(costs[limit.metric].of(largest)) / (1 + margin)
+        value = limit.resolve(largest_cost(costs[limit.metric])) / (1 + margin)
         said = str(config.search.limits[limit.metric])
         limits.append(UpperLimit(limit.metric, value, said, margin))
     first, *others = _objectives(config, known)
@@ -134,8 +134,7 @@ def sweep_values(problem: Problem, sweep: Sweep) -> tuple[float, ...]:
         raise ConfigError(
             f"sweep over {sweep.metric}: no such cost. {nearest(sweep.metric, problem.costs)}"
         )
-    largest = problem.costs["macs"].maximum().architecture
-    return sweep.values(problem.costs[sweep.metric].of(largest))
+    return sweep.values(largest_cost(problem.costs[sweep.metric]))
 
 
 def _objectives(config: Config, costs: Sequence[str]) -> tuple[Objective, ...]:
