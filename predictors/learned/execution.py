@@ -47,6 +47,7 @@ class Execution:
                 self._reads[i] = np.isin(np.arange(widest), inputs_read(layers))
                 self._is_zero[i] = layers[-1].op == "zero"
         self._readers = self._list_readers()
+        self._read_by = self._list_choices()
 
     def blocks(self, population: Population) -> NDArray[np.int32]:
         """Return the position in the space's grid of every slot's block, int32 [n, slots]."""
@@ -95,6 +96,27 @@ class Execution:
     def constant(self, population: Population) -> NDArray[np.bool_]:
         """Return which networks compute a constant: no path leads from input to output."""
         return self._constant(self.blocks(population))[:, -1]
+
+    def reaches(self, population: Population) -> NDArray[np.bool_]:
+        """Return which choices a path from input to output depends on, bool [n, choices].
+
+        A skipped slot lies on a path too, as it passes its input on.
+        """
+        blocks = self.blocks(population)
+        on_path = self._needed(blocks) & ~self._constant(blocks)
+        reached: NDArray[np.bool_] = on_path.astype(np.float32) @ self._read_by > 0
+        return reached
+
+    def _list_choices(self) -> NDArray[np.float32]:
+        """Return 1 where a slot reads a choice, itself or through a fold, [slots, choices]."""
+        choices = len(self.space.choices)
+        result = np.zeros((len(self._inputs), choices), dtype=np.float32)
+        for slot, scope in enumerate(self.space.grid.scopes):
+            for variable in scope:
+                folded = variable >= choices
+                reads = self.space.folds[variable - choices].reads if folded else (variable,)
+                result[slot, list(reads)] = 1.0
+        return result
 
     def _list_readers(self) -> list[list[tuple[int, int]]]:
         """For each slot the slots that may read it, with the place among their inputs."""
