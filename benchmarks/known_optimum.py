@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 from common import print_table, write_result
 
-from nas.search import EvaluatePopulation, Evolution, Objective, Problem, UpperLimit, optimum, search
+from nas.search import (
+    EvaluatePopulation,
+    Evolution,
+    Objective,
+    Problem,
+    UpperLimit,
+    optimum,
+    search,
+)
 from predictors import Macs, Provenance, compile_cost
 from predictors.linear import linear_cost
 from search_spaces import get_space

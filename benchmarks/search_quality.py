@@ -3,11 +3,11 @@
     python benchmarks/search_quality.py --data ../shared/data
     python benchmarks/search_quality.py --data ../shared/data --searchers assisted optuna
 
-What is named is measured again, and the other rows are kept. Regret is how far the test accuracy of the network that a searcher holds for best lies below the
-best feasible test accuracy, in points. Searchers see the test accuracy, so that nothing but
-searching counts, and on NAS-Bench-201 also the validation accuracy: there, whoever evaluates
-everything has a regret too, the row ``exhaustive``. To compare another searcher, add it to
-`SEARCHERS`.
+What is named is measured again, and the other rows are kept. Regret is how far the test accuracy
+of the network that a searcher holds for best lies below the best feasible test accuracy, in
+points. Searchers see the test accuracy, so that nothing but searching counts, and on
+NAS-Bench-201 also the validation accuracy: there, whoever evaluates everything has a regret too,
+the row ``exhaustive``. To compare another searcher, add it to `SEARCHERS`.
 """
 
 from __future__ import annotations
@@ -238,7 +238,9 @@ def regrets(
         watched = _Watched(benchmark, problem)
         evaluate = EvaluatePopulation(watched, MEASURED)
         with suppress(_FoundError):
-            search(problem, make(), evaluate, None, evaluations=evaluations, batch=BATCH, seed=seed)
+            search(
+                problem, make(), evaluate, None, evaluations=evaluations, batch=BATCH, seed=seed
+            )
         outcomes.append(watched.outcome(budgets))
     return Runs(np.array([r for r, _ in outcomes]), sum(made for _, made in outcomes))
 
