@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,72 +79,69 @@ def layers(rng: np.random.Generator) -> list[NDArray[np.float32]]:
     ]
 
 
-def ofa_searches(
-    python: str, folder: Path, macs: float, seeds: int
-) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """Compare whole searches with the same predictor and limit, the peer first for every seed.
+def ofa_pairs(python: str, folder: Path, macs: float, seeds: int) -> Iterator[dict[str, float]]:
+    """Compare whole searches with the same predictor and limit, a seed at a time.
 
     The peer evaluates many networks again and again. Ours never does, so it is run twice: with
-    as many different networks as the peer evaluates evaluations, and with as many different
+    as many different networks as the peer makes evaluations, and with as many different
     networks as the peer evaluates different ones.
-
-    Returns:
-        A row for each of the two, and what the predictor's matrix products cost alone.
     """
     weights = layers(np.random.default_rng(0))
     np.savez(folder / "layers.npz", **{f"weight_{i}": w for i, w in enumerate(weights)})
     space = get_space("ofa_mobilenet_v3", resolutions=RESOLUTIONS)
     pairs = tuple((w, np.zeros(len(w), np.float32)) for w in weights)
     predictor = OfaAccuracyPredictor(space, pairs, source="random weights")
-    theirs, ours, products = [], [], []
     for seed in range(seeds):
-        theirs.append(
-            peer(
-                python,
-                "ofa_search.py",
-                layers=str(folder / "layers.npz"),
-                resolutions=RESOLUTIONS,
-                macs=macs,
-                population=POPULATION,
-                generations=GENERATIONS,
-                seed=seed,
-            )
+        theirs = peer(
+            python,
+            "ofa_search.py",
+            layers=str(folder / "layers.npz"),
+            resolutions=RESOLUTIONS,
+            macs=macs,
+            population=POPULATION,
+            generations=GENERATIONS,
+            seed=seed,
         )
-        counts = (theirs[-1]["evaluations"], theirs[-1]["different"])
-        ours.append([our_ofa_search(predictor, macs, count, seed) for count in counts])
+        long, short = (
+            our_ofa_search(predictor, macs, theirs[count], seed)
+            for count in ("evaluations", "different")
+        )
         drawn = space.sample(POPULATION, np.random.default_rng(seed))
         start = time.process_time()
         for _ in range(GENERATIONS + 1):
             predictor(drawn)
-        products.append(time.process_time() - start)
-    rows = [
-        {
-            "what": f"OFA search, {what}",
-            "ours_cpu_s": statistics.median(one[kind][0] for one in ours),
-            "peer_cpu_s": statistics.median(t["cpu_s"] for t in theirs),
-            "ratio": statistics.median(
-                t["cpu_s"] / one[kind][0] for one, t in zip(ours, theirs, strict=True)
-            ),
-            "target": OFA_TARGET,
-            "ours_found": statistics.mean(one[kind][1] for one in ours),
-            "peer_found": statistics.mean(t["best"] for t in theirs),
+        yield {
+            "seed": seed,
+            "evaluations": theirs["evaluations"],
+            "peer_different": theirs["different"],
+            "peer_cpu_s": theirs["cpu_s"],
+            "peer_found": theirs["best"],
+            "evaluations_cpu_s": long[0],
+            "evaluations_found": long[1],
+            "different_cpu_s": short[0],
+            "different_found": short[1],
+            "predictions_cpu_s": time.process_time() - start,
         }
-        for kind, what in enumerate(
-            ("as many different networks as its evaluations", "as many different networks as it")
-        )
+
+
+def ofa_summary(pairs: list[dict[str, float]]) -> list[dict[str, Any]]:
+    """Return a row for each of our two searches."""
+
+    def median(name: str) -> float:
+        return statistics.median(pair[name] for pair in pairs)
+
+    return [
+        {
+            "what": f"OFA search, {median(counted):,.0f} different networks",
+            "ours_cpu_s": median(f"{kind}_cpu_s"),
+            "peer_cpu_s": median("peer_cpu_s"),
+            "ratio": statistics.median(p["peer_cpu_s"] / p[f"{kind}_cpu_s"] for p in pairs),
+            "target": OFA_TARGET,
+            "ours_found": statistics.mean(p[f"{kind}_found"] for p in pairs),
+            "peer_found": statistics.mean(p["peer_found"] for p in pairs),
+        }
+        for kind, counted in (("evaluations", "evaluations"), ("different", "peer_different"))
     ]
-    return rows, {
-        "seeds": seeds,
-        "peer_evaluations": statistics.median(t["evaluations"] for t in theirs),
-        "peer_different": statistics.median(t["different"] for t in theirs),
-        "predictions_cpu_s": statistics.median(products),
-        "peer_cpu_s_over_predictions": statistics.median(
-            t["cpu_s"] / alone for t, alone in zip(theirs, products, strict=True)
-        ),
-        "ours_better_seeds": sum(
-            one[1][1] >= t["best"] for one, t in zip(ours, theirs, strict=True)
-        ),
-    }
 
 
 def our_ofa_search(
@@ -301,13 +299,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python = options.peers or environment(folder / "peers")
-        searches, ofa = ofa_searches(python, folder, options.macs, options.ofa_seeds)
-        searches.append(nsga2(python, folder, options.seeds, 10_000))
+        nsga = nsga2(python, folder, options.seeds, 10_000)
+        pairs: list[dict[str, float]] = []
+        for pair in ofa_pairs(python, folder, options.macs, options.ofa_seeds):
+            pairs.append(pair)
+            searches = [nsga, *ofa_summary(pairs)]
+            write_result("search_speed", {"searches": searches, "ofa": pairs, "draws": draws})
     print()
     print_table(searches)
     print()
-    print_table([ofa])
-    write_result("search_speed", {"searches": searches, "ofa": ofa, "draws": draws})
+    print_table(pairs)
 
 
 if __name__ == "__main__":

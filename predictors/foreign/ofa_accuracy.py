@@ -96,13 +96,13 @@ class OfaAccuracyPredictor:
         """
         result, start = [], 0
         block = np.tile(np.arange(_BLOCKS), _STAGES)
-        present = block[:, None] < self._values("depth_1")
+        present: NDArray[np.bool_] = np.less(block[:, None], self._values("depth_1"))
         for kind, known in (("kernel", _KERNELS), ("expand", _EXPANSIONS)):
             names = [f"{kind}_{s}_{b}" for s, b in zip(_EACH_STAGE, block, strict=True)]
             hot = np.array([self._values(name)[:, None] == known for name in names])
             first = start + len(known) * np.arange(len(names))
-            there = present[:, :, None] & hot.any(axis=2)[:, None, :]
-            inputs = np.where(there, (first[:, None] + hot.argmax(axis=2))[:, None, :], _INPUTS)
+            slots = np.where(hot.any(axis=2), first[:, None] + hot.argmax(axis=2), _INPUTS)
+            inputs = np.where(present[:, :, None], slots[:, None, :], _INPUTS)
             result.append((np.array([self._choices[name] for name in names]), inputs))
             start += len(known) * len(names)
         return result
