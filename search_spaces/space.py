@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import networkx
     from torch import nn
 
+    from search_spaces.restriction import Keep, RestrictedSpace
+
 __all__ = ["Population", "SearchSpace"]
 
 Population: TypeAlias = NDArray[np.int16]
@@ -111,6 +113,35 @@ class SearchSpace:
 
         limits = Widths(tuple(widths), divisor, keep)
         return space_of_module(model, input_shape, name=name, widths=limits)
+
+    def restrict(self, keep: Keep) -> RestrictedSpace:
+        """Return the part of the space that keeps only some options of some choices.
+
+        Its ``fraction`` says exactly which share of the different networks remains. Its
+        architectures are architectures of this space too, with the same ids.
+
+        Args:
+            keep: The options to keep by choice; a name may be a pattern such as ``kernel_*``.
+
+        Raises:
+            SpaceError: A name or an option is unknown, or no option of a choice is kept.
+        """
+        from search_spaces.restriction import restrict
+
+        return restrict(self, keep)
+
+    @property
+    def whole(self) -> SearchSpace:
+        """The space that this one restricts; itself where it restricts none."""
+        return self
+
+    def holds(self, architecture: Mapping[str, Any]) -> bool:
+        """Return whether an architecture is of the space."""
+        try:
+            self.encode(architecture)
+        except SpaceError:
+            return False
+        return True
 
     def __repr__(self) -> str:
         return f"SearchSpace({self.name!r}, {len(self.choices)} choices, {len(self.slots)} slots)"

@@ -20,10 +20,10 @@ from nas.rng import stream, torch_stream
 from nas.training.batch import Batch
 from nas.training.largest import largest_at
 from nas.training.losses import Targets, label_loss
-from nas.training.optimizer import hull
 from nas.training.state import TrainState
 from nas.training.strategies import Member, Moment, Phase, Strategy
 from search_spaces import Architecture
+from search_spaces.modules.elastic import hull
 
 __all__ = ["Recipe", "training_step"]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from nas.config import TrainConfig
-from nas.training.optimizer import RegionOptimizer, hull
+from nas.training.optimizer import RegionOptimizer
 from search_spaces.modules.elastic import Region
 from tests.nas.training.jobs import tiny_config
 
