@@ -26,7 +26,7 @@ from nas.errors import (
 from nas.files import atomic_write
 from nas.latency_tables import AnyTable, is_published, read_table
 from nas.predicted import keep_predictors, predicted_costs
-from nas.problems import build_problem
+from nas.problems import build_problem, network_space
 from nas.run_evaluator import RunEvaluator
 from nas.runs import RunFolder
 from nas.search import Problem, Target, WorkerPool, best, check_feasible, search, targets
@@ -273,7 +273,8 @@ def subnet_evaluator(run: RunFolder, space: SearchSpace, splits: DataSplits) -> 
 
 
 def open_archive(run: RunFolder, space: SearchSpace) -> Archive:
-    """Open the archive of a run for writing."""
+    """Open the archive of a run for writing; parts of a space share one."""
+    space = space.whole
     return Archive.open(
         run.archive_path,
         space_name=space.name,
@@ -316,7 +317,7 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
     config = run.config
     with (
         _stage(run, "search"),
-        _evaluation(run, problem.space, splits) as evaluate,
+        _evaluation(run, network_space(config), splits) as evaluate,
         open_archive(run, problem.space) as archive,
         bars("search") as progress,
         _mirrored(run, problem, archive, progress) as report,
@@ -407,11 +408,23 @@ def export_stage(
     *,
     table: AnyTable | None,
     bars: Bars,
+    space: SearchSpace | None = None,
 ) -> None:
-    """Score the chosen subnets on the test split, time them, export them and check the files."""
+    """Score the chosen subnets on the test split, time them, export them and check the files.
+
+    Args:
+        run: With the trained supernet.
+        problem: What was searched; its costs are recorded.
+        splits: The images.
+        chosen: Rows of the archive.
+        formats: File formats.
+        table: The latency table; whole subnets are timed where it is of this machine.
+        bars: Shows progress.
+        space: Of the run's weights; by default what the configuration says.
+    """
     from nas.finals import cost_metrics, export_final, measured_latencies
 
-    config, space = run.config, problem.space
+    config, space = run.config, space or network_space(run.config)
     evaluator = subnet_evaluator(run, space, splits)
     subnets = {row.id: evaluator.subnet(row.architecture) for row in chosen}
     latencies: dict[str, Metric] = {}
@@ -475,7 +488,7 @@ def finetune_stage(
         scored = evaluator(row.architecture)
         found = Evaluated(row.id, row.architecture, scored, order=1)
         formats = run.config.export.formats
-        export_stage(tuned, problem, splits, [found], formats, table=table, bars=bars)
+        export_stage(tuned, problem, splits, [found], formats, table=table, bars=bars, space=only)
     with Archive.read(tuned.archive_path) as archive:
         return archive.rows()[0]
 

@@ -135,8 +135,10 @@ class RunFolder:
 
     @property
     def archive_path(self) -> Path:
-        """The database of all evaluations."""
-        return self.path / "archive.sqlite"
+        """The database of all evaluations: of subnets, or of the ensembles that are searched."""
+        ensemble = self.config.search.ensemble
+        name = "archive" if ensemble is None else f"ensembles-{ensemble.members}"
+        return self.path / f"{name}.sqlite"
 
     @property
     def metrics_path(self) -> Path:

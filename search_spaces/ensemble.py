@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from search_spaces.architecture import Architecture
 from search_spaces.blocks import Average, BlockSpec
 from search_spaces.choices import Choice, Option
 from search_spaces.errors import SpaceError, nearest
@@ -35,6 +36,7 @@ from search_spaces.folds import Fold
 from search_spaces.identity import id_tables
 from search_spaces.isomorphism import Isomorphism
 from search_spaces.registry import get_space, register_space
+from search_spaces.restriction import Keep
 from search_spaces.slots import BlockGrid, Slot
 from search_spaces.space import Population, SearchSpace
 from search_spaces.tables import Evaluator, Table, absorb, drop_constant_axes, sorted_table
@@ -50,7 +52,7 @@ _MAX_MEMBERS = 4
 @register_space(_NAME)
 def ensemble(
     of: str = "mobile_small",
-    of_options: Mapping[str, Any] = {},  # noqa: B006 - read only
+    of_options: Mapping[str, Any] = {},
     members: int = 2,
     splits: Sequence[str] = (),
 ) -> SearchSpace:
@@ -91,18 +93,30 @@ class EnsembleSpace(SearchSpace):
         base: The space of the members.
         members: Networks in an ensemble.
         splits: Slots at which members may part; by default all of `split_points`.
+        whole: The space of which it is a part.
 
     Raises:
         SpaceError: Members are too few or too many, a split is no slot at which they can part,
             or the space has none.
     """
 
-    def __init__(self, base: SearchSpace, members: int = 2, *, splits: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        base: SearchSpace,
+        members: int = 2,
+        *,
+        splits: Sequence[str] = (),
+        whole: EnsembleSpace | None = None,
+    ) -> None:
         if isinstance(members, bool) or not 1 <= members <= _MAX_MEMBERS:
             raise SpaceError(f"An ensemble has 1 to {_MAX_MEMBERS} members, got {members!r}.")
         self.base = base
         self.members = members
-        self._plan = _planned(base, splits)
+        if whole is None and base.whole is not base:
+            whole = EnsembleSpace(base.whole, members, splits=splits)
+        self._whole = whole
+        plan = _planned(base, splits) if whole is None else whole._plan
+        self._plan = replace(plan, splits=_chosen(base, splits, plan.splits))
         made = _Maker(base, self._plan, members)
         super().__init__(
             _NAME,
@@ -122,32 +136,43 @@ class EnsembleSpace(SearchSpace):
         self._columns = np.arange(shared, len(self.choices)).reshape(members, width)
 
     @property
-    def whole(self) -> SearchSpace:
-        """The ensembles of the space that the base restricts."""
-        if self.base.whole is self.base:
-            return self
-        splits = self.options["splits"]
-        return EnsembleSpace(self.base.whole, self.members, splits=splits)
+    def whole(self) -> EnsembleSpace:
+        """The space that this one restricts; itself where it restricts none."""
+        return self._whole or self
 
-    def architectures(self, architecture: Mapping[str, Option]) -> list[dict[str, Option]]:
-        """Return the architecture of every member in the base space, as plain dictionaries."""
+    def restrict(self, keep: Keep) -> EnsembleSpace:
+        """Return the ensembles of a part of the base space.
+
+        Args:
+            keep: As of the base space, for the shared part and all members alike; ``split``
+                keeps some splits.
+
+        Raises:
+            SpaceError: As `SearchSpace.restrict`.
+        """
+        choices = {name: options for name, options in keep.items() if name != SPLIT}
+        splits = [str(split) for split in keep.get(SPLIT, self.choices[0].options)]
+        if not splits:
+            raise SpaceError(f"keep {SPLIT!r}: no split would be left. Keep at least one.")
+        base = self.base.restrict(choices)
+        return EnsembleSpace(base, self.members, splits=splits, whole=self.whole)
+
+    def member_architectures(self, architecture: Mapping[str, Option]) -> list[Architecture]:
+        """Return the architecture of every member in the base space.
+
+        Raises:
+            SpaceError: The architecture is not of this space.
+        """
         self.encode(architecture)
-        names = [slot.name for slot in self.base.slots]
-        split = names.index(str(architecture[SPLIT]))
-        first = {c.name: self._plan.first[i] for i, c in enumerate(self.base.choices)}
+        split = self._plan.splits[self.choices[0].index(architecture[SPLIT])]
         found = []
         for member in range(1, self.members + 1):
-            own = f"m{member}."
-            found.append(
-                {
-                    name: architecture[
-                        own + name if own + name in architecture and first[name] >= split else name
-                    ]
-                    if name in architecture or own + name in architecture
-                    else self.base.choices[self.base._column[name]].options[0]
-                    for name in first
-                }
-            )
+            options = {}
+            for choice, first in zip(self.base.choices, self._plan.first, strict=False):
+                own = f"m{member}.{choice.name}"
+                name = own if first >= split else choice.name
+                options[choice.name] = architecture[name]
+            found.append(Architecture(options))
         return found
 
     @cached_property
@@ -186,13 +211,18 @@ class EnsembleSpace(SearchSpace):
         members without order. The sums of powers of n over all shared parts are the numbers
         of ensembles of fewer members with an order.
         """
-        splits = self.options["splits"]
         total = 0
         for power, factor in enumerate(_rising_factorial(self.members)):
             if factor:
-                fewer = EnsembleSpace(self.base, power, splits=splits)
-                total += factor * fewer._ordered
+                total += factor * self._of_members(power)._ordered
         return total // math.factorial(self.members)
+
+    def _of_members(self, members: int) -> EnsembleSpace:
+        """Return the space of ensembles of another number of members."""
+        if self._whole is None:
+            return EnsembleSpace(self.base, members, splits=self.options["splits"])
+        whole = self._whole._of_members(members)
+        return EnsembleSpace(self.base, members, splits=self.options["splits"], whole=whole)
 
     @cached_property
     def _ordered(self) -> int:
@@ -308,7 +338,7 @@ def _deciding_input(space: SearchSpace) -> set[int]:
         if slot.inputs and "input" not in slot.inputs:
             continue
         blocks = space.grid.blocks
-        shapes = {i: blocks[i].in_shape if blocks[i] else () for i in np.unique(table)}  # type: ignore[union-attr]
+        shapes = {i: blocks[i].in_shape if blocks[i] else () for i in np.unique(table)}
         numbers = {shape: n for n, shape in enumerate(dict.fromkeys(shapes.values()))}
         known = np.vectorize(lambda i, s=shapes, n=numbers: n[s[i]])(table)
         for axis, variable in enumerate(scope):
@@ -317,20 +347,36 @@ def _deciding_input(space: SearchSpace) -> set[int]:
     return found
 
 
+def _chosen(base: SearchSpace, splits: Sequence[str], possible: Sequence[int]) -> tuple[int, ...]:
+    """Return the positions of the given splits, by default of all possible ones, ascending.
+
+    Raises:
+        SpaceError: Members cannot part at one of them.
+    """
+    positions = {base.slots[position].name: position for position in possible}
+    for split in splits:
+        if split not in positions:
+            raise SpaceError(
+                f"Members of {base.name!r} cannot part at {split!r}. {nearest(split, positions)}"
+            )
+    return tuple(sorted({positions[split] for split in splits} or possible))
+
+
 def _planned(base: SearchSpace, splits: Sequence[str]) -> _Plan:
-    possible = split_points(base)
+    """Return where the variables of a base space go.
+
+    Raises:
+        SpaceError: There is no split, or not those that are given, or isomorphic choices would be
+            shared at some splits only.
+    """
     names = [slot.name for slot in base.slots]
+    possible = [names.index(split) for split in split_points(base)]
     if not possible:
         raise SpaceError(
             f"The networks of {base.name!r} cannot share layers: nothing differs behind any slot "
             "through which one tensor passes."
         )
-    for split in splits:
-        if split not in possible:
-            raise SpaceError(
-                f"Members of {base.name!r} cannot part at {split!r}. {nearest(split, possible)}"
-            )
-    chosen = tuple(sorted(names.index(split) for split in {*(splits or possible)}))
+    chosen = _chosen(base, splits, possible)
     first = tuple(_first_readers(base))
     shared = tuple(v for v, reader in enumerate(first) if reader < chosen[-1])
     own = tuple(v for v, reader in enumerate(first) if reader >= chosen[0])
@@ -341,7 +387,7 @@ def _planned(base: SearchSpace, splits: Sequence[str]) -> _Plan:
             raise SpaceError(
                 f"The choice {name!r} of {base.name!r} has isomorphic options and cannot be "
                 f"shared at one split and not at another. Give splits on one side of it, of "
-                f"{possible}."
+                f"{[names[position] for position in possible]}."
             )
     return _Plan(chosen, first, shared, own)
 
@@ -390,7 +436,7 @@ class _Placed:
     def _options(self) -> list[dict[Option, int]]:
         """The position of every option of what it reads, the split first."""
         names = [self._base.slots[split].name for split in self._plan.splits]
-        variables = [*self._base.choices, *self._base.folds]
+        variables: list[Choice | Fold] = [*self._base.choices, *self._base.folds]
         read = [variables[read.variable] for read in self._reads]
         values = [v.options if isinstance(v, Choice) else v.states for v in read]
         return [{option: i for i, option in enumerate(known)} for known in (names, *values)]
@@ -398,7 +444,8 @@ class _Placed:
     def __call__(self, *options: Option) -> BlockSpec | None:
         """Return the block."""
         where = (known[option] for known, option in zip(self._options, options, strict=True))
-        return self._base.grid.blocks[self.table[tuple(where)]]
+        position = int(self.table[tuple(where)])
+        return self._base.grid.blocks[position]
 
 
 class _Maker:
@@ -471,11 +518,12 @@ class _Maker:
     def _slot(self, k: int, member: int, inputs: tuple[str, ...]) -> Slot:
         """Return a slot of the shared part (member 0) or of a member."""
         slot = self._base.slots[k]
-        reads: list[_Read] = []
-        for variable in self._base.grid.scopes[k]:
-            for owner in (0, member) if member else (0,):
-                if (owner, variable) in self._position:
-                    reads.append(_Read(variable, self._position[owner, variable], owner > 0))
+        reads = [
+            _Read(variable, self._position[owner, variable], owner > 0)
+            for variable in self._base.grid.scopes[k]
+            for owner in ((0, member) if member else (0,))
+            if (owner, variable) in self._position
+        ]
         return Slot(
             f"m{member}.{slot.name}" if member else slot.name,
             (0, *(read.position for read in reads)),
@@ -488,7 +536,7 @@ class _Maker:
     def _average(self, inputs: tuple[str, ...]) -> Slot:
         """Return the slot of the members' mean; every network of the base ends in one shape."""
         base = self._base
-        shapes = {base.grid.blocks[i].out_shape for i in np.unique(base.grid.tables[-1]) if i}  # type: ignore[union-attr]
+        shapes = {base.grid.blocks[i].out_shape for i in np.unique(base.grid.tables[-1]) if i}
         if len(shapes) != 1 or 0 in base.grid.tables[-1]:
             raise SpaceError(
                 f"The networks of {base.name!r} end in outputs of different shapes or in skipped "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
@@ -56,11 +55,6 @@ class RestrictedSpace(SearchSpace):
     def whole(self) -> SearchSpace:
         """The space that nothing was taken from."""
         return self.origin.whole
-
-    @property
-    def fraction(self) -> Fraction:
-        """The share of the whole space's different networks that remain, exactly."""
-        return Fraction(self.size, self.whole.size)
 
     def lift(self, population: Population) -> Population:
         """Return rows of this space as rows of the space it comes from, int16 [n, d]."""

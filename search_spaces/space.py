@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import networkx
     from torch import nn
 
-    from search_spaces.restriction import Keep, RestrictedSpace
+    from search_spaces.restriction import Keep
 
 __all__ = ["Population", "SearchSpace"]
 
@@ -114,7 +115,7 @@ class SearchSpace:
         limits = Widths(tuple(widths), divisor, keep)
         return space_of_module(model, input_shape, name=name, widths=limits)
 
-    def restrict(self, keep: Keep) -> RestrictedSpace:
+    def restrict(self, keep: Keep) -> SearchSpace:
         """Return the part of the space that keeps only some options of some choices.
 
         Its ``fraction`` says exactly which share of the different networks remains. Its
@@ -134,6 +135,11 @@ class SearchSpace:
     def whole(self) -> SearchSpace:
         """The space that this one restricts; itself where it restricts none."""
         return self
+
+    @property
+    def fraction(self) -> Fraction:
+        """The share of the whole space's different networks that are in this one, exactly."""
+        return Fraction(self.size, self.whole.size)
 
     def holds(self, architecture: Mapping[str, Any]) -> bool:
         """Return whether an architecture is of the space."""

@@ -10,7 +10,7 @@ from nas.cli.output import print_ranges
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, checked_run, read_config
 from nas.predicted import predicted_costs
-from nas.problems import build_problem, space_of
+from nas.problems import build_problem, network_space, searched_space, space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
 
@@ -42,14 +42,14 @@ def run(arguments: argparse.Namespace) -> None:
 def run_chain(folder: RunFolder, splits: DataSplits) -> None:
     """Run every stage that is not done yet, and print the table of the best subnets."""
     config = folder.config
-    space = space_of(config)
+    searched = searched_space(config)
     with folder.lock():
-        table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = pipeline.problem_of(folder, space, table)
+        table = pipeline.latency_stage(folder, network_space(config), ProgressBar)
+        problem = pipeline.problem_of(folder, searched, table)
         print_ranges(problem)
         pipeline.check_limits(config, problem)
         if not folder.imported():
-            pipeline.train_stage(folder, space, splits, ProgressBar)
+            pipeline.train_stage(folder, space_of(config), splits, ProgressBar)
         pipeline.search_stage(folder, problem, splits, ProgressBar)
         chosen = pipeline.choose(folder, problem, top=config.export.top)
         formats = config.export.formats
@@ -64,12 +64,13 @@ def run_chain(folder: RunFolder, splits: DataSplits) -> None:
 def _dry_run(arguments: argparse.Namespace) -> None:
     folder = RunFolder.open(arguments.resume) if arguments.resume else None
     config = folder.config if folder else read_config(arguments)
-    space = space_of(config)
+    space = searched_space(config)
     predicted = predicted_costs(config, space, folder.path if folder else None)
     problem = build_problem(config, space, None, predicted)
     pipeline.check_limits(config, problem)
-    pipeline.check_training(config, space)
-    print(f"{space.name}: {space.size:,} architectures, {len(space.slots)} slots")
+    pipeline.check_training(config, space_of(config))
+    kept = "" if space.whole is space else f" ({float(space.fraction):.3g} of the whole space)"
+    print(f"{space.name}: {space.size:,} architectures{kept}, {len(space.slots)} slots")
     print(f"latency table: {len(space.distinct_blocks()):,} different blocks")
     print(f"training: {config.train.strategy}, {config.train.epochs} epochs")
     print(f"search: {config.search.searcher}, {config.search.evaluations} evaluations\n")

@@ -11,7 +11,7 @@ from nas.cli.progress import ProgressBar
 from nas.config import Config, changed_keys, load_config
 from nas.errors import ConfigError
 from nas.predicted import keep_predictors, predicted_costs
-from nas.problems import build_problem, space_of
+from nas.problems import build_problem, searched_space, space_of
 from nas.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -98,9 +98,9 @@ def checked_run(arguments: argparse.Namespace) -> tuple[RunFolder, DataSplits]:
 
 
 def _checked_images(config: Config, run: RunFolder | None = None) -> DataSplits:
-    space = space_of(config)
-    predicted = predicted_costs(config, space, run.path if run else None)
-    pipeline.check_limits(config, build_problem(config, space, None, predicted))
+    space, searched = space_of(config), searched_space(config)
+    predicted = predicted_costs(config, searched, run.path if run else None)
+    pipeline.check_limits(config, build_problem(config, searched, None, predicted))
     pipeline.check_training(config, space)
     return pipeline.load_splits(config, space, ProgressBar)
 

@@ -20,7 +20,8 @@ def best(problem: Problem, rows: Sequence[Evaluated], *, top: int = 1) -> list[E
 
     Args:
         problem: The objectives, costs and limits; costs are computed anew, not read.
-        rows: Of an archive, as ``Archive.rows`` returns them.
+        rows: Of an archive, as ``Archive.rows`` returns them; those outside the problem's space
+            do not count.
         top: How many at most.
 
     Returns:
@@ -29,6 +30,7 @@ def best(problem: Problem, rows: Sequence[Evaluated], *, top: int = 1) -> list[E
     objective = problem.objectives[0]
     cost = problem.costs.get(objective.metric)
     rows = [row for row in rows if cost is not None or objective.metric in row.metrics]
+    rows = [row for row in rows if problem.space.holds(row.architecture)]
     if not rows:
         return []
     population = problem.space.encode_all(row.architecture for row in rows)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nas.config import TrainConfig
 from nas.training.optimizer import RegionOptimizer
-from search_spaces.modules.elastic import Region
+from search_spaces.modules.elastic import Region, hull
 from tests.nas.training.jobs import tiny_config
 
 SHAPES = {"conv": (6, 4, 3, 3), "linear": (5, 6), "bias": (5,), "unused": (3, 3)}
