@@ -116,7 +116,7 @@ class EnsembleSpace(SearchSpace):
             whole = EnsembleSpace(base.whole, members, splits=splits)
         self._whole = whole
         plan = _planned(base, splits) if whole is None else whole._plan
-        self._plan = replace(plan, splits=_chosen(base, splits, plan.splits))
+        self._plan: _Plan = replace(plan, splits=_chosen(base, splits, plan.splits))
         made = _Maker(base, self._plan, members)
         super().__init__(
             _NAME,
