@@ -104,7 +104,8 @@ def gather(
     population = space.canonical(population)
     active = ~space.inactive(population)
     choices = [c for c in _choices(space) if len(c.options) > 1]
-    tests = sum(len(choice.options) - 1 for choice in choices)
+    # Which option is best is not known before: any may be worse than any other.
+    tests = sum(len(choice.options) * (len(choice.options) - 1) for choice in choices)
     found: list[Evidence] = []
     for choice in choices:
         taken = _taken(space, choice, population, active)
@@ -288,10 +289,23 @@ def _active(space: SearchSpace, column: int) -> list[Table]:
 
 
 def _range(band: Band) -> str:
-    cost = band.cost
-    if band.over is not None:
-        return "another ratio everywhere"
-    return f"{cost.minimum().value:,.6g} to {cost.maximum().value:,.6g}"
+    """Return the exact range of what a band is about, for people."""
+    if band.over is None:
+        return f"{band.cost.minimum().value:,.6g} to {band.cost.maximum().value:,.6g}"
+    low, high = (_extreme_ratio(band.cost, band.over, sign) for sign in (1.0, -1.0))
+    return f"{low:,.6g} to {high:,.6g}"
+
+
+def _extreme_ratio(above: CostTable, below: CostTable, sign: float) -> float:
+    """Return the exact smallest (sign 1) or largest (-1) ratio of two costs (Dinkelbach 1967)."""
+    best = above.minimum().architecture
+    while True:
+        ratio = above.of(best) / below.of(best)
+        found = weighted_minimum([above, below], [sign, -sign * ratio]).architecture
+        other = above.of(found) / below.of(found)
+        if sign * other >= sign * ratio - 1e-12 * ratio:
+            return ratio
+        best = found
 
 
 def remaining(space: SearchSpace, dropped: Mapping[str, Sequence[Option]]) -> Dropped:

@@ -226,7 +226,7 @@ class _Side:
             sums, counts = self._states[here]
             parts[there].append((sums + move, counts))
         self._states = [_merged(part, self._last) for part in parts]
-        while self.size > self._max_sums:
+        while self.size > max(self._max_sums, 2 * states) and self.shift < _GRID_BITS:
             self.shift += 1
             self._states = [
                 _merged([(_coarse(sums, self.shift, self._upwards), counts)], self._last)

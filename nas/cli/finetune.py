@@ -7,7 +7,7 @@ import argparse
 from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_run
-from nas.problems import network_space
+from nas.problems import network_space, space_of
 from nas.runs import RunFolder
 
 __all__ = ["configure", "run"]
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     names = ("epochs", "learning_rate", "warmup_epochs", "teacher_weight")
     options = {name: getattr(arguments, name) for name in names}
     with folder.lock():
-        table = pipeline.latency_stage(folder, space, ProgressBar)
+        table = pipeline.latency_stage(folder, space_of(folder.config), ProgressBar)
         problem = pipeline.problem_of(folder, space, table)
         (row,) = pipeline.choose(folder, problem, top=1, id=arguments.id)
         splits = pipeline.load_splits(folder.config, space, ProgressBar)

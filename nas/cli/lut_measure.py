@@ -13,7 +13,7 @@ from nas.cli.output import print_json
 from nas.cli.progress import ProgressBar
 from nas.config import load_config
 from nas.errors import ConfigError
-from nas.problems import network_space
+from nas.problems import space_of
 from nas.text import columns
 from predictors.latency import (
     Adb,
@@ -184,7 +184,7 @@ def _chosen(arguments: argparse.Namespace) -> tuple[SearchSpace, LutOptions]:
         config_path = Path(arguments.space)
     if config_path is not None:
         config = load_config(config_path)
-        space = network_space(config)
+        space = space_of(config)
         if config.latency is not None:
             options = pipeline.lut_options(config.latency)
     else:

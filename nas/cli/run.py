@@ -10,7 +10,7 @@ from nas.cli.output import print_ranges
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, checked_run, read_config
 from nas.predicted import predicted_costs
-from nas.problems import build_problem, network_space, searched_space, space_of
+from nas.problems import build_problem, searched_space, space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
 
@@ -44,7 +44,7 @@ def run_chain(folder: RunFolder, splits: DataSplits) -> None:
     config = folder.config
     searched = searched_space(config)
     with folder.lock():
-        table = pipeline.latency_stage(folder, network_space(config), ProgressBar)
+        table = pipeline.latency_stage(folder, space_of(config), ProgressBar)
         problem = pipeline.problem_of(folder, searched, table)
         print_ranges(problem)
         pipeline.check_limits(config, problem)
