@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -22,7 +23,7 @@ from nas.latency_tables import read_table
 from nas.problems import compiled_costs, network_space, space_of
 from nas.runs import RunFolder
 from nas.shrinking import Band, Evidence, gather, outside, remaining, worse
-from nas.text import columns, title
+from nas.text import columns
 from predictors import CostTable
 from search_spaces import Option, SearchSpace
 from search_spaces.ensemble import EnsembleSpace
@@ -98,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
         "evidence": [_plain(entry) for entry in evidence],
         "outside": dropped,
         "within": [_counted(band, given.size) for band in bands],
-        "best_ratio": ratio,
+        "best_tenth": None if ratio is None else _counted(_ratio_band(ratio, costs), given.size),
     }
     if arguments.out is not None:
         atomic_write(arguments.out, _section(kept))
@@ -148,6 +149,13 @@ def _band(text: str, costs: Mapping[str, CostTable]) -> Band:
     return Band(cost, Fraction(low), Fraction(high))
 
 
+def _ratio_band(ends: tuple[float, float], costs: Mapping[str, CostTable]) -> Band:
+    """Return the band of the ratio of costs that holds both ends, to a thousandth."""
+    low = Fraction(math.floor(1000 * ends[0]), 1000)
+    high = Fraction(math.ceil(1000 * ends[1]), 1000)
+    return Band(costs[_RATIO[0]], low, high, costs[_RATIO[1]])
+
+
 def _fraction(text: str, number: str) -> Fraction:
     try:
         return Fraction(number)
@@ -159,8 +167,10 @@ def _fraction(text: str, number: str) -> Fraction:
 
 def _evidence(
     arguments: argparse.Namespace, folder: RunFolder, space: SearchSpace
-) -> tuple[list[Evidence], dict[str, float] | None]:
-    """Return what the archive of a run says of options, and the best tenth's ratio of costs.
+) -> tuple[list[Evidence], tuple[float, float] | None]:
+    """Return what the archive of a run says of options, and the best tenth's MACs to parameters.
+
+    The ratio is that of subnets; of ensembles there is none.
 
     Raises:
         ConfigError: Nothing evaluated has the metric or the cost, or there is too little.
@@ -190,7 +200,7 @@ def _evidence(
         return found, None
     best = np.argsort(-values, kind="stable")[: max(len(rows) // 10, 1)]
     ratios = (_column(rows, _RATIO[0]) / _column(rows, _RATIO[1]))[best]
-    return found, {"low": float(ratios.min()), "high": float(ratios.max())}
+    return found, (float(ratios.min()), float(ratios.max()))
 
 
 def _column(rows: Sequence[Evaluated], metric: str) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -253,14 +263,10 @@ def _print(found: Mapping[str, Any], evidence: Sequence[Evidence]) -> None:
         print("\nworse than the best option of the choice, at equal cost\n")
         rows = [_row(entry) for entry in evidence if entry.option != entry.best]
         print(columns(("choice", "option", "best", "loss", "± error", "seen", "verdict"), rows))
-    if found["best_ratio"] is not None:
-        ends = found["best_ratio"]
-        names = "/".join(map(title, _RATIO))
-        print(f"\n{names} of the best tenth: {ends['low']:.4g} to {ends['high']:.4g}")
+    if found["best_tenth"] is not None:
+        print(f"\nthe best tenth of the evaluated has {_said(found['best_tenth'])}")
     for window in found["within"]:
-        low, high = window["fraction"]
-        share = f"{low:.6%}" if window["exact"] else f"{low:.4%} to {high:.4%}"
-        print(f"\n{window['window']}: {share} of the networks, counted")
+        print(f"\n{_said(window)}")
     for name, options in found["outside"].items():
         print(f"no network there has {name} = {', '.join(map(str, options))}")
     if not found["keep"]:
@@ -268,6 +274,13 @@ def _print(found: Mapping[str, Any], evidence: Sequence[Evidence]) -> None:
         return
     print(f"\n{_section(found['keep'])}")
     print(f"remaining: {found['remaining']:,} networks, {found['fraction']:.4g} of the space")
+
+
+def _said(window: Mapping[str, Any]) -> str:
+    """Return a window and the share of the networks in it, in words."""
+    low, high = window["fraction"]
+    share = f"exactly {low:.4%}" if window["exact"] else f"{low:.4%} to {high:.4%}"
+    return f"{window['window']}: {share} of the networks"
 
 
 def _row(entry: Evidence) -> tuple[str, ...]:
