@@ -42,14 +42,16 @@ def run(arguments: argparse.Namespace) -> None:
 def run_chain(folder: RunFolder, splits: DataSplits) -> None:
     """Run every stage that is not done yet, and print the table of the best subnets."""
     config = folder.config
-    searched = searched_space(config)
+    trained, searched = space_of(config), searched_space(config)
+    searched = trained if searched.fingerprint == trained.fingerprint else searched
     with folder.lock():
-        table = pipeline.latency_stage(folder, space_of(config), ProgressBar)
+        table = pipeline.latency_stage(folder, trained, ProgressBar)
         problem = pipeline.problem_of(folder, searched, table)
         print_ranges(problem)
         pipeline.check_limits(config, problem)
         if not folder.imported():
-            pipeline.train_stage(folder, space_of(config), splits, ProgressBar)
+            costs = problem.costs if searched is trained else None
+            pipeline.train_stage(folder, trained, splits, ProgressBar, costs=costs)
         pipeline.search_stage(folder, problem, splits, ProgressBar)
         chosen = pipeline.choose(folder, problem, top=config.export.top)
         formats = config.export.formats
