@@ -50,7 +50,7 @@ def searched(
     seed: int,
 ) -> list[Scored]:
     """Return what a search evaluated: validation accuracy, architecture, all numbers."""
-    costs = compiled_costs(space, None)
+    costs = compiled_costs(space, {})
     problem = Problem(space, costs=costs, limits=(limit,))
     found: list[Scored] = []
 

@@ -19,7 +19,6 @@ from nas.cli.output import print_json
 from nas.config import load_config, parse_limit
 from nas.errors import ConfigError, nearest
 from nas.files import atomic_write
-from nas.latency_tables import read_table
 from nas.problems import compiled_costs, network_space, space_of
 from nas.runs import RunFolder
 from nas.shrinking import Band, Evidence, gather, outside, remaining, worse
@@ -78,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     networks = _networks(arguments, folder)
     single = networks.base if isinstance(networks, EnsembleSpace) else networks
     given = single.restrict(parse_options(arguments.keep))
-    costs = compiled_costs(given, _latency_table(folder))
+    costs = compiled_costs(given, {})
     bands = [_band(text, costs) for text in arguments.within]
     evidence, ratio = ([], None) if folder is None else _evidence(arguments, folder, networks)
     dropped = outside(given, bands)
@@ -116,14 +115,6 @@ def _networks(arguments: argparse.Namespace, folder: RunFolder | None) -> Search
     if arguments.space.endswith(".toml"):
         return space_of(load_config(arguments.space))
     return chosen_space(arguments)
-
-
-def _latency_table(folder: RunFolder | None) -> Any:
-    """Return the latency table that lies in a run folder, if one does."""
-    if folder is None or not (paths := folder.latency_tables()):
-        return None
-    device = folder.config.latency.table_device if folder.config.latency else ""
-    return read_table(paths[0], device=device)
 
 
 def _band(text: str, costs: Mapping[str, CostTable]) -> Band:
