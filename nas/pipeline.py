@@ -376,7 +376,9 @@ def _mirrored(
 def _searcher(run: RunFolder, problem: Problem) -> tuple[Searcher, int]:
     """Return what proposes subnets, and how many are to be evaluated."""
     config, space = run.config.search, problem.space
-    chosen = read_chosen(run.path, space)
+    # Chosen were single networks; of them those in the part of the space that is searched count.
+    single = () if config.ensemble else read_chosen(run.path, network_space(run.config))
+    chosen = [architecture for architecture in single if space.holds(architecture)]
     if not chosen:
         return build_searcher(config, objectives=len(problem.objectives)), config.evaluations
     rows = space.unique(space.encode_all(chosen))

@@ -66,6 +66,8 @@ def ensemble(
     """
     if not isinstance(of_options, Mapping):
         raise SpaceError(f"of_options must be a table of options, got {of_options!r}.")
+    if members < 2:
+        raise SpaceError(f"An ensemble has 2 to {_MAX_MEMBERS} members, got {members}.")
     return EnsembleSpace(get_space(of, **of_options), members, splits=splits)
 
 
@@ -91,7 +93,8 @@ class EnsembleSpace(SearchSpace):
 
     Args:
         base: The space of the members.
-        members: Networks in an ensemble.
+        members: Networks in an ensemble, up to 4; one makes the space of the base itself, once
+            for every split.
         splits: Slots at which members may part; by default all of `split_points`.
         whole: The space of which it is a part.
 
@@ -109,7 +112,7 @@ class EnsembleSpace(SearchSpace):
         whole: EnsembleSpace | None = None,
     ) -> None:
         if isinstance(members, bool) or not 1 <= members <= _MAX_MEMBERS:
-            raise SpaceError(f"An ensemble has 1 to {_MAX_MEMBERS} members, got {members!r}.")
+            raise SpaceError(f"An ensemble has 2 to {_MAX_MEMBERS} members, got {members!r}.")
         self.base = base
         self.members = members
         if whole is None and base.whole is not base:
@@ -250,6 +253,8 @@ class EnsembleSpace(SearchSpace):
         The hash of a member is the sum over its slots, scrambled before the members are added,
         so that members that exchange blocks are others.
         """
+        if self._whole is not None and self.isomorphisms:  # a representative may be taken away
+            return self._whole.keys(self._whole.encode_all(self.decode_all(population)))
         shared, members = self._key_parts
         variables = self.variables(SearchSpace.representative(self, population))
         total: NDArray[np.uint64] = shared(variables)

@@ -185,6 +185,9 @@ def test_of_nasbench201_only_the_stem_is_shared() -> None:
     rows = space.sample(60, np.random.default_rng(2))
     assert np.array_equal(space.keys(rows), space.keys(space.canonical(rows)))
     assert space.ids(rows) == space.ids(permuted(space, rows, (1, 0)))
+    part = space.restrict({base.choices[0].name: base.choices[0].options[2:]})
+    some = part.sample(20, np.random.default_rng(4))
+    assert part.ids(some) == [space.id_of(a) for a in part.decode_all(some)]
 
 
 def test_it_is_a_space_by_name() -> None:
@@ -213,7 +216,8 @@ def test_restricted_by_the_names_of_the_base(base: SearchSpace, pairs: EnsembleS
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"members": 5}, "1 to 4 members, got 5"),
+        ({"members": 5}, "2 to 4 members, got 5"),
+        ({"members": 1}, "2 to 4 members, got 1"),
         ({"splits": ["stage3.9"]}, "cannot part at 'stage3.9'. Did you mean 'stage3"),
         ({"splits": ["head"]}, "cannot part at 'head'"),
         ({"of": "mobile_smal"}, "Did you mean 'mobile_small'"),
