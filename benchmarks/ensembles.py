@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
-from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ from nas.training import load_supernet
 from predictors import Macs, compile_cost
 from search_spaces import Architecture, SearchSpace
 from search_spaces.ensemble import SPLIT, EnsembleSpace
+from search_spaces.progress import silent
+from search_spaces.supernet import Supernet
 
 _BATCH = 20
 _T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
@@ -104,7 +106,7 @@ def main() -> None:
     run = RunFolder.open(arguments.run)
     base = space_of(run.config)
     pairs = EnsembleSpace(base, arguments.members)
-    splits = pipeline.load_splits(run.config, base, lambda title: _silent())
+    splits = pipeline.load_splits(run.config, base, lambda title: nullcontext(silent))
     supernet = load_supernet(run, base)
     single = SubnetEvaluator(supernet, splits, run.config.evaluate, device="cpu")
     double = SubnetEvaluator(_of_pairs(run, pairs), splits, run.config.evaluate, device="cpu")
@@ -129,18 +131,8 @@ def main() -> None:
             write_result(name, {**about, "seeds": seed + 1, "summary": table, "rows": rows})
 
 
-def _silent() -> Any:
-    from contextlib import nullcontext
-
-    from search_spaces.progress import silent
-
-    return nullcontext(silent)
-
-
-def _of_pairs(run: RunFolder, pairs: EnsembleSpace) -> Any:
+def _of_pairs(run: RunFolder, pairs: EnsembleSpace) -> Supernet:
     """Return the supernet of the pairs with the weights of the run's."""
-    from search_spaces.supernet import Supernet
-
     supernet = Supernet(pairs)
     supernet.load_state_dict(load_supernet(run, pairs.base).state_dict())
     return supernet
@@ -157,12 +149,12 @@ def _compared(
 ) -> list[dict[str, Any]]:
     """Return one row for each of the three searches."""
     total, half = arguments.evaluations, arguments.evaluations // 2
-    evolution: Callable[[], Searcher] = lambda: Evolution(parents=10)  # noqa: E731
-    alone = searched(base, evolution(), single, limit, evaluations=total, seed=seed)
-    together = searched(pairs, evolution(), double, limit, evaluations=total, seed=seed)
+    evolution = Evolution(parents=10)
+    alone = searched(base, evolution, single, limit, evaluations=total, seed=seed)
+    together = searched(pairs, evolution, double, limit, evaluations=total, seed=seed)
     first = searched(pairs, RandomSearch(), double, limit, evaluations=half, seed=seed)
     smaller = shrunk(pairs, first, arguments.confidence)
-    rest = searched(smaller, evolution(), double, limit, evaluations=total - len(first), seed=seed)
+    rest = searched(smaller, evolution, double, limit, evaluations=total - len(first), seed=seed)
     rows = []
     for method, scored, evaluator, space in (
         ("single", alone, single, base),
