@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from search_spaces.architecture import Architecture
 from search_spaces.blocks import Average, BlockSpec
 from search_spaces.choices import Choice, Option
-from search_spaces.errors import SpaceError, nearest
+from search_spaces.errors import SpaceError
 from search_spaces.folds import Fold
 from search_spaces.identity import id_tables
 from search_spaces.isomorphism import Isomorphism
@@ -39,9 +39,10 @@ from search_spaces.registry import get_space, register_space
 from search_spaces.restriction import Keep
 from search_spaces.slots import BlockGrid, Slot
 from search_spaces.space import Population, SearchSpace
+from search_spaces.splits import SplitPlan, chosen_splits, slot_inputs, split_plan
 from search_spaces.tables import Evaluator, Table, absorb, drop_constant_axes, sorted_table
 
-__all__ = ["AVERAGE", "SPLIT", "EnsembleSpace", "ensemble", "split_points"]
+__all__ = ["AVERAGE", "SPLIT", "EnsembleSpace", "ensemble"]
 
 SPLIT = "split"
 AVERAGE = "average"
@@ -69,23 +70,6 @@ def ensemble(
     if members < 2:
         raise SpaceError(f"An ensemble has 2 to {_MAX_MEMBERS} members, got {members}.")
     return EnsembleSpace(get_space(of, **of_options), members, splits=splits)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Where the variables of the base space are in the ensemble's.
-
-    Attributes:
-        splits: Positions of the slots at which members may part, ascending.
-        first: For every base variable the first slot that needs it to be decided.
-        shared: Base variables of which the shared part can have a value.
-        own: Base variables of which members can have values of their own.
-    """
-
-    splits: tuple[int, ...]
-    first: tuple[int, ...]
-    shared: tuple[int, ...]
-    own: tuple[int, ...]
 
 
 class EnsembleSpace(SearchSpace):
@@ -118,8 +102,8 @@ class EnsembleSpace(SearchSpace):
         if whole is None and base.whole is not base:
             whole = EnsembleSpace(base.whole, members, splits=splits)
         self._whole = whole
-        plan = _planned(base, splits) if whole is None else whole._plan
-        self._plan: _Plan = replace(plan, splits=_chosen(base, splits, plan.splits))
+        plan = split_plan(base, splits) if whole is None else whole._plan
+        self._plan: SplitPlan = replace(plan, splits=chosen_splits(base, splits, plan.splits))
         made = _Maker(base, self._plan, members)
         super().__init__(
             _NAME,
@@ -287,116 +271,6 @@ def _rising_factorial(members: int) -> list[int]:
     return coefficients
 
 
-def split_points(space: SearchSpace) -> list[str]:
-    """Return the slots at which the networks of a space can part, in running order.
-
-    One tensor passes there, the output of the slot before, and members can differ behind.
-    """
-    first = _first_readers(space)
-    inputs = _inputs(space)
-    found = []
-    for split, slot in enumerate(space.slots):
-        crossing = {i for reads in inputs[split:] for i in reads if i < split}
-        if crossing <= {split - 1} and any(split <= reader for reader in first):
-            found.append(slot.name)
-    return found
-
-
-def _inputs(space: SearchSpace) -> list[list[int]]:
-    """Return the positions of the slots that each slot reads; -1 is the network's input."""
-    positions = {slot.name: position for position, slot in enumerate(space.slots)}
-    return [[positions.get(name, -1) for name in slot.inputs] or [-1] for slot in space.slots]
-
-
-def _first_readers(space: SearchSpace) -> list[int]:
-    """Return for every variable the first slot that needs it, -1 where all members share it.
-
-    Choices that are tied, by a fold or as isomorphic, are needed together. What the slots
-    before any block read decides the input, which there is once.
-    """
-    ties = {v: v for v in range(len(space.variable_sizes))}
-
-    def root(v: int) -> int:
-        while ties[v] != v:
-            v = ties[v]
-        return v
-
-    for position, fold in enumerate(space.folds, len(space.choices)):
-        for choice in fold.reads:
-            ties[root(choice)] = root(position)
-    for isomorphism in space.isomorphisms:
-        for choice in isomorphism.scope[1:]:
-            ties[root(choice)] = root(isomorphism.scope[0])
-    needed: dict[int, int] = {}
-    decides_input = _deciding_input(space)
-    for slot, scope in enumerate(space.grid.scopes):
-        for variable in scope:
-            first = -1 if variable in decides_input else slot
-            needed[root(variable)] = min(needed.get(root(variable), first), first)
-    return [needed.get(root(v), -1) for v in ties]
-
-
-def _deciding_input(space: SearchSpace) -> set[int]:
-    """Return the variables on which the shape of the network's input depends."""
-    found: set[int] = set()
-    for slot, table, scope in zip(space.slots, space.grid.tables, space.grid.scopes, strict=True):
-        if slot.inputs and "input" not in slot.inputs:
-            continue
-        blocks = space.grid.blocks
-        shapes = {i: blocks[i].in_shape if blocks[i] else () for i in np.unique(table)}
-        numbers = {shape: n for n, shape in enumerate(dict.fromkeys(shapes.values()))}
-        known = np.vectorize(lambda i, s=shapes, n=numbers: n[s[i]])(table)
-        for axis, variable in enumerate(scope):
-            if (known != known.take([0], axis=axis)).any():
-                found.add(variable)
-    return found
-
-
-def _chosen(base: SearchSpace, splits: Sequence[str], possible: Sequence[int]) -> tuple[int, ...]:
-    """Return the positions of the given splits, by default of all possible ones, ascending.
-
-    Raises:
-        SpaceError: Members cannot part at one of them.
-    """
-    positions = {base.slots[position].name: position for position in possible}
-    for split in splits:
-        if split not in positions:
-            raise SpaceError(
-                f"Members of {base.name!r} cannot part at {split!r}. {nearest(split, positions)}"
-            )
-    return tuple(sorted({positions[split] for split in splits} or possible))
-
-
-def _planned(base: SearchSpace, splits: Sequence[str]) -> _Plan:
-    """Return where the variables of a base space go.
-
-    Raises:
-        SpaceError: There is no split, or not those that are given, or isomorphic choices would be
-            shared at some splits only.
-    """
-    names = [slot.name for slot in base.slots]
-    possible = [names.index(split) for split in split_points(base)]
-    if not possible:
-        raise SpaceError(
-            f"The networks of {base.name!r} cannot share layers: nothing differs behind any slot "
-            "through which one tensor passes."
-        )
-    chosen = _chosen(base, splits, possible)
-    first = tuple(_first_readers(base))
-    shared = tuple(v for v, reader in enumerate(first) if reader < chosen[-1])
-    own = tuple(v for v, reader in enumerate(first) if reader >= chosen[0])
-    for isomorphism in base.isomorphisms:
-        both = set(isomorphism.scope) & set(shared) & set(own)
-        if both:
-            name = base.choices[min(both)].name
-            raise SpaceError(
-                f"The choice {name!r} of {base.name!r} has isomorphic options and cannot be "
-                f"shared at one split and not at another. Give splits on one side of it, of "
-                f"{[names[position] for position in possible]}."
-            )
-    return _Plan(chosen, first, shared, own)
-
-
 @dataclass(frozen=True, slots=True)
 class _Read:
     """A variable that a slot reads: of the base space, in the ensemble's, and whose it is."""
@@ -413,7 +287,7 @@ class _Placed:
     """
 
     def __init__(
-        self, base: SearchSpace, plan: _Plan, k: int, reads: Sequence[_Read], *, is_own: bool
+        self, base: SearchSpace, plan: SplitPlan, k: int, reads: Sequence[_Read], *, is_own: bool
     ) -> None:
         self._base, self._plan, self._k = base, plan, k
         self._reads, self._is_own = tuple(reads), is_own
@@ -460,7 +334,7 @@ class _Maker:
     folds in the same order.
     """
 
-    def __init__(self, base: SearchSpace, plan: _Plan, members: int) -> None:
+    def __init__(self, base: SearchSpace, plan: SplitPlan, members: int) -> None:
         self._base, self._plan, self._members = base, plan, members
         count = len(base.choices)
         choices = [v for v in plan.shared if v < count], [v for v in plan.own if v < count]
@@ -505,7 +379,7 @@ class _Maker:
 
     def _all_slots(self) -> list[Slot]:
         base, splits = self._base, self._plan.splits
-        inputs = _inputs(base)
+        inputs = slot_inputs(base)
         names = [slot.name for slot in base.slots]
         shared = names[: splits[-1]]
         slots = [self._slot(k, 0, base.slots[k].inputs) for k in range(len(shared))]
