@@ -12,7 +12,14 @@ _AREA = (0.02, 1 / 3)
 _ASPECT = (0.3, 1 / 0.3)
 
 
-def erase(images: torch.Tensor, probability: float, *, generator: torch.Generator) -> torch.Tensor:
+def erase(
+    images: torch.Tensor,
+    probability: float,
+    *,
+    generator: torch.Generator,
+    first: int = 0,
+    count: int | None = None,
+) -> torch.Tensor:
     """Replace a rectangle of some images by noise.
 
     It has 2 % to a third of the image's area and an aspect of 0.3 to 3.3, and is cut off at the
@@ -22,14 +29,18 @@ def erase(images: torch.Tensor, probability: float, *, generator: torch.Generato
         images: Normalised, float [n, c, h, w].
         probability: With which an image has a rectangle; 0 returns the argument itself.
         generator: On the CPU.
+        first: Position of the first image in the batch that these images are a part of.
+        count: Images of that batch, for each of which numbers are drawn; None means n.
 
     Returns:
         [n, c, h, w], dtype and device of the argument.
     """
     if not probability:
         return images
-    n, _, height, width = images.shape
-    chosen, area, aspect, down, right = torch.rand(5, n, 1, generator=generator)
+    n, channels, height, width = images.shape
+    own = slice(first, first + n)
+    drawn = torch.rand(5, count or n, 1, generator=generator)
+    chosen, area, aspect, down, right = drawn[:, own]
     area = (_AREA[0] + area * (_AREA[1] - _AREA[0])) * height * width
     low, high = map(math.log, _ASPECT)
     aspect = (low + aspect * (high - low)).exp()
@@ -38,7 +49,8 @@ def erase(images: torch.Tensor, probability: float, *, generator: torch.Generato
     inside_y = _inside(height, down, tall)
     inside_x = _inside(width, right, wide)
     where = inside_y[:, :, None] & inside_x[:, None, :] & (chosen < probability)[:, :, None]
-    noise = torch.randn(images.shape, generator=generator).to(images.device, images.dtype)
+    shape = (count or n, channels, height, width)
+    noise = torch.randn(shape, generator=generator)[own].to(images.device, images.dtype)
     return torch.where(where[:, None].to(images.device), noise, images)
 
 

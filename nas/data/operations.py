@@ -18,7 +18,13 @@ _MIDDLE = 127.5
 
 
 def rand_augment(
-    images: torch.Tensor, operations: int, magnitude: float, *, generator: torch.Generator
+    images: torch.Tensor,
+    operations: int,
+    magnitude: float,
+    *,
+    generator: torch.Generator,
+    first: int = 0,
+    count: int | None = None,
 ) -> torch.Tensor:
     """Do some random operations to every image, one after another.
 
@@ -27,6 +33,8 @@ def rand_augment(
         operations: How many; 0 returns the argument itself.
         magnitude: From 0, which changes next to nothing, to 10.
         generator: On the CPU.
+        first: Position of the first image in the batch that these images are a part of.
+        count: Images of that batch, for each of which numbers are drawn; None means n.
 
     Returns:
         uint8 [n, c, h, w], on the device of the argument.
@@ -35,9 +43,10 @@ def rand_augment(
         return images
     names = [name for name in OPERATIONS if images.shape[1] == 3 or name != "saturation"]
     result = images.float()
+    drawn, own = (count or len(images),), slice(first, first + len(images))
     for _ in range(operations):
-        chosen = torch.randint(len(names), (len(images),), generator=generator)
-        signs = torch.randint(2, (len(images),), generator=generator) * 2.0 - 1.0
+        chosen = torch.randint(len(names), drawn, generator=generator)[own]
+        signs = torch.randint(2, drawn, generator=generator)[own] * 2.0 - 1.0
         for number, name in enumerate(names):
             where = (chosen == number).nonzero().flatten()
             if len(where):

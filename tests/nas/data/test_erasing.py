@@ -40,3 +40,10 @@ def test_the_same_seed_erases_alike() -> None:
     images = torch.zeros(8, 3, 8, 8)
     first, second = (erase(images, 0.5, generator=generator(3)) for _ in range(2))
     assert torch.equal(first, second)
+
+
+def test_a_part_of_a_batch_is_erased_as_in_the_whole() -> None:
+    images = torch.zeros(10, 3, 8, 8)
+    whole = erase(images, 0.7, generator=generator(3))
+    part = erase(images[4:7], 0.7, generator=generator(3), first=4, count=10)
+    assert torch.equal(part, whole[4:7])

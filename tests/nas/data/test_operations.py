@@ -80,3 +80,11 @@ def test_images_have_operations_of_their_own(channels: int) -> None:
     alike = torch.full((64, channels, 12, 12), 60, dtype=torch.uint8)
     kinds = rand_augment(alike, 1, 10.0, generator=torch.Generator().manual_seed(2))
     assert len({image.numpy().tobytes() for image in kinds}) > 5
+
+
+def test_a_part_of_a_batch_is_changed_as_in_the_whole() -> None:
+    x = images(10).to(torch.uint8)
+    whole = rand_augment(x, 2, 9.0, generator=torch.Generator().manual_seed(1))
+    seeded = torch.Generator().manual_seed(1)
+    part = rand_augment(x[4:7], 2, 9.0, generator=seeded, first=4, count=10)
+    assert torch.equal(part, whole[4:7])

@@ -60,12 +60,12 @@ def test_later_blocks_are_left_out_more_often(name: str, monkeypatch: pytest.Mon
     x = torch.randn(6, *space.input_shape_of(largest(space)))
     rates: list[float] = []
 
-    def remember(shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    def remember(count: int, device: torch.device) -> torch.Tensor:
         rates.append(regularise._current.get().drop_path * regularise._depth.get())
-        return torch.full(shape, 0.9)
+        return torch.full((count,), 0.9)
 
     whole = supernet(x, largest(space), Regularisation(False))
-    monkeypatch.setattr(regularise.torch, "rand", remember)
+    monkeypatch.setattr(regularise, "uniform_per_image", remember)
     scaled = supernet(x, largest(space), Regularisation(False, 0.5))
     assert len(rates) > 2
     assert rates == sorted(rates)
