@@ -50,7 +50,7 @@ def rand_augment(
         for number, name in enumerate(names):
             where = (chosen == number).nonzero().flatten()
             if len(where):
-                levels = (signs[where] * magnitude / 10).to(images.device)
+                levels = (signs[where] * magnitude / 10).to(images.device, result.dtype)
                 where = where.to(images.device)
                 result[where] = OPERATIONS[name](result[where], levels.view(-1, 1, 1, 1))
     return result.round().clamp(0, 255).to(torch.uint8)
