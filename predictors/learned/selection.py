@@ -38,7 +38,8 @@ _ENOUGH_TO_CORRECT = 150
 _FOLDS = 5
 _LEAVE_ONE_OUT = 25
 _AVERAGED = 3
-_TOLERANCE = 1.05
+_STANDARD_ERROR = 0.75
+"""Of a mean absolute error, relative, times the root of the number of errors (normal errors)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,8 @@ def fit(
         more = _corrections(trials, list(features))
         trials += [_cross_validate(c, features, target, folds, seed) for c in more]
     best = sorted(trials, key=lambda trial: trial.error)
-    kept = [t for t in best[:_AVERAGED] if t.error <= _TOLERANCE * best[0].error]
+    tolerance = 1.0 + _STANDARD_ERROR / np.sqrt(len(y))
+    kept = [t for t in best[:_AVERAGED] if t.error <= tolerance * best[0].error]
     members = tuple(
         dataclasses.replace(_fit_member(t.candidate, features, target, seed), spread=t.spread)
         for t in kept

@@ -59,9 +59,9 @@ def transfer(
             )
     own = candidates_for(first.space, first.metric, len(values))
     views = [candidate.features for candidate in own if candidate.model == "additive"]
-    shared = [Candidate("additive", f"{DEVICES}+{view}") for view in views]
+    shared = [Candidate("additive", features) for features in (DEVICES, *_beside_devices(views))]
     if len(values) >= _MANY:
-        shared.append(Candidate("gaussian_process", f"{DEVICES}+{views[0]}"))
+        shared.append(Candidate("gaussian_process", _beside_devices(views)[0]))
     return fit(
         first.space,
         population,
@@ -72,3 +72,8 @@ def transfer(
         sources=sources,
         seed=seed,
     )
+
+
+def _beside_devices(views: Sequence[str]) -> list[str]:
+    """Return features that join known devices and layers."""
+    return [f"{DEVICES}+{view}" for view in views]
