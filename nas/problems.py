@@ -171,6 +171,12 @@ def _margin(limit: Limit, table: AnyTable | None, cost: CostTable) -> float:
             'limit on it can be kept with a confidence. Leave out what follows the "@", and '
             "lower the limit by what `nas predictor show` says."
         )
+    if limit.metric != "latency_ms" and cost.provenance.kind == "table":
+        raise ConfigError(
+            f"search.limits.{limit.metric}: only limits on latency_ms, by the table of the "
+            'section latency, are kept with a confidence. Leave out what follows the "@", and '
+            "lower the limit by what `nas lut show` says."
+        )
     if limit.metric != "latency_ms":
         raise ConfigError(
             f"search.limits.{limit.metric}: {limit.metric} is counted exactly, so a confidence "
