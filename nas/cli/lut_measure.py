@@ -31,8 +31,8 @@ from predictors.latency import (
     make_plan,
     measure_further,
     space_of_table,
-    unit_of,
     write_kit,
+    written_unit,
 )
 from search_spaces import SearchSpace
 
@@ -141,8 +141,8 @@ def _worst(table: LatencyTable) -> str:
     held_out.sort(key=lambda net: -abs(net.estimated_ms / net.timing.latency_ms - 1))
     rows = [
         (
-            f"{net.timing.latency_ms:.4g} {unit_of(table.metric)}",
-            f"{net.estimated_ms:.4g} {unit_of(table.metric)}",
+            f"{net.timing.latency_ms:.4g} {written_unit(table.metric)}",
+            f"{net.estimated_ms:.4g} {written_unit(table.metric)}",
             f"{net.estimated_ms / net.timing.latency_ms - 1:+.1%}",
         )
         for net in held_out[:_WORST]

@@ -18,7 +18,7 @@ from predictors.latency import (
     merge_tables,
     refuse_existing,
     space_of_table,
-    unit_of,
+    written_unit,
 )
 
 __all__ = ["diff", "import_", "merge", "show"]
@@ -65,7 +65,7 @@ def diff(arguments: argparse.Namespace) -> None:
     """Compare two tables."""
     first, second = load_table(arguments.first), load_table(arguments.second)
     found = compare_tables(first, second)
-    units = unit_of(first.metric), unit_of(second.metric)
+    units = written_unit(first.metric), written_unit(second.metric)
     if arguments.json:
         print_json(found.to_json())
     else:

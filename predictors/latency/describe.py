@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from predictors.latency.runner.options import unit_of
+from predictors.latency.runner.options import written_unit
 from predictors.latency.validation import Agreement
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def summary(table: LatencyTable) -> dict[str, Any]:
 
 def describe(table: LatencyTable) -> str:
     """Return the same as a few lines of text."""
-    space, fit, unit = table.identity.space, table.calibration, unit_of(table.metric)
+    space, fit, unit = table.identity.space, table.calibration, written_unit(table.metric)
     shapes = ", ".join(str(shape[-1]) for shape in space.input_shapes)
     lines = [
         f"{table.source}: {table.metric} of {len(table.rows)} blocks of {space.name} at "

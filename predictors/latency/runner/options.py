@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from predictors.errors import MeasurementError
 
-__all__ = ["LATENCY", "LutOptions", "unit_of"]
+__all__ = ["LATENCY", "LutOptions", "unit_of", "written_unit"]
 
 LATENCY = "latency_ms"
 """What runtimes measure; a command may measure any other metric."""
@@ -16,6 +16,12 @@ LATENCY = "latency_ms"
 def unit_of(metric: str) -> str:
     """Return the unit that a metric's name ends in, as ``ms`` for ``latency_ms``."""
     return metric.rpartition("_")[2]
+
+
+def written_unit(metric: str) -> str:
+    """Return the unit as people write it, as ``mJ`` for ``energy_mj``."""
+    unit = unit_of(metric)
+    return unit[:-1] + unit[-1].upper() if unit[-1] in "jw" else unit
 
 
 @dataclass(frozen=True, slots=True)
