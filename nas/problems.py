@@ -16,6 +16,7 @@ from predictors import (
     Params,
     PeakMemory,
     compile_cost,
+    largest_cost,
 )
 from predictors.latency import LatencyTable
 from predictors.mpc import Laws, get_network, get_protocol, private_costs
@@ -80,7 +81,7 @@ def build_problem(
 ) -> Problem:
     """Return the search problem of a configuration, with shares resolved.
 
-    A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs.
+    A share such as ``"60%"`` is one of the largest subnet's cost; see `largest_cost`.
 
     Args:
         config: What is asked.
@@ -102,7 +103,6 @@ def build_problem(
     limited = [limit.metric for limit in asked]
     costs = compiled_costs(space, table, predicted, limited=limited, mpc=config.mpc)
     known = list(dict.fromkeys([*costs, *(["latency_ms"] if config.latency else [])]))
-    largest = costs["macs"].maximum().architecture
     limits = []
     for limit in asked:
         if limit.metric == "latency_ms" and config.latency is not None and table is None:
@@ -113,7 +113,7 @@ def build_problem(
                 f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, names)}"
             )
         margin = _margin(limit, table, costs[limit.metric])
-        value = limit.resolve(costs[limit.metric].of(largest)) / (1 + margin)
+        value = limit.resolve(largest_cost(costs[limit.metric])) / (1 + margin)
         said = str(config.search.limits[limit.metric])
         limits.append(UpperLimit(limit.metric, value, said, margin))
     first, *others = _objectives(config, known)
@@ -131,8 +131,7 @@ def sweep_values(problem: Problem, sweep: Sweep) -> tuple[float, ...]:
         raise ConfigError(
             f"sweep over {sweep.metric}: no such cost. {nearest(sweep.metric, problem.costs)}"
         )
-    largest = problem.costs["macs"].maximum().architecture
-    return sweep.values(problem.costs[sweep.metric].of(largest))
+    return sweep.values(largest_cost(problem.costs[sweep.metric]))
 
 
 def _objectives(config: Config, costs: Sequence[str]) -> tuple[Objective, ...]:

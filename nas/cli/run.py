@@ -49,7 +49,7 @@ def run_chain(folder: RunFolder, splits: DataSplits) -> None:
         print_ranges(problem)
         pipeline.check_limits(config, problem)
         if not folder.imported():
-            pipeline.train_stage(folder, space, splits, ProgressBar)
+            pipeline.train_stage(folder, space, splits, ProgressBar, costs=problem.costs)
         pipeline.search_stage(folder, problem, splits, ProgressBar)
         chosen = pipeline.choose(folder, problem, top=config.export.top)
         formats = config.export.formats

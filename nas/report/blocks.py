@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from search_spaces.blocks import (
     Activation,
     AsymmetricConv,
@@ -35,6 +37,8 @@ from search_spaces.blocks import (
     PreActResidual,
     PrivateAttention,
     PrivateMlp,
+    RectifiedConv,
+    RectifiedSum,
     Reshape,
     Select,
     SeparableConv,
@@ -182,6 +186,12 @@ def describe(block: BlockSpec) -> str:
                 f"perceptron, {block.tokens} tokens of {block.cin}, {block.mid} inside, "
                 f"{block.act}"
             )
+        case RectifiedConv():
+            what = f"convolution {_square(block.kernel)}"
+            return _line(what, block, _stride(block.stride), _rectified(block))
+        case RectifiedSum():
+            what = f"convolution {_square(block.kernel)} and sum"
+            return _line(what, block, _stride(block.stride), _rectified(block))
         case SpatialReduction():
             fewer = f"{block.out_shape[0]} of {block.cout}"
             return f"spatial reduction, {block.tokens} tokens of {block.cin} → {fewer}"
@@ -253,6 +263,8 @@ _Conv = (
     | MBConv
     | PreActConv
     | PreActResidual
+    | RectifiedConv
+    | RectifiedSum
     | SeparableConv
     | ShuffleV2
     | ShuffleXception
@@ -262,6 +274,13 @@ _Conv = (
 def _line(what: str, block: _Conv, *extras: str) -> str:
     parts = [what, f"{block.cin} → {block.cout} channels", *extras, f"{_square(block.hw)} px"]
     return ", ".join(part for part in parts if part)
+
+
+def _rectified(block: RectifiedConv | RectifiedSum) -> str:
+    share = block.kept / math.prod(block.out_shape)
+    if share in (0, 1):
+        return "ReLU" if share else block.rest
+    return f"ReLU of {share:.1%} of its {block.granularity}s, else {block.rest}"
 
 
 def _shortcut(block: MBConv) -> str:

@@ -38,6 +38,12 @@ from search_spaces.blocks.private import (
     PrivateAttention,
     PrivateMlp,
 )
+from search_spaces.blocks.rectified import (
+    GRANULARITIES,
+    RESTS,
+    RectifiedConv,
+    RectifiedSum,
+)
 from search_spaces.blocks.reduction import SpatialReduction
 from search_spaces.blocks.separable import AsymmetricConv, FactorizedReduce, SeparableConv
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
@@ -54,8 +60,10 @@ from search_spaces.blocks.window import Window
 
 __all__ = [
     "ATTENTION_KINDS",
+    "GRANULARITIES",
     "INPUT",
     "PRIVATE_ACTIVATIONS",
+    "RESTS",
     "VIEWS",
     "Activation",
     "AsymmetricConv",
@@ -90,6 +98,8 @@ __all__ = [
     "PreActResidual",
     "PrivateAttention",
     "PrivateMlp",
+    "RectifiedConv",
+    "RectifiedSum",
     "Reshape",
     "Select",
     "SeparableConv",

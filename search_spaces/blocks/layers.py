@@ -65,7 +65,8 @@ class Layer:
     """One primitive operation inside a block.
 
     Attributes:
-        op: conv2d, linear, batch_norm, an activation, global_avg_pool, avg_pool,
+        op: conv2d, linear, batch_norm, an activation, polynomial, relu_or_identity,
+            relu_or_polynomial, global_avg_pool, avg_pool,
             padded_avg_pool, max_pool, add, sub, mul, zero, shift, reshape, channel_split,
             leading_channels, trailing_channels, channel_shuffle or concat; on tokens, see
             `tokens.TokenTape`.
@@ -89,6 +90,7 @@ class Layer:
             kernel // 2, and of an average pool that is neither ``avg_pool`` nor
             ``padded_avg_pool`` of the `Tape`.
         indices: What a selection takes, or the order that a join puts things in.
+        kept: Elements that a ReLU of some elements rectifies.
     """
 
     op: str
@@ -107,6 +109,7 @@ class Layer:
     axis: int | None = None
     window: Window | None = None
     indices: tuple[int, ...] = ()
+    kept: int = 0
 
 
 class Tape:
@@ -242,6 +245,17 @@ class Tape:
     def act(self, x: int, name: str | None) -> int:
         """Record an activation by name; None records nothing."""
         return x if name is None else self._same_shape(name, x)
+
+    def polynomial(self, x: int) -> int:
+        """Record c2 x^2 + c1 x + c0 with three trained coefficients for every channel."""
+        return self._same_shape("polynomial", x, params=3 * self.shape(x)[0])
+
+    def relu_or(self, rest: str, x: int, kept: int) -> int:
+        """Record a ReLU of some elements, and of the others ``identity`` or ``polynomial``."""
+        shape = self.shape(x)
+        params = 3 * shape[0] if rest == "polynomial" else 0
+        op = f"relu_or_{rest}"
+        return self._record(Layer(op, (x,), shape, shape, params=params, in_place=True, kept=kept))
 
     def global_pool(self, x: int) -> int:
         """Record a global average pool to (C, 1, 1)."""

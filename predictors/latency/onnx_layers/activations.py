@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,6 +29,20 @@ def _quadratic(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequen
     return graph.node("Add", [product, number(graph, 0.5)])
 
 
+def _polynomial(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    c2, c1, c0 = (graph.weight(layer.in_shape[0], 1, 1) for _ in range(3))
+    product = graph.node("Mul", [graph.node("Add", [graph.node("Mul", [c2, x[0]]), c1]), x[0]])
+    return graph.node("Add", [product, c0])
+
+
+def _relu_or(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    """Rectify where a mask is true; which elements that are changes no work."""
+    mask = (np.arange(math.prod(layer.out_shape)) < layer.kept).reshape(layer.out_shape)
+    by_polynomial = layer.op == "relu_or_polynomial"
+    rest = _polynomial(graph, layer, x, readers) if by_polynomial else x[0]
+    return graph.node("Where", [graph.constant(mask), graph.node("Relu", x), rest])
+
+
 def _two_quad(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     shifted = graph.node("Add", [x[0], number(graph, 5.0)])
     squares = graph.node("Mul", [shifted, shifted])
@@ -52,9 +67,12 @@ ACTIVATIONS: dict[str, Lowering] = {
     "h_sigmoid": plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     "h_swish": plain("HardSwish"),
     "mul": plain("Mul"),
+    "polynomial": _polynomial,
     "quadratic": _quadratic,
     "relu": plain("Relu"),
     "relu6": _relu6,
+    "relu_or_identity": _relu_or,
+    "relu_or_polynomial": _relu_or,
     "relu_softmax": _relu_softmax,
     "sigmoid": plain("Sigmoid"),
     "softmax": plain("Softmax", axis=-1),
