@@ -199,6 +199,14 @@ def test_transfer_needs_few_networks_of_a_mixture_of_known_devices(
     assert compare(predictor(sample), y).spearman > 0.97
 
 
+def test_accuracies_transfer_too(space: SearchSpace, sample: Population) -> None:
+    """What known predictors say is a feature; an accuracy is no sum of prices."""
+    y = 0.9 - 0.1 / prices(space, sample)
+    known = [fit(space, sample[:60], y[:60], metric="accuracy", provenance=MEASURED)]
+    predictor = transfer(known, sample[60:80], y[60:80] ** 2, provenance=MEASURED)
+    assert compare(predictor(sample), y**2).spearman > 0.9
+
+
 def test_few_measured_networks_of_a_real_device(shared_data: Path) -> None:
     """Ten chosen networks of gold_6226; published for HELP with source devices: 0.989."""
     space = get_space("nasbench201")
