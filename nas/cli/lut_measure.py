@@ -64,7 +64,7 @@ def plan(arguments: argparse.Namespace) -> None:
         return
     print(
         f"{space.name}: {blocks:,} different blocks and {figures['networks']} whole networks, "
-        f"{figures['weights_megabytes']:,} MB of weights in {len(found.parts)} parts\n"
+        f"{figures['weights_megabytes']:,} MB of weights in {_counted(len(found.parts), 'part')}\n"
         f"  {options.runtime}, threads {options.threads}, batch {options.batch_size}: about "
         f"{guess.minutes:.1f} minutes for {guess.rounds} rounds on a machine like this one\n"
         f"  the reference network takes {guess.reference_ms:.3g} ms here; a device that is ten "
@@ -133,6 +133,10 @@ def validate(arguments: argparse.Namespace) -> None:
     if drift is not None:
         print(f"  machine      took {drift:.3f} times as long as for the table; corrected")
     print(f"\n{_worst(table)}")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _worst(table: LatencyTable) -> str:
