@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeAlias
 
-from predictors import TableError
+from predictors import CostTable, TableError, compile_cost
 from predictors.foreign import LookupTable, load_lookup_table
 from predictors.latency import LATENCY, LatencyTable, load_table
+from search_spaces import SearchSpace
 
-__all__ = ["AnyTable", "is_published", "read_table"]
+__all__ = ["AnyTable", "is_published", "latency_cost", "read_table"]
 
 AnyTable: TypeAlias = LatencyTable | LookupTable
 """Both have ``check(space)`` and ``cost_model()``."""
@@ -40,3 +41,14 @@ def read_table(path: Path, *, device: str = "") -> AnyTable:
             "[[predictors]], which takes any metric."
         )
     return table
+
+
+def latency_cost(space: SearchSpace, table: AnyTable, metric: str) -> CostTable:
+    """Return the latencies of a table, compiled for a space.
+
+    Args:
+        space: All its blocks are in the table.
+        table: Of either kind.
+        metric: The name of the cost, for example ``phone_latency_ms``.
+    """
+    return compile_cost(space, table.cost_model()).named(metric)

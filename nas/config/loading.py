@@ -103,8 +103,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _make_paths_absolute(document: Mapping[str, Any], folder: Path) -> None:
     for section, key in _PATHS:
-        tables = document.get(section)
-        for table in tables if isinstance(tables, list) else [tables]:
+        found = document.get(section)
+        tables = [table for table in (found if isinstance(found, list) else [found]) if table]
+        named = [inner for table in tables if isinstance(table, dict) for inner in table.values()]
+        for table in [*tables, *named]:
             if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
                 with suppress(RuntimeError):  # no such home; the loader says what is missing
                     table[key] = str((folder / Path(table[key]).expanduser()).resolve())

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from nas.config.limits import Limit, parse_limit
-from nas.config.section import Count, Positive, Section, Share, refuse
+from nas.config.section import (
+    Count,
+    Positive,
+    Section,
+    Share,
+    check_names,
+    one_or_named,
+    refuse,
+)
 from nas.config.train import TrainConfig
 from nas.data.config import AugmentConfig, DataConfig
 from nas.errors import ConfigError
+from nas.metric_names import LATENCY, is_latency, placed, split_place
 
 __all__ = [
     "Config",
@@ -57,6 +66,13 @@ class LatencyConfig(Section):
     """Whole subnets measured to correct and to validate the table."""
     max_seconds: Positive | None = None
     """Longest time that building the table may take."""
+
+
+LatencySections: TypeAlias = Annotated[
+    Annotated[LatencyConfig, Tag("one")] | Annotated[dict[str, LatencyConfig], Tag("named")],
+    Discriminator(one_or_named),
+]
+"""One section for the only device, or one for each of several devices by its name."""
 
 
 class PredictorConfig(Section):
@@ -214,8 +230,9 @@ class Config(Section):
     """How training images are varied."""
     train: TrainConfig
     """How the supernet is trained."""
-    latency: LatencyConfig | None = None
-    """Where the latency table comes from; none measures no latency."""
+    latency: LatencySections | None = None
+    """Where the latency table comes from; none measures no latency. For several devices, a
+    section [latency.NAME] for each, whose cost is ``NAME_latency_ms``."""
     mpc: MpcConfig | None = None
     """What private inference costs; none prices and limits none."""
     predictors: Annotated[tuple[PredictorConfig, ...], Field(strict=False)] = ()
@@ -227,6 +244,12 @@ class Config(Section):
     export: ExportConfig = ExportConfig()
     """What is exported."""
 
+    @field_validator("latency", mode="before")
+    @classmethod
+    def _check_devices(cls, latency: Any) -> Any:
+        check_names(latency, LatencyConfig, "latency")
+        return latency
+
     @field_validator("predictors", mode="before")
     @classmethod
     def _check_predictors(cls, predictors: Any) -> Any:
@@ -236,14 +259,32 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Config:
-        sources = self.latency is not None or self.predictors
-        if "latency_ms" in self.search.limits and not sources:
-            problem = "a latency limit needs a [latency] section, or a predictor in [[predictors]]"
-            refuse({"search.limits.latency_ms": problem})
+        for metric in self.search.limits:
+            if is_latency(metric) and metric not in self.latencies and not self.predictors:
+                refuse({f"search.limits.{metric}": self.latency_missing(metric)})
         if self.mpc is None:
             private = [metric for metric in self.search.limits if metric.startswith("mpc_")]
             refuse({f"search.limits.{metric}": "it needs an [mpc] section" for metric in private})
         return self
+
+    @property
+    def latencies(self) -> dict[str, LatencyConfig]:
+        """The sections of latency tables by the cost that each gives."""
+        if self.latency is None:
+            return {}
+        if isinstance(self.latency, LatencyConfig):
+            return {LATENCY: self.latency}
+        return {placed(name, LATENCY): section for name, section in self.latency.items()}
+
+    def latency_missing(self, metric: str) -> str:
+        """Return what a latency needs that no section gives."""
+        device, _ = split_place(metric)
+        section = f"[latency.{device}]" if device else "[latency]"
+        there = f"; the sections there are give {', '.join(self.latencies)}"
+        return (
+            f"a latency needs a section {section}, or a predictor of it in [[predictors]]"
+            f"{there if self.latencies else ''}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the resolved configuration, every default spelt out, as a JSON object."""

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces import Population, SearchSpace
-from search_spaces.blocks import Layer, inputs_read, layers_of
+from search_spaces.blocks import Layer, inputs_read, layers_of, passed_on
 
 __all__ = ["VIEWS", "Execution", "View"]
 
@@ -46,16 +46,21 @@ class Execution:
         self._inputs = [tuple(position[name] for name in slot.inputs) for slot in space.slots]
         widest = max((len(inputs) for inputs in self._inputs), default=0) or 1
         self._reads = np.zeros((len(grid.blocks), widest), dtype=np.bool_)
-        self._reads[:, 0] = True  # a skipped slot passes its first input on
+        self._passes = np.full(len(grid.blocks), -1)
+        for i, block in enumerate(grid.blocks):
+            passed = passed_on(block)
+            if passed is not None:
+                self._passes[i] = passed
+                self._reads[i, passed] = True
+            elif block is not None:
+                self._reads[i, inputs_read(layers_of(block))] = True
         layers_by_block = [layers_of(b) if b is not None else () for b in grid.blocks]
-        for i, layers in enumerate(layers_by_block):
-            if layers:
-                self._reads[i] = np.isin(np.arange(widest), inputs_read(layers))
         self._is_zero = _where(layers_by_block, lambda layers: layers[-1].op == "zero")
         self._is_sum = _where(layers_by_block, lambda layers: {x.op for x in layers} == {"add"})
         self._is_conv = _where(layers_by_block, _ends_in_convolution)
         self._is_plain = _where(layers_by_block, _has_no_weights) & (self._reads.sum(axis=1) == 1)
         self._readers = self._list_readers()
+        self._read_by = self._list_choices()
 
     def blocks(self, population: Population) -> NDArray[np.int32]:
         """Return the position in the space's grid of every slot's block, int32 [n, slots]."""
@@ -109,6 +114,28 @@ class Execution:
         """Return which networks compute a constant: no path leads from input to output."""
         return self._constant(self.blocks(population))[:, -1]
 
+    def reaches(self, population: Population) -> NDArray[np.bool_]:
+        """Return which choices a path from input to output depends on, bool [n, choices].
+
+        A skipped slot lies on a path too, as it passes its input on. What no slot reads, having
+        one option, counts as reached.
+        """
+        blocks = self.blocks(population)
+        on_path = self._needed(blocks) & ~self._constant(blocks)
+        reached: NDArray[np.bool_] = on_path.astype(np.float32) @ self._read_by > 0
+        return reached | ~self._read_by.any(axis=0)
+
+    def _list_choices(self) -> NDArray[np.float32]:
+        """Return 1 where a slot reads a choice, itself or through a fold, [slots, choices]."""
+        choices = len(self.space.choices)
+        result = np.zeros((len(self._inputs), choices), dtype=np.float32)
+        for slot, scope in enumerate(self.space.grid.scopes):
+            for variable in scope:
+                folded = variable >= choices
+                reads = self.space.folds[variable - choices].reads if folded else (variable,)
+                result[slot, list(reads)] = 1.0
+        return result
+
     def _list_readers(self) -> list[list[tuple[int, int]]]:
         """For each slot the slots that may read it, with the place among their inputs."""
         readers: list[list[tuple[int, int]]] = [[] for _ in self._inputs]
@@ -136,7 +163,7 @@ class Execution:
         for slot, inputs in enumerate(self._inputs):
             if inputs:
                 own = blocks[:, slot]
-                passes = (own == 0) | self._is_sum[own]
+                passes = (self._passes[own] >= 0) | self._is_sum[own]
                 for place, source in enumerate(inputs):
                     passes &= zero[:, source] | ~self._reads[own, place]
                 zero[:, slot] |= passes
@@ -151,10 +178,12 @@ class Execution:
         source = np.full(blocks.shape, -1)
         work = np.tile(-1 - np.arange(count), (len(blocks), 1))  # all different
         for slot, inputs in enumerate(self._inputs):
-            read = source[:, inputs[0]] if inputs else -1
-            source[:, slot] = np.where(blocks[:, slot] == 0, read, slot)
-            plain = self._is_plain[blocks[:, slot]]
-            work[:, slot] = np.where(plain, blocks[:, slot] * (count + 1) + read, work[:, slot])
+            own, read = blocks[:, slot], np.full(len(blocks), -1)
+            for place, before in enumerate(inputs):
+                read = np.where(self._reads[own, place], source[:, before], read)
+            source[:, slot] = np.where(self._passes[own] >= 0, read, slot)
+            same = own * (count + 1) + read
+            work[:, slot] = np.where(self._is_plain[own], same, work[:, slot])
         order = np.argsort(work, axis=1, kind="stable")
         ordered = np.take_along_axis(work, order, axis=1)
         again = np.zeros(blocks.shape, dtype=np.bool_)
@@ -175,7 +204,7 @@ class Execution:
             for place, source in enumerate(inputs):
                 read = value[:, source]
                 times_zero[rows, read] |= zero & needed[:, slot]
-                reads = (own != 0) & ~zero & self._reads[own, place]
+                reads = ~zero & self._reads[own, place]
                 otherwise[rows, read] |= reads & (value[:, slot] != read)
         found: NDArray[np.bool_] = times_zero & ~otherwise
         return found[:, :-1]
@@ -194,7 +223,7 @@ class Execution:
                 term = self._reads[own, place] & ~zero[:, source]
                 terms += term
                 passed = np.where(term, value[:, source], passed)
-            passes = ((own == 0) | self._is_sum[own]) & (terms == 1)
+            passes = ((self._passes[own] >= 0) | self._is_sum[own]) & (terms == 1)
             value[:, slot] = np.where(passes, passed, np.where(self._is_conv[own], slot, -1))
         return value
 
