@@ -175,7 +175,7 @@ def test_a_table_of_energy_is_a_cost(
     with_confidence = text.replace('energy_uj = "60%"', 'energy_uj = "60% @ 95%"')
     (folder / "energy.toml").write_text(with_confidence, encoding="utf-8")
     assert main(["run", str(folder / "energy.toml"), "--dry-run"]) == 2
-    assert "only limits on latency_ms" in capsys.readouterr().err
+    assert "only limits on latency" in capsys.readouterr().err
     with pytest.raises(TableError, match=r"of energy_uj, not of latency_ms.*\[\[predictors\]\]"):
         read_table(table)
 
