@@ -37,6 +37,12 @@ CASES: dict[str, tuple[dict[str, Any], int]] = {
     "single_path": ({"strategy": "single_path"}, 0),
     "single_path, 12 bins of MACs": ({"strategy": "single_path", "cost_bins": 12}, 0),
     "fair": ({"strategy": "fair"}, 0),
+    "multi_architecture, 4": ({"strategy": "multi_architecture"}, 0),
+    "prenas": ({"strategy": "prenas"}, 0),
+    "netaug": (
+        {"strategy": "netaug", "netaug": {"vary": ["expand_*", "width_*"], "weight": 1.0}},
+        0,
+    ),
     "sandwich": ({"strategy": "sandwich"}, 0),
     "sandwich, alpha divergence": (
         {"strategy": "sandwich", "soft_loss": "alpha_divergence"},

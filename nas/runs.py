@@ -139,8 +139,10 @@ class RunFolder:
 
     @property
     def archive_path(self) -> Path:
-        """The database of all evaluations."""
-        return self.path / "archive.sqlite"
+        """The database of all evaluations: of subnets, or of the ensembles that are searched."""
+        ensemble = self.config.search.ensemble
+        name = "archive" if ensemble is None else f"ensembles-{ensemble.members}"
+        return self.path / f"{name}.sqlite"
 
     def worker_archive(self, worker: str) -> Path:
         """Return where one of several workers of a shared study keeps what it evaluated."""

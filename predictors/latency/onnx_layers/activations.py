@@ -1,4 +1,4 @@
-"""Activations, softmax and its stand-ins, and operations of two inputs of one shape."""
+"""Activations, softmax and its stand-ins, and operations of inputs of one shape."""
 
 from __future__ import annotations
 
@@ -43,6 +43,13 @@ def _relu_or(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence
     return graph.node("Where", [graph.constant(mask), graph.node("Relu", x), rest])
 
 
+def _mean(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    total = x[0]
+    for other in x[1:]:
+        total = graph.node("Add", [total, other])
+    return graph.node("Mul", [total, number(graph, 1.0 / len(x))])
+
+
 def _two_quad(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     shifted = graph.node("Add", [x[0], number(graph, 5.0)])
     squares = graph.node("Mul", [shifted, shifted])
@@ -66,6 +73,7 @@ ACTIVATIONS: dict[str, Lowering] = {
     "gelu": plain("Gelu"),
     "h_sigmoid": plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     "h_swish": plain("HardSwish"),
+    "mean": _mean,
     "mul": plain("Mul"),
     "polynomial": _polynomial,
     "quadratic": _quadratic,
