@@ -29,7 +29,7 @@ from nas.latency_tables import AnyTable, is_published, read_table
 from nas.launch import processes
 from nas.metric_names import measured, split_place
 from nas.predicted import keep_predictors, predicted_costs
-from nas.problems import build_problem, space_of
+from nas.problems import build_problem, network_space
 from nas.run_evaluator import RunEvaluator
 from nas.runs import RunFolder
 from nas.search import (
@@ -355,7 +355,11 @@ def subnet_evaluator(run: RunFolder, space: SearchSpace, splits: DataSplits) -> 
 
 
 def open_archive(run: RunFolder, space: SearchSpace, path: Path | None = None) -> Archive:
-    """Open the archive of a run for writing, or another one at ``path`` for the same space."""
+    """Open the archive of a run for writing, or another one at ``path`` for the same space.
+
+    Parts of a space share one.
+    """
+    space = space.whole
     return Archive.open(
         path or run.archive_path,
         space_name=space.name,
@@ -396,7 +400,9 @@ def _mirrored(
 def _searcher(run: RunFolder, problem: Problem) -> tuple[Searcher, int]:
     """Return what proposes subnets, and how many are to be evaluated."""
     config, space = run.config.search, problem.space
-    chosen = read_chosen(run.path, space)
+    # Chosen were single networks; of them those in the part of the space that is searched count.
+    single = () if config.ensemble else read_chosen(run.path, network_space(run.config))
+    chosen = [architecture for architecture in single if space.holds(architecture)]
     if not chosen:
         return build_searcher(config, objectives=len(problem.objectives)), config.evaluations
     rows = space.unique(space.encode_all(chosen))
@@ -422,7 +428,7 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
     searcher, evaluations = _searcher(run, problem)
     with (
         _stage(run, "search"),
-        _evaluation(run, problem.space, splits) as evaluate,
+        _evaluation(run, network_space(config), splits) as evaluate,
         open_archive(run, problem.space) as archive,
         bars("search") as progress,
         _mirrored(run, problem, archive, progress) as report,
@@ -540,14 +546,25 @@ def export_stage(
     *,
     tables: Mapping[str, AnyTable],
     bars: Bars,
+    space: SearchSpace | None = None,
 ) -> None:
     """Score the chosen subnets on the test split, time them, export them and check the files.
 
     They are timed in the runtime of each table that was measured on this machine.
+
+    Args:
+        run: With the trained supernet.
+        problem: What was searched; its costs are recorded.
+        splits: The images.
+        chosen: Rows of the archive.
+        formats: File formats.
+        tables: The latency tables by metric.
+        bars: Shows progress.
+        space: Of the run's weights; by default what the configuration says.
     """
     from nas.finals import cost_metrics, export_final, measured_latencies
 
-    space = problem.space
+    space = space or network_space(run.config)
     evaluator = subnet_evaluator(run, space, splits)
     subnets = {row.id: evaluator.subnet(row.architecture) for row in chosen}
     shaped = {row.id: (subnets[row.id], space.input_shape_of(row.architecture)) for row in chosen}
@@ -610,7 +627,9 @@ def finetune_stage(
         scored = evaluator(row.architecture)
         found = Evaluated(row.id, row.architecture, scored, order=1)
         formats = run.config.export.formats
-        export_stage(tuned, problem, splits, [found], formats, tables=tables, bars=bars)
+        export_stage(
+            tuned, problem, splits, [found], formats, tables=tables, bars=bars, space=only
+        )
     with Archive.read(tuned.archive_path) as archive:
         return archive.rows()[0]
 
@@ -651,7 +670,7 @@ def teacher_stage(
     if top < 1 or (epochs is not None and epochs < 1):
         raise ConfigError(f"--top = {top} and --epochs = {epochs} must be at least 1.")
     check_trained(run)
-    space = space_of(run.config)
+    space = network_space(run.config)
     architecture = largest(space)
     if id is not None:
         problem = problem_of(run, space, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import json
 import os
 import platform
@@ -138,8 +139,10 @@ class RunFolder:
 
     @property
     def archive_path(self) -> Path:
-        """The database of all evaluations."""
-        return self.path / "archive.sqlite"
+        """The database of all evaluations: of subnets, or of the ensembles that are searched."""
+        ensemble = self.config.search.ensemble
+        name = "archive" if ensemble is None else f"ensembles-{ensemble.members}"
+        return self.path / f"{name}.sqlite"
 
     def worker_archive(self, worker: str) -> Path:
         """Return where one of several workers of a shared study keeps what it evaluated."""
@@ -209,6 +212,35 @@ class RunFolder:
             for folder in (self.path, self.checkpoints, self.exports):
                 remove_leftovers(folder)
             yield
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def worker(self, name: str = "") -> Iterator[str]:
+        """Hold the name of one worker of a shared study, so that no two write one archive.
+
+        Args:
+            name: The name; empty takes the first of HOST-1, HOST-2 and so on that is free,
+                which a worker that is started again finds again.
+
+        Yields:
+            The name.
+
+        Raises:
+            RunError: A living worker has the name, or the folder is not writable.
+        """
+        for number in itertools.count(1):
+            chosen = name or f"{socket.gethostname()}-{number}"
+            path = self.worker_archive(chosen).with_suffix(".lock")
+            path.parent.mkdir(exist_ok=True)
+            try:
+                handle = _acquire(path)
+                break
+            except RunError as error:
+                if name or not isinstance(error.__cause__, BlockingIOError):
+                    raise
+        try:
+            yield chosen
         finally:
             os.close(handle)
 

@@ -7,7 +7,7 @@ import argparse
 from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_run
-from nas.problems import space_of
+from nas.problems import network_space, space_of
 from nas.runs import RunFolder
 
 __all__ = ["configure", "run"]
@@ -34,11 +34,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     folder = RunFolder.open(arguments.run)
-    space = space_of(folder.config)
+    space = network_space(folder.config)
     names = ("epochs", "learning_rate", "warmup_epochs", "teacher_weight")
     options = {name: getattr(arguments, name) for name in names}
     with folder.lock():
-        tables = pipeline.latency_stage(folder, space, ProgressBar)
+        tables = pipeline.latency_stage(folder, space_of(folder.config), ProgressBar)
         problem = pipeline.problem_of(folder, space, tables)
         (row,) = pipeline.choose(folder, problem, top=1, id=arguments.id)
         splits = pipeline.load_splits(folder.config, space, ProgressBar)

@@ -20,7 +20,7 @@ from nas.config import (
 from nas.errors import ConfigError
 from nas.launch import launcher, restarted
 from nas.predicted import keep_predictors, predicted_costs
-from nas.problems import build_problem, space_of
+from nas.problems import build_problem, searched_space, space_of
 from nas.runs import RunFolder
 from search_spaces.progress import silent
 
@@ -145,9 +145,9 @@ def _begun_before(arguments: argparse.Namespace) -> Path | None:
 
 
 def _checked_images(config: Config, run: RunFolder | None = None) -> DataSplits:
-    space = space_of(config)
-    predicted = predicted_costs(config, space, run.path if run else None)
-    pipeline.check_limits(config, build_problem(config, space, None, predicted))
+    space, searched = space_of(config), searched_space(config)
+    predicted = predicted_costs(config, searched, run.path if run else None)
+    pipeline.check_limits(config, build_problem(config, searched, None, predicted))
     pipeline.check_training(config, space)
     splits = pipeline.load_splits(config, space, ProgressBar)
     pipeline.check_training(config, space, images=len(splits.train))

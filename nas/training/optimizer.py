@@ -9,7 +9,7 @@ is plain safetensors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -20,27 +20,10 @@ from nas.config import TrainConfig
 from search_spaces.modules.channels import Orders, reorder
 from search_spaces.modules.elastic import Region
 
-__all__ = ["RegionOptimizer", "hull"]
+__all__ = ["RegionOptimizer"]
 
 _STATE = {"sgd": ("momentum",), "adamw": ("exp_avg", "exp_avg_sq", "step")}
 _ADAMW_BETAS, _ADAMW_EPS = (0.9, 0.999), 1e-8  # torch.optim.AdamW's defaults
-
-
-def hull(regions: Iterable[Mapping[str, Region]]) -> dict[str, Region]:
-    """Return the smallest region of every parameter that holds all the given ones.
-
-    It is taken dimension by dimension: the hull of [:8, :4] and [:4, :8] is [:8, :8].
-    """
-    result: dict[str, Region] = {}
-    for mapping in regions:
-        for name, region in mapping.items():
-            if name in result and result[name] != region:
-                region = tuple(
-                    slice(min(a.start, b.start), max(a.stop, b.stop))
-                    for a, b in zip(result[name], region, strict=True)
-                )
-            result[name] = region
-    return result
 
 
 class RegionOptimizer:

@@ -19,6 +19,7 @@ from nas.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoi
 from nas.training.optimizer import RegionOptimizer
 from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec
+from search_spaces.ensemble import EnsembleSpace
 from search_spaces.modules.channels import reorder
 from search_spaces.supernet import Supernet
 
@@ -200,12 +201,15 @@ def belongs_to(space: SearchSpace) -> dict[str, str]:
 def load_supernet(run: RunFolder, space: SearchSpace) -> Supernet:
     """Return the trained supernet of a run in evaluation mode, on the CPU.
 
-    The weights are the moving average where the run kept one.
+    The weights are the moving average where the run kept one. The ensembles that a search looks
+    for have the weights of the space that was trained.
 
     Raises:
         CheckpointError: The run has no checkpoint of this space that can be read.
     """
-    checkpoint = newest_checkpoint(run.checkpoints, belongs_to(space))
+    searched = run.config.search.ensemble is not None
+    trained = space.base if searched and isinstance(space, EnsembleSpace) else space
+    checkpoint = newest_checkpoint(run.checkpoints, belongs_to(trained))
     if checkpoint is None:
         raise CheckpointError(
             f"{run.path} holds no checkpoint, so nothing was trained yet. Train the run first."

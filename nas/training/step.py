@@ -20,7 +20,6 @@ from nas.rng import stream, torch_stream
 from nas.training.batch import Batch
 from nas.training.largest import largest_at
 from nas.training.losses import Targets, label_loss
-from nas.training.optimizer import hull
 from nas.training.part import Part, part_of
 from nas.training.replicas import equalise, sum_gate_gradients, sum_gradients
 from nas.training.state import TrainState
@@ -28,7 +27,7 @@ from nas.training.stored_teacher import StoredTeacher
 from nas.training.strategies import Member, Moment, Phase, Strategy
 from nas.world import ALONE, World
 from search_spaces import Architecture
-from search_spaces.modules.elastic import Region
+from search_spaces.modules.elastic import Region, hull
 from search_spaces.modules.shard import sharded
 from search_spaces.supernet import Regularisation
 

@@ -299,6 +299,13 @@ def _zero(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer
     return graph.node("Mul", [x[0], graph.constant(np.array(0.0, dtype=np.float32))])
 
 
+def _mean(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    total = x[0]
+    for other in x[1:]:
+        total = graph.node("Add", [total, other])
+    return graph.node("Mul", [total, graph.constant(np.array(1.0 / len(x), dtype=np.float32))])
+
+
 def _max_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     if layer.window:
         more = {"dilations": [*layer.window.dilation], "ceil_mode": int(layer.window.ceil)}
@@ -563,6 +570,7 @@ _LOWERINGS: dict[str, _Lowering] = {
     "map_tokens": _map_tokens,
     "matmul": _plain("MatMul"),
     "max_pool": _max_pool,
+    "mean": _mean,
     "merge_heads": _merge_heads,
     "merge_map": _as_shaped,
     "mul": _plain("Mul"),

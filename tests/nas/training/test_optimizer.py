@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from nas.config import TrainConfig
-from nas.training.optimizer import RegionOptimizer, hull
-from search_spaces.modules.elastic import Region
+from nas.training.optimizer import RegionOptimizer
+from search_spaces.modules.elastic import Region, hull
 from tests.nas.training.jobs import tiny_config
 
 SHAPES = {"conv": (6, 4, 3, 3), "linear": (5, 6), "bias": (5,), "unused": (3, 3)}
