@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import combinations
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +21,7 @@ RESAMPLES, INTERVAL = 2000, (2.5, 97.5)
 NEAR = 1.25
 """Subnets are near each other when neither has more than so many times the other's MACs."""
 
-Accuracies = NDArray[np.float64]
+Accuracies: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -29,30 +30,31 @@ class Finished:
 
     Attributes:
         supernets: Their results, in the order of the units.
-        alone: Test accuracy by seed of the measured subnets trained alone, each float [n].
+        alone: Test accuracy of the measured subnets trained alone, float64 [seeds, n]; nan
+            where the training is missing.
     """
 
     supernets: tuple[dict[str, Any], ...]
-    alone: tuple[Accuracies, ...]
+    alone: Accuracies
 
     @classmethod
     def of(cls, results: Sequence[dict[str, Any]]) -> Finished:
-        """Sort results; a seed of which a subnet is missing is left out."""
-        alone = []
-        for seed in ALONE_SEEDS:
-            found = {
-                r["subnet"]: r["test"][0]
-                for r in results
-                if r["kind"] == "alone" and r["seed"] == seed
-            }
-            if len(found) == len(measured()):
-                alone.append(np.array([found[i] for i in sorted(found)]))
-        return cls(tuple(r for r in results if r["kind"] != "alone"), tuple(alone))
+        """Sort results."""
+        alone = np.full((len(ALONE_SEEDS), len(measured())), np.nan)
+        for result in results:
+            if result["kind"] == "alone":
+                alone[ALONE_SEEDS.index(result["seed"]), result["subnet"]] = result["test"][0]
+        return cls(tuple(r for r in results if r["kind"] != "alone"), alone)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether there is a supernet, and every measured subnet was trained alone once."""
+        return bool(self.supernets) and not np.isnan(self.alone).all(axis=0).any()
 
     @property
     def truth(self) -> Accuracies:
-        """Accuracy of every measured subnet trained alone, the mean of the seeds."""
-        return np.mean(self.alone, axis=0)
+        """Accuracy of every measured subnet trained alone, the mean of its seeds."""
+        return np.nanmean(self.alone, axis=0)
 
 
 def macs_of_measured() -> Accuracies:
@@ -67,19 +69,24 @@ def ranking_table(finished: Finished) -> list[dict[str, Any]]:
     params = compile_cost(space, Params())(space.encode_all(measured()))
     rows = [_ranking("MACs", "", macs_of_measured(), truth)]
     rows.append(_ranking("parameters", "", params, truth))
-    if len(finished.alone) > 1:
-        rows.append(_ranking("alone, seed 0 by seed 1", "", *finished.alone))
+    rows += [
+        _ranking("alone", f"{s} by {t}", finished.alone[s], finished.alone[t])
+        for s, t in combinations(range(len(ALONE_SEEDS)), 2)
+    ]
     rows += [_ranking(r["kind"], r["seed"], r["test"], truth) for r in finished.supernets]
     return rows
 
 
 def _ranking(by: str, seed: int | str, scores: ArrayLike, truth: Accuracies) -> dict[str, Any]:
     values = np.asarray(scores, dtype=np.float64)
+    known = ~np.isnan(values) & ~np.isnan(truth)
+    values, truth = values[known], truth[known]
     low, high = _interval(values, truth)
-    near, pairs = _near_tau(values, truth)
+    near, pairs = _near_tau(values, truth, macs_of_measured()[known])
     return {
         "ranked by": by,
         "seed": seed,
+        "subnets": len(values),
         "tau": kendall_tau_b(values, truth),
         "low": low,
         "high": high,
@@ -96,9 +103,8 @@ def _interval(a: Accuracies, b: Accuracies) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _near_tau(a: Accuracies, b: Accuracies) -> tuple[float, int]:
+def _near_tau(a: Accuracies, b: Accuracies, macs: Accuracies) -> tuple[float, int]:
     """Return tau over the pairs that are near each other in MACs, and how many there are."""
-    macs = macs_of_measured()
     first, second = np.triu_indices(len(macs), 1)
     ratio = np.maximum(macs[first] / macs[second], macs[second] / macs[first])
     first, second = first[ratio <= NEAR], second[ratio <= NEAR]

@@ -51,12 +51,12 @@ def train_units(work: Path, data: Path, patterns: Sequence[str]) -> None:
 
 
 def report(work: Path) -> None:
-    """Print the tables of the finished units, and keep them where none is missing."""
+    """Print the tables of the finished units, and keep them."""
     results = {unit.name: result_of(unit, work) for unit in units()}
     missing = [name for name, result in results.items() if result is None]
     finished = Finished.of([result for result in results.values() if result is not None])
-    if not finished.alone or not finished.supernets:
-        print(f"Nothing to compare yet; {len(missing)} trainings are missing.")
+    if not finished.comparable:
+        print(f"Nothing to compare yet; {', '.join(missing)} are missing.")
         return
     tables = {
         "ranking": ranking_table(finished),
@@ -67,10 +67,8 @@ def report(work: Path) -> None:
     for name, rows in tables.items():
         print(f"\n{name.replace('_', ' ')}")
         print_table(rows)
-    if missing:
-        print(f"\nNot kept: {', '.join(missing)} are missing.")
-        return
-    print(write_result("training_proof", {"recipe": recipe(), **tables}))
+    print(f"\nmissing: {', '.join(missing) or 'nothing'}")
+    print(write_result("training_proof", {"recipe": recipe(), "missing": missing, **tables}))
 
 
 def main() -> None:
