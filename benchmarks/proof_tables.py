@@ -158,7 +158,10 @@ def subnet_table(finished: Finished) -> list[dict[str, Any]]:
     """Return MACs and accuracies in percent of every measured subnet."""
     rows = []
     for i, macs in enumerate(macs_of_measured()):
-        alone = {f"alone {s}": 100 * accuracies[i] for s, accuracies in enumerate(finished.alone)}
+        alone = {
+            f"alone {seed}": None if np.isnan(accuracies[i]) else 100 * accuracies[i]
+            for seed, accuracies in zip(ALONE_SEEDS, finished.alone, strict=True)
+        }
         inherited = {f"{r['kind']} {r['seed']}": 100 * r["test"][i] for r in finished.supernets}
         rows.append({"macs": round(macs), **alone, **inherited})
     return rows
