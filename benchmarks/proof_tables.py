@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from proof_units import ALONE_SEEDS, measured, proof_space
+from proof_units import SEEDS, measured, proof_space
 
 from nas.rng import stream
 from predictors import Macs, Params, compile_cost
@@ -26,7 +26,7 @@ Accuracies: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Finished:
-    """What the finished units found.
+    """What the finished units found; some may be missing.
 
     Attributes:
         supernets: Their results, in the order of the units.
@@ -40,21 +40,18 @@ class Finished:
     @classmethod
     def of(cls, results: Sequence[dict[str, Any]]) -> Finished:
         """Sort results."""
-        alone = np.full((len(ALONE_SEEDS), len(measured())), np.nan)
+        alone = np.full((len(SEEDS), len(measured())), np.nan)
         for result in results:
             if result["kind"] == "alone":
-                alone[ALONE_SEEDS.index(result["seed"]), result["subnet"]] = result["test"][0]
+                alone[SEEDS.index(result["seed"]), result["subnet"]] = result["test"][0]
         return cls(tuple(r for r in results if r["kind"] != "alone"), alone)
 
     @property
-    def comparable(self) -> bool:
-        """Whether there is a supernet, and every measured subnet was trained alone once."""
-        return bool(self.supernets) and not np.isnan(self.alone).all(axis=0).any()
-
-    @property
     def truth(self) -> Accuracies:
-        """Accuracy of every measured subnet trained alone, the mean of its seeds."""
-        return np.nanmean(self.alone, axis=0)
+        """Accuracy of every measured subnet trained alone, the mean of its seeds, float64 [n]."""
+        known = ~np.isnan(self.alone)
+        with np.errstate(invalid="ignore"):
+            return np.nansum(self.alone, axis=0) / known.sum(axis=0)
 
 
 def macs_of_measured() -> Accuracies:
@@ -67,17 +64,17 @@ def ranking_table(finished: Finished) -> list[dict[str, Any]]:
     """Return Kendall's tau between the subnets trained alone and everything that may rank them."""
     space, truth = proof_space(), finished.truth
     params = compile_cost(space, Params())(space.encode_all(measured()))
-    rows = [_ranking("MACs", "", macs_of_measured(), truth)]
-    rows.append(_ranking("parameters", "", params, truth))
+    rows = [_ranking("MACs", macs_of_measured(), truth)]
+    rows.append(_ranking("parameters", params, truth))
     rows += [
-        _ranking("alone", f"{s} by {t}", finished.alone[s], finished.alone[t])
-        for s, t in combinations(range(len(ALONE_SEEDS)), 2)
+        _ranking(f"alone, seed {SEEDS[s]} by {SEEDS[t]}", finished.alone[s], finished.alone[t])
+        for s, t in combinations(range(len(SEEDS)), 2)
     ]
-    rows += [_ranking(r["kind"], r["seed"], r["test"], truth) for r in finished.supernets]
+    rows += [_ranking(r["kind"], r["test"], truth) for r in finished.supernets]
     return rows
 
 
-def _ranking(by: str, seed: int | str, scores: ArrayLike, truth: Accuracies) -> dict[str, Any]:
+def _ranking(by: str, scores: ArrayLike, truth: Accuracies) -> dict[str, Any]:
     values = np.asarray(scores, dtype=np.float64)
     known = ~np.isnan(values) & ~np.isnan(truth)
     values, truth = values[known], truth[known]
@@ -85,7 +82,6 @@ def _ranking(by: str, seed: int | str, scores: ArrayLike, truth: Accuracies) -> 
     near, pairs = _near_tau(values, truth, macs_of_measured()[known])
     return {
         "ranked by": by,
-        "seed": seed,
         "subnets": len(values),
         "tau": kendall_tau_b(values, truth),
         "low": low,
@@ -97,9 +93,8 @@ def _ranking(by: str, seed: int | str, scores: ArrayLike, truth: Accuracies) -> 
 
 def _interval(a: Accuracies, b: Accuracies) -> tuple[float, float]:
     """Return the percentile bootstrap interval of tau over subnets."""
-    rng = stream(0, "bootstrap")
-    drawn = rng.integers(0, len(a), size=(RESAMPLES, len(a)))
-    low, high = np.percentile([kendall_tau_b(a[i], b[i]) for i in drawn], INTERVAL)
+    drawn = stream(0, "bootstrap").integers(0, len(a), size=(RESAMPLES, len(a)))
+    low, high = np.nanpercentile([kendall_tau_b(a[i], b[i]) for i in drawn], INTERVAL)
     return float(low), float(high)
 
 
@@ -121,7 +116,6 @@ def accuracy_table(finished: Finished) -> list[dict[str, Any]]:
         rows.append(
             {
                 "strategy": result["kind"],
-                "seed": result["seed"],
                 "steps": result["steps"],
                 "cost": result["macs"] / unit,
                 "cpu_s": result["cpu_s"],
@@ -139,16 +133,17 @@ def difference_table(finished: Finished) -> list[dict[str, Any]]:
     rows = []
     for result in finished.supernets:
         points = 100 * (np.array(result["test"]) - finished.truth)
+        known = points[~np.isnan(points)]
         rows.append(
             {
                 "strategy": result["kind"],
-                "seed": result["seed"],
-                "smallest": points[0],
-                "largest": points[-1],
-                "mean": points.mean(),
-                "worst": points.min(),
-                "best": points.max(),
-                "within a point": int((points >= -1).sum()),
+                "subnets": len(known),
+                "smallest": _or_none(points[0]),
+                "largest": _or_none(points[-1]),
+                "mean": known.mean(),
+                "worst": known.min(),
+                "best": known.max(),
+                "within a point": int((known >= -1).sum()),
             }
         )
     return rows
@@ -159,9 +154,14 @@ def subnet_table(finished: Finished) -> list[dict[str, Any]]:
     rows = []
     for i, macs in enumerate(macs_of_measured()):
         alone = {
-            f"alone {seed}": None if np.isnan(accuracies[i]) else 100 * accuracies[i]
-            for seed, accuracies in zip(ALONE_SEEDS, finished.alone, strict=True)
+            f"alone {seed}": _or_none(100 * accuracies[i])
+            for seed, accuracies in zip(SEEDS, finished.alone, strict=True)
         }
-        inherited = {f"{r['kind']} {r['seed']}": 100 * r["test"][i] for r in finished.supernets}
+        inherited = {r["kind"]: 100 * r["test"][i] for r in finished.supernets}
         rows.append({"macs": round(macs), **alone, **inherited})
     return rows
+
+
+def _or_none(value: float) -> float | None:
+    """Return None in place of nan, which JSON lacks."""
+    return None if np.isnan(value) else float(value)
