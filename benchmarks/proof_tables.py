@@ -21,6 +21,9 @@ RESAMPLES, INTERVAL = 2000, (2.5, 97.5)
 NEAR = 1.25
 """Subnets are near each other when neither has more than so many times the other's MACs."""
 
+FEWEST = 5
+"""Subnets in common below which nothing is compared."""
+
 Accuracies: TypeAlias = NDArray[np.float64]
 
 
@@ -47,6 +50,11 @@ class Finished:
         return cls(tuple(r for r in results if r["kind"] != "alone"), alone)
 
     @property
+    def comparable(self) -> bool:
+        """Whether there are a supernet and enough subnets trained alone."""
+        return bool(self.supernets) and int(np.isfinite(self.truth).sum()) >= FEWEST
+
+    @property
     def truth(self) -> Accuracies:
         """Accuracy of every measured subnet trained alone, the mean of its seeds, float64 [n]."""
         known = ~np.isnan(self.alone)
@@ -69,6 +77,7 @@ def ranking_table(finished: Finished) -> list[dict[str, Any]]:
     rows += [
         _ranking(f"alone, seed {SEEDS[s]} by {SEEDS[t]}", finished.alone[s], finished.alone[t])
         for s, t in combinations(range(len(SEEDS)), 2)
+        if np.isfinite(finished.alone[[s, t]]).all(axis=0).sum() >= FEWEST
     ]
     rows += [_ranking(r["kind"], r["test"], truth) for r in finished.supernets]
     return rows

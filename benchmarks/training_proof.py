@@ -22,7 +22,6 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import numpy as np
 import torch
 from common import print_table, write_result
 from proof_tables import Finished, accuracy_table, difference_table, ranking_table, subnet_table
@@ -30,9 +29,6 @@ from proof_units import recipe, result_of, run_unit, units
 
 from nas.data import load_data
 from nas.errors import RunError
-
-FEWEST = 5
-"""Subnets trained alone below which nothing is compared."""
 
 
 def train_units(work: Path, data: Path, patterns: Sequence[str]) -> None:
@@ -59,7 +55,7 @@ def report(work: Path) -> None:
     results = {unit.name: result_of(unit, work) for unit in units()}
     missing = [name for name, result in results.items() if result is None]
     finished = Finished.of([result for result in results.values() if result is not None])
-    if not finished.supernets or np.isfinite(finished.truth).sum() < FEWEST:
+    if not finished.comparable:
         print(f"Too little to compare yet; missing: {', '.join(missing)}")
         return
     tables = {
