@@ -5,22 +5,19 @@
 One thread, CPU seconds, both sides in turns, through the same training step: augmentation,
 forward, backward and update on mobile_small at 24 to 32 px with batches of 64. Alone means a
 space of one architecture (`search_spaces.single`), by turns one of twelve that stand for twelve
-equal parts of all subnets in order of MACs. Memory is the growth of a process of its own by
-weights, optimizer state and some steps; alone, by the middle one of the twelve.
+equal parts of all subnets in order of MACs.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from common import paired_cpu_seconds, print_table, process_bytes, write_result
+from common import paired_cpu_seconds, print_table, write_result
 
 from nas.config import TrainConfig
 from nas.data import AugmentConfig, DataSplits, ImageSet
@@ -33,7 +30,7 @@ from search_spaces.single import single
 from search_spaces.supernet import Supernet
 
 BATCH, REPEATS, EPOCHS = 64, 60, 40
-TYPICAL, DRAWN, MEMORY_STEPS = 12, 1200, 12
+TYPICAL, DRAWN = 12, 1200
 STAGES = [
     {"name": "full", "epochs": 10, "open": {"resolution": [24, 28, 32]}},
     {"name": "kernel", "epochs": 10, "open": {"kernel_*": [3, 5]}},
@@ -105,52 +102,20 @@ def alone(space: SearchSpace, splits: DataSplits, subnet: Architecture) -> Calla
     return step_of(single(space, subnet), splits, {"strategy": "single_path"}, 0)[0]
 
 
-def grown_bytes(name: str) -> int:
-    """Return the peak growth of this process by one strategy's steps, or a subnet's alone."""
-    space, splits = get_space("mobile_small"), images()
-    middle = typical(space)[TYPICAL // 2]
-    step_of(single(space, middle), splits, {"strategy": "single_path"}, 0)  # loads libraries
-    before = process_bytes("VmRSS")
-    step = step_of(space, splits, *CASES[name])[0] if name else alone(space, splits, middle)
-    for _ in range(MEMORY_STEPS):
-        step()
-    return process_bytes("VmHWM") - before
-
-
-def grown_mb(name: str) -> float:
-    """Return `grown_bytes` in megabytes, measured in a process of its own."""
-    command = [sys.executable, __file__, "--memory", name]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1e6
-
-
 def main() -> None:
     """Measure, print and keep the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--memory", metavar="CASE", help="for the child; '' is a subnet alone")
     parser.add_argument("--repeats", type=int, default=REPEATS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.memory is not None:
-        print(grown_bytes(options.memory))
-        return
     space, splits = get_space("mobile_small"), images()
     by_turns = itertools.cycle([alone(space, splits, subnet) for subnet in typical(space)])
-    alone_mb = grown_mb("")
     rows = []
     for name, case in CASES.items():
         step, members = step_of(space, splits, *case)
         seconds, other, _ = paired_cpu_seconds(step, lambda: next(by_turns)(), options.repeats)
         row = {"step": name, "subnets": members, "cpu_ms": 1e3 * seconds, "alone_ms": 1e3 * other}
-        memory_mb = grown_mb(name)
-        rows.append(
-            {
-                **row,
-                "ratio": seconds / other,
-                "memory_mb": memory_mb,
-                "alone_mb": alone_mb,
-                "memory_ratio": memory_mb / alone_mb,
-            }
-        )
+        rows.append({**row, "ratio": seconds / other})
     print_table(rows)
     payload = {"batch": BATCH, "repeats": options.repeats, "rows": rows}
     print(write_result("strategy_step", payload))

@@ -28,7 +28,7 @@ from proof_tables import Finished, accuracy_table, difference_table, ranking_tab
 from proof_units import recipe, result_of, run_unit, units
 
 from nas.data import load_data
-from nas.errors import RunError
+from nas.errors import InterruptedRunError, RunError
 
 
 def train_units(work: Path, data: Path, patterns: Sequence[str]) -> None:
@@ -81,7 +81,10 @@ def main() -> None:
     parser.add_argument("--train", nargs="*", metavar="PATTERN", default=["*"])
     options = parser.parse_args()
     torch.set_num_threads(1)
-    train_units(options.work, options.data.resolve(), options.train)
+    try:
+        train_units(options.work, options.data.resolve(), options.train)
+    except InterruptedRunError as error:
+        raise SystemExit("Stopped, and kept. Call the benchmark again to go on.") from error
     report(options.work)
 
 
