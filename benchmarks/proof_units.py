@@ -46,7 +46,7 @@ __all__ = [
 RESOLUTION = 16
 IMAGES, VALIDATION, BATCH, EPOCHS = 16_000, 4_000, 128, 8
 STEPS_PER_EPOCH = IMAGES // BATCH
-MEASURED, WINDOWS, DRAWS = 20, 6, 8
+MEASURED, WINDOWS, DRAWS = 20, 6, 4
 STRIDE = 13
 """Every so manieth subnet is trained next; prime to `MEASURED`, so all of them are met."""
 SEEDS = (0, 1)
