@@ -8,12 +8,13 @@ from itertools import combinations
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from proof_units import SEEDS, measured, proof_space
+from numpy.typing import NDArray
+from proof_units import SEEDS, measured
 
 from nas.rng import stream
-from predictors import Macs, Params, compile_cost
+from predictors import CostModel, Macs, Params, compile_cost
 from predictors.ranking import kendall_tau_b
+from search_spaces import SearchSpace
 
 __all__ = ["Finished", "accuracy_table", "difference_table", "ranking_table", "subnet_table"]
 
@@ -24,7 +25,7 @@ NEAR = 1.25
 FEWEST = 5
 """Subnets in common below which nothing is compared."""
 
-Accuracies: TypeAlias = NDArray[np.float64]
+Numbers: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,28 @@ class Finished:
     """What the finished units found; some may be missing.
 
     Attributes:
+        space: Of the supernets.
         supernets: Their results, in the order of the units.
         alone: Test accuracy of the measured subnets trained alone, float64 [seeds, n]; nan
             where the training is missing.
     """
 
+    space: SearchSpace
     supernets: tuple[dict[str, Any], ...]
-    alone: Accuracies
+    alone: Numbers
 
     @classmethod
-    def of(cls, results: Sequence[dict[str, Any]]) -> Finished:
+    def of(cls, space: SearchSpace, results: Sequence[dict[str, Any]]) -> Finished:
         """Sort results."""
-        alone = np.full((len(SEEDS), len(measured())), np.nan)
+        alone = np.full((len(SEEDS), len(measured(space))), np.nan)
         for result in results:
             if result["kind"] == "alone":
                 alone[SEEDS.index(result["seed"]), result["subnet"]] = result["test"][0]
-        return cls(tuple(r for r in results if r["kind"] != "alone"), alone)
+        return cls(space, tuple(r for r in results if r["kind"] != "alone"), alone)
+
+    def cost(self, model: CostModel) -> Numbers:
+        """Return what the measured subnets cost, float64 [n]."""
+        return compile_cost(self.space, model)(self.space.encode_all(measured(self.space)))
 
     @property
     def comparable(self) -> bool:
@@ -55,44 +62,39 @@ class Finished:
         return bool(self.supernets) and int(np.isfinite(self.truth).sum()) >= FEWEST
 
     @property
-    def truth(self) -> Accuracies:
+    def truth(self) -> Numbers:
         """Accuracy of every measured subnet trained alone, the mean of its seeds, float64 [n]."""
         known = ~np.isnan(self.alone)
         with np.errstate(invalid="ignore"):
             return np.nansum(self.alone, axis=0) / known.sum(axis=0)
 
 
-def macs_of_measured() -> Accuracies:
-    """Return the multiply-accumulates of the measured subnets, float64 [n]."""
-    space = proof_space()
-    return compile_cost(space, Macs())(space.encode_all(measured()))
-
-
 def ranking_table(finished: Finished) -> list[dict[str, Any]]:
     """Return Kendall's tau between the subnets trained alone and everything that may rank them."""
-    space, truth = proof_space(), finished.truth
-    params = compile_cost(space, Params())(space.encode_all(measured()))
-    rows = [_ranking("MACs", macs_of_measured(), truth)]
-    rows.append(_ranking("parameters", params, truth))
-    rows += [
-        _ranking(f"alone, seed {SEEDS[s]} by {SEEDS[t]}", finished.alone[s], finished.alone[t])
+    truth, macs = finished.truth, finished.cost(Macs())
+    rankings = {
+        "MACs": macs,
+        "parameters": finished.cost(Params()),
+        **{r["kind"]: np.array(r["test"]) for r in finished.supernets},
+    }
+    rows = [_ranking(by, scores, truth, macs) for by, scores in rankings.items()]
+    return rows + [
+        _ranking(f"alone, seed {SEEDS[s]} by {SEEDS[t]}", *finished.alone[[s, t]], macs)
         for s, t in combinations(range(len(SEEDS)), 2)
         if np.isfinite(finished.alone[[s, t]]).all(axis=0).sum() >= FEWEST
     ]
-    rows += [_ranking(r["kind"], r["test"], truth) for r in finished.supernets]
-    return rows
 
 
-def _ranking(by: str, scores: ArrayLike, truth: Accuracies) -> dict[str, Any]:
-    values = np.asarray(scores, dtype=np.float64)
-    known = ~np.isnan(values) & ~np.isnan(truth)
-    values, truth = values[known], truth[known]
-    low, high = _interval(values, truth)
-    near, pairs = _near_tau(values, truth, macs_of_measured()[known])
+def _ranking(by: str, scores: Numbers, truth: Numbers, macs: Numbers) -> dict[str, Any]:
+    """Return how well scores order the subnets of which both numbers are known."""
+    known = ~np.isnan(scores) & ~np.isnan(truth)
+    scores, truth = scores[known], truth[known]
+    low, high = _interval(scores, truth)
+    near, pairs = _near_tau(scores, truth, macs[known])
     return {
         "ranked by": by,
-        "subnets": len(values),
-        "tau": kendall_tau_b(values, truth),
+        "subnets": len(scores),
+        "tau": kendall_tau_b(scores, truth),
         "low": low,
         "high": high,
         "tau of near": near,
@@ -100,25 +102,24 @@ def _ranking(by: str, scores: ArrayLike, truth: Accuracies) -> dict[str, Any]:
     }
 
 
-def _interval(a: Accuracies, b: Accuracies) -> tuple[float, float]:
+def _interval(a: Numbers, b: Numbers) -> tuple[float, float]:
     """Return the percentile bootstrap interval of tau over subnets."""
     drawn = stream(0, "bootstrap").integers(0, len(a), size=(RESAMPLES, len(a)))
     low, high = np.nanpercentile([kendall_tau_b(a[i], b[i]) for i in drawn], INTERVAL)
     return float(low), float(high)
 
 
-def _near_tau(a: Accuracies, b: Accuracies, macs: Accuracies) -> tuple[float, int]:
+def _near_tau(a: Numbers, b: Numbers, macs: Numbers) -> tuple[float, int]:
     """Return tau over the pairs that are near each other in MACs, and how many there are."""
     first, second = np.triu_indices(len(macs), 1)
     ratio = np.maximum(macs[first] / macs[second], macs[second] / macs[first])
     first, second = first[ratio <= NEAR], second[ratio <= NEAR]
     agree = np.sign(a[first] - a[second]) * np.sign(b[first] - b[second])
-    return float(agree.mean()), len(first)
+    return float(agree.sum()) / max(1, len(first)), len(first)
 
 
 def accuracy_table(finished: Finished) -> list[dict[str, Any]]:
     """Return what every supernet cost and how accurate its subnets are, in percent."""
-    unit = next(r["macs"] for r in finished.supernets if r["kind"] == "progressive")
     rows = []
     for result in finished.supernets:
         test = 100 * np.array(result["test"])
@@ -126,7 +127,7 @@ def accuracy_table(finished: Finished) -> list[dict[str, Any]]:
             {
                 "strategy": result["kind"],
                 "steps": result["steps"],
-                "cost": result["macs"] / unit,
+                "training_tmacs": result["macs"] / 1e12,
                 "cpu_s": result["cpu_s"],
                 "smallest": test[0],
                 "largest": test[-1],
@@ -161,7 +162,7 @@ def difference_table(finished: Finished) -> list[dict[str, Any]]:
 def subnet_table(finished: Finished) -> list[dict[str, Any]]:
     """Return MACs and accuracies in percent of every measured subnet."""
     rows = []
-    for i, macs in enumerate(macs_of_measured()):
+    for i, macs in enumerate(finished.cost(Macs())):
         alone = {
             f"alone {seed}": _or_none(100 * accuracies[i])
             for seed, accuracies in zip(SEEDS, finished.alone, strict=True)

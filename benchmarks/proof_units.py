@@ -27,16 +27,17 @@ from nas.rng import stream
 from nas.runs import RunFolder
 from nas.training import STRATEGIES, Moment, train
 from nas.training.largest import largest_at
-from predictors import Macs, compile_cost
+from predictors import CostTable, Macs, compile_cost
 from search_spaces import Architecture, SearchSpace, get_space
 from search_spaces.single import single
 from search_spaces.supernet import Supernet
 
 __all__ = [
     "SEEDS",
+    "TASKS",
+    "Task",
     "Unit",
     "measured",
-    "proof_space",
     "recipe",
     "result_of",
     "run_unit",
@@ -101,34 +102,61 @@ SUPERNETS: dict[str, dict[str, Any]] = {
 """The training sections of the supernets, all but `delayed_short` of about the same cost."""
 
 
-@cache
-def proof_space() -> SearchSpace:
-    """Return mobile_small at one resolution, so that no choice of it ranks subnets by itself."""
-    return get_space("mobile_small", resolutions=(RESOLUTION,))
+@dataclass(frozen=True)
+class Task:
+    """Images to classify.
+
+    Attributes:
+        channels: Of an image.
+        format: As in the data section.
+        path: Where the images are looked for.
+    """
+
+    channels: int
+    format: str
+    path: str
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space mobile_small at one resolution, so that no choice ranks subnets by itself."""
+        return get_space("mobile_small", **self.options)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Arguments of the space."""
+        return {"channels": self.channels, "resolutions": [RESOLUTION]}
+
+
+TASKS = {
+    "cifar10": Task(3, "npz", "../../shared/data/cifar10.npz"),
+    "fashion_mnist": Task(1, "idx", "/usr/share/datasets/fashion-mnist"),
+}
 
 
 @cache
-def measured() -> tuple[Architecture, ...]:
+def measured(space: SearchSpace) -> tuple[Architecture, ...]:
     """Return the subnets that are trained alone: evenly spread over MACs, extremes included."""
-    space = proof_space()
     macs = compile_cost(space, Macs())
     low, high = macs.minimum(), macs.maximum()
-    edges = np.linspace(low.value, high.value, MEASURED - 1)
-    rng = stream(0, "proof", MEASURED)
-    rows = [macs.sample(1, low=a, high=b, rng=rng) for a, b in pairwise(edges)]
-    between = space.decode_all(space.canonical(np.concatenate(rows)))
-    return (low.architecture, *between, high.architecture)
+    between = _drawn(macs, MEASURED - 2, 1, stream(0, "proof", MEASURED))
+    return (low.architecture, *(window[0] for window in between), high.architecture)
 
 
 @cache
-def candidates() -> tuple[tuple[Architecture, ...], ...]:
+def candidates(space: SearchSpace) -> list[list[Architecture]]:
     """Return some random subnets of each window of MACs, the same for every supernet."""
-    space = proof_space()
     macs = compile_cost(space, Macs())
-    edges = np.linspace(macs.minimum().value, macs.maximum().value, WINDOWS + 1)
-    rng = stream(1, "proof", WINDOWS, DRAWS)
-    rows = (macs.sample(DRAWS, low=a, high=b, rng=rng) for a, b in pairwise(edges))
-    return tuple(tuple(space.decode_all(space.canonical(drawn))) for drawn in rows)
+    return _drawn(macs, WINDOWS, DRAWS, stream(1, "proof", WINDOWS, DRAWS))
+
+
+def _drawn(
+    macs: CostTable, windows: int, draws: int, rng: np.random.Generator
+) -> list[list[Architecture]]:
+    """Return random subnets of windows of equal width in MACs."""
+    edges = np.linspace(macs.minimum().value, macs.maximum().value, windows + 1)
+    rows = [macs.sample(draws, low=low, high=high, rng=rng) for low, high in pairwise(edges)]
+    space = macs.space
+    return [space.decode_all(space.canonical(window)) for window in rows]
 
 
 @dataclass(frozen=True)
@@ -136,6 +164,7 @@ class Unit:
     """One training.
 
     Attributes:
+        task: What is learnt.
         name: Of its folder.
         kind: A key of `SUPERNETS`, or ``alone``.
         seed: Of initial weights, order, augmentation and draws; the split of the images is
@@ -143,6 +172,7 @@ class Unit:
         subnet: Position in `measured`, of a subnet alone.
     """
 
+    task: Task
     name: str
     kind: str
     seed: int
@@ -151,11 +181,8 @@ class Unit:
     @property
     def space(self) -> SearchSpace:
         """What is trained."""
-        return (
-            proof_space()
-            if self.subnet is None
-            else single(proof_space(), measured()[self.subnet])
-        )
+        whole = self.task.space
+        return whole if self.subnet is None else single(whole, measured(whole)[self.subnet])
 
     def config(self, data: Path) -> Config:
         """Return the configuration, which its run folder holds."""
@@ -166,9 +193,9 @@ class Unit:
         )
         document = {
             "seed": self.seed,
-            "space": {"name": "mobile_small", "options": {"resolutions": [RESOLUTION]}},
+            "space": {"name": "mobile_small", "options": self.task.options},
             "data": {
-                "format": "npz",
+                "format": self.task.format,
                 "path": str(data),
                 "validation": VALIDATION,
                 "train_limit": IMAGES,
@@ -203,20 +230,20 @@ def _no_loss(architecture: Architecture) -> float:
     raise AssertionError("no strategy of the proof compares losses")
 
 
-def units() -> Iterator[Unit]:
-    """Yield every unit, in an order in which also the first ones say something."""
+def units(task: Task) -> Iterator[Unit]:
+    """Yield every unit of a task, in an order in which also the first ones say something."""
     for kind in SUPERNETS:
-        yield Unit(f"{kind}-seed{SEEDS[0]}", kind, SEEDS[0])
+        yield Unit(task, f"{kind}-seed{SEEDS[0]}", kind, SEEDS[0])
     for seed in SEEDS:
         for i in range(MEASURED):
             subnet = i * STRIDE % MEASURED
-            yield Unit(f"alone{subnet:02d}-seed{seed}", "alone", seed, subnet)
+            yield Unit(task, f"alone{subnet:02d}-seed{seed}", "alone", seed, subnet)
 
 
 def recipe() -> dict[str, Any]:
     """Return what the units were trained with, for the kept result."""
     return {
-        "space": proof_space().name,
+        "space": "mobile_small",
         "resolution": RESOLUTION,
         "training_images": IMAGES,
         "images_seen_alone": IMAGES * EPOCHS,
@@ -278,9 +305,12 @@ def _scores(unit: Unit, evaluator: SubnetEvaluator) -> dict[str, Any]:
     if unit.subnet is not None:
         only = evaluator.space.decode([0] * len(evaluator.space.choices))
         return {"test": [_test(evaluator, only)]}
-    best = [max(window, key=lambda a: evaluator(a)["accuracy"].value) for window in candidates()]
+    best = [
+        max(window, key=lambda a: evaluator(a)["accuracy"].value)
+        for window in candidates(evaluator.space)
+    ]
     return {
-        "test": [_test(evaluator, architecture) for architecture in measured()],
+        "test": [_test(evaluator, architecture) for architecture in measured(evaluator.space)],
         "pareto": [_test(evaluator, architecture) for architecture in best],
     }
 
