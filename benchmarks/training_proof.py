@@ -9,7 +9,7 @@ the same loop, on the same images. The cost is counted in multiply-accumulates o
 backward passes. Accuracies are those of the 10,000 test images, after batch norm was
 recalibrated.
 
-All of it takes about two hours of one core. Each training is kept in a folder of its own below
+Each training is kept in a folder of its own below
 ``--work`` as it goes on. Stopped, the benchmark resumes when it is called again; called several
 times at once, the calls share the work. ``--train 'alone*'`` does some of the trainings only,
 and the tables show what is there.
