@@ -5,27 +5,33 @@ from __future__ import annotations
 import datetime
 import gc
 import json
+import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from predictors.latency import device_identity
 
 __all__ = [
     "RESULTS",
+    "hypervolume",
     "machine",
     "paired_cpu_seconds",
+    "peer",
     "print_table",
     "process_bytes",
     "write_result",
 ]
 
 RESULTS = Path(__file__).resolve().parent / "results"
+PEERS = Path(__file__).resolve().parent / "peers"
 
 
 def machine() -> dict[str, Any]:
@@ -89,6 +95,39 @@ def process_bytes(field: str) -> int:
     raise SystemExit(f"/proc/self/status has no {field}; this measurement needs Linux.")
 
 
+def peer(python: str, program: str, **options: Any) -> Any:
+    """Run a peer's program in its environment on one thread and return what it prints."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    done = subprocess.run(
+        [python, str(PEERS / program), json.dumps(options)],
+        env={**environment, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def hypervolume(values: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """Return the volume dominated by points [n, k] that are to be minimised.
+
+    The last objective is cut into slabs, each as high as the step to the next point.
+    """
+    values = values[(values < reference).all(axis=1)]
+    if values.shape[1] == 1:
+        return float(reference[0] - values.min()) if len(values) else 0.0
+    values = values[np.argsort(values[:, -1], kind="stable")]
+    ends = [*values[1:, -1].tolist(), float(reference[-1])]
+    volume, front = 0.0, values[:0, :-1]
+    for point, end in zip(values, ends, strict=True):
+        rest = point[:-1]
+        if not (front <= rest).all(axis=1).any():
+            front = np.concatenate([front[~(rest <= front).all(axis=1)], rest[None]])
+        if end > point[-1]:
+            volume += (end - float(point[-1])) * hypervolume(front, reference[:-1])
+    return volume
+
+
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows with the same keys as aligned columns."""
     if not rows:
@@ -111,6 +150,21 @@ def write_result(name: str, payload: Mapping[str, Any]) -> Path:
     """Write ``results/NAME.json`` with the machine beside the figures, and return its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    text = json.dumps({"machine": machine(), **payload}, indent=2)
+    text = _json({"machine": machine(), **payload})
     path.write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def _json(value: Any, indent: str = "") -> str:
+    """Return JSON with a line for each row of a table, and otherwise one for each value."""
+    if isinstance(value, Mapping) and (not indent or any(_nested(v) for v in value.values())):
+        items = [f"{json.dumps(key)}: {_json(v, indent + '  ')}" for key, v in value.items()]
+        return f"{{\n{indent}  " + f",\n{indent}  ".join(items) + f"\n{indent}}}"
+    if isinstance(value, list | tuple) and any(_nested(v) for v in value):
+        items = [_json(v, indent + "  ") for v in value]
+        return f"[\n{indent}  " + f",\n{indent}  ".join(items) + f"\n{indent}]"
+    return json.dumps(value)
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from nas.config import Config, Limit, MpcConfig, Sweep
 from nas.errors import ConfigError, nearest
-from nas.latency_tables import AnyTable
+from nas.latency_tables import AnyTable, latency_cost
+from nas.metric_names import is_latency
 from nas.search.problem import Objective, Problem, UpperLimit
 from predictors import (
     INT8_PEAK_MEMORY,
@@ -16,12 +17,21 @@ from predictors import (
     Params,
     PeakMemory,
     compile_cost,
+    largest_cost,
 )
 from predictors.latency import LatencyTable
 from predictors.mpc import Laws, get_network, get_protocol, private_costs
 from search_spaces import SearchSpace, get_space
+from search_spaces.ensemble import EnsembleSpace
 
-__all__ = ["build_problem", "compiled_costs", "space_of", "sweep_values"]
+__all__ = [
+    "build_problem",
+    "compiled_costs",
+    "network_space",
+    "searched_space",
+    "space_of",
+    "sweep_values",
+]
 
 _EVALUATED = "accuracy"  # what `nas.evaluation` measures
 
@@ -30,13 +40,40 @@ _ON_REQUEST = (INT8_PEAK_MEMORY,)
 
 
 def space_of(config: Config) -> SearchSpace:
-    """Return the space that a configuration names."""
-    return get_space(config.space.name, **config.space.options)
+    """Return the space whose supernet a configuration trains.
+
+    Raises:
+        SpaceError: There is no such space, option or choice.
+    """
+    space = get_space(config.space.name, **config.space.options)
+    return space.restrict(config.space.keep) if config.space.keep else space
+
+
+def network_space(config: Config) -> SearchSpace:
+    """Return the space of the networks that are searched: of subnets, or of ensembles of them.
+
+    Raises:
+        SpaceError: As `space_of`, or the subnets cannot share layers as asked.
+    """
+    space, asked = space_of(config), config.search.ensemble
+    if asked is None:
+        return space
+    return EnsembleSpace(space, asked.members, splits=asked.splits)
+
+
+def searched_space(config: Config) -> SearchSpace:
+    """Return the part of `network_space` that a search looks at.
+
+    Raises:
+        SpaceError: As `network_space`.
+    """
+    space, keep = network_space(config), config.search.keep
+    return space.restrict(keep) if keep else space
 
 
 def compiled_costs(
     space: SearchSpace,
-    table: AnyTable | None,
+    tables: Mapping[str, AnyTable],
     predicted: Sequence[CostTable] = (),
     *,
     limited: Collection[str] = (),
@@ -46,7 +83,7 @@ def compiled_costs(
 
     Args:
         space: The space.
-        table: The latency table, if there is one.
+        tables: Latency tables by the cost that each gives.
         predicted: Costs that fitted predictors give.
         limited: Metrics that limits name; some costs are compiled for these only.
         mpc: Adds the costs of private inference, where it is given.
@@ -61,8 +98,7 @@ def compiled_costs(
         network = get_network(mpc.network, rtt_ms=mpc.rtt_ms, mbit_per_s=mpc.mbit_per_s)
         models += private_costs(Laws(get_protocol(mpc.protocol)), network)
     costs = {model.metric: compile_cost(space, model) for model in models}
-    if table is not None:
-        costs["latency_ms"] = compile_cost(space, table.cost_model())
+    costs |= {metric: latency_cost(space, table, metric) for metric, table in tables.items()}
     for cost in predicted:
         if cost.metric in (*costs, *(model.metric for model in _ON_REQUEST)):
             raise ConfigError(
@@ -75,18 +111,18 @@ def compiled_costs(
 def build_problem(
     config: Config,
     space: SearchSpace,
-    table: AnyTable | None,
+    tables: Mapping[str, AnyTable] | None = None,
     predicted: Sequence[CostTable] = (),
 ) -> Problem:
     """Return the search problem of a configuration, with shares resolved.
 
-    A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs.
+    A share such as ``"60%"`` is one of the largest subnet's cost; see `largest_cost`.
 
     Args:
         config: What is asked.
         space: The space it names.
-        table: The latency table; where it is asked for but not there yet, a limit on latency
-            is left out.
+        tables: Latency tables by the cost that each gives; where one is asked for but not
+            there yet, a limit on it is left out.
         predicted: Costs that fitted predictors give; see `nas.predicted`.
 
     Raises:
@@ -95,25 +131,27 @@ def build_problem(
         TableError: The table has too few held-out networks for the confidence.
     """
     asked = config.search.parsed_limits()
-    if config.latency is not None and "latency_ms" in (cost.metric for cost in predicted):
-        raise ConfigError(
-            "predictors: latency_ms comes from the section latency. Leave out one of the two."
-        )
+    tables = tables or {}
+    for cost in predicted:
+        if cost.metric in config.latencies:
+            raise ConfigError(
+                f"predictors: {cost.metric} comes from the section latency. Leave out one of the "
+                "two."
+            )
     limited = [limit.metric for limit in asked]
-    costs = compiled_costs(space, table, predicted, limited=limited, mpc=config.mpc)
-    known = list(dict.fromkeys([*costs, *(["latency_ms"] if config.latency else [])]))
-    largest = costs["macs"].maximum().architecture
+    costs = compiled_costs(space, tables, predicted, limited=limited, mpc=config.mpc)
+    known = list(dict.fromkeys([*costs, *config.latencies]))
     limits = []
     for limit in asked:
-        if limit.metric == "latency_ms" and config.latency is not None and table is None:
+        if limit.metric in config.latencies and limit.metric not in tables:
             continue
         if limit.metric not in costs:
             names = [*known, *(model.metric for model in _ON_REQUEST)]
             raise ConfigError(
                 f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, names)}"
             )
-        margin = _margin(limit, table, costs[limit.metric])
-        value = limit.resolve(costs[limit.metric].of(largest)) / (1 + margin)
+        margin = _margin(limit, tables.get(limit.metric), costs[limit.metric])
+        value = limit.resolve(largest_cost(costs[limit.metric])) / (1 + margin)
         said = str(config.search.limits[limit.metric])
         limits.append(UpperLimit(limit.metric, value, said, margin))
     first, *others = _objectives(config, known)
@@ -131,8 +169,7 @@ def sweep_values(problem: Problem, sweep: Sweep) -> tuple[float, ...]:
         raise ConfigError(
             f"sweep over {sweep.metric}: no such cost. {nearest(sweep.metric, problem.costs)}"
         )
-    largest = problem.costs["macs"].maximum().architecture
-    return sweep.values(problem.costs[sweep.metric].of(largest))
+    return sweep.values(largest_cost(problem.costs[sweep.metric]))
 
 
 def _objectives(config: Config, costs: Sequence[str]) -> tuple[Objective, ...]:
@@ -148,11 +185,8 @@ def _objectives(config: Config, costs: Sequence[str]) -> tuple[Objective, ...]:
             f"it. {nearest(search.objective, [_EVALUATED, *costs])}"
         )
     for metric in search.minimize:
-        if metric == "latency_ms" and metric not in costs:
-            raise ConfigError(
-                "search.minimize names latency_ms: it needs a [latency] section, or a predictor "
-                "of it in [[predictors]]."
-            )
+        if is_latency(metric) and metric not in costs:
+            raise ConfigError(f"search.minimize names {metric}: {config.latency_missing(metric)}.")
         if metric not in costs:
             raise ConfigError(
                 f"search.minimize names {metric!r}: no such cost. {nearest(metric, costs)}"
@@ -171,14 +205,14 @@ def _margin(limit: Limit, table: AnyTable | None, cost: CostTable) -> float:
             'limit on it can be kept with a confidence. Leave out what follows the "@", and '
             "lower the limit by what `nas predictor show` says."
         )
-    if limit.metric != "latency_ms":
+    if not is_latency(limit.metric):
         raise ConfigError(
             f"search.limits.{limit.metric}: {limit.metric} is counted exactly, so a confidence "
             'means nothing. Leave out what follows the "@".'
         )
     if not isinstance(table, LatencyTable):
         raise ConfigError(
-            "search.limits.latency_ms: a published table has no measured networks to tell its "
-            "error by, so no limit can be kept with a confidence. Build a table of your own."
+            f"search.limits.{limit.metric}: a published table has no measured networks to tell "
+            "its error by, so no limit can be kept with a confidence. Build a table of your own."
         )
     return table.margin(limit.confidence)

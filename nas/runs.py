@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import socket
@@ -23,6 +25,7 @@ from nas.config import Config, parse_config
 from nas.errors import RunError, nearest
 from nas.files import atomic_write, remove_leftovers, write_error
 from nas.json_files import append_line, read_lines, read_object
+from nas.launch import launcher
 
 __all__ = ["RunFolder", "StageState"]
 
@@ -67,6 +70,7 @@ class RunFolder:
             "format": FORMAT,
             "created": _now(),
             "command": list(sys.argv if command is None else command),
+            "launcher": launcher(),
             "python": platform.python_version(),
             "platform": platform.platform(),
             "packages": _versions(),
@@ -135,8 +139,14 @@ class RunFolder:
 
     @property
     def archive_path(self) -> Path:
-        """The database of all evaluations."""
-        return self.path / "archive.sqlite"
+        """The database of all evaluations: of subnets, or of the ensembles that are searched."""
+        ensemble = self.config.search.ensemble
+        name = "archive" if ensemble is None else f"ensembles-{ensemble.members}"
+        return self.path / f"{name}.sqlite"
+
+    def worker_archive(self, worker: str) -> Path:
+        """Return where one of several workers of a shared study keeps what it evaluated."""
+        return self.path / "workers" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', worker)}.sqlite"
 
     @property
     def metrics_path(self) -> Path:
@@ -147,6 +157,16 @@ class RunFolder:
     def report_path(self) -> Path:
         """The report as one HTML page."""
         return self.path / "report.html"
+
+    def latency_table(self, metric: str, *, published: bool = False) -> Path:
+        """Return where the latency table that gives a cost is kept.
+
+        Args:
+            metric: Of the cost, ``latency_ms`` or ``NAME_latency_ms``.
+            published: Whether the table is a YAML file.
+        """
+        suffix = ".lut.yaml" if published else ".lut.json"
+        return self.path / (metric.removesuffix("_ms") + suffix)
 
     def latency_tables(self) -> list[Path]:
         """Return the latency tables in the folder, sorted by name."""
@@ -192,6 +212,35 @@ class RunFolder:
             for folder in (self.path, self.checkpoints, self.exports):
                 remove_leftovers(folder)
             yield
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def worker(self, name: str = "") -> Iterator[str]:
+        """Hold the name of one worker of a shared study, so that no two write one archive.
+
+        Args:
+            name: The name; empty takes the first of HOST-1, HOST-2 and so on that is free,
+                which a worker that is started again finds again.
+
+        Yields:
+            The name.
+
+        Raises:
+            RunError: A living worker has the name, or the folder is not writable.
+        """
+        for number in itertools.count(1):
+            chosen = name or f"{socket.gethostname()}-{number}"
+            path = self.worker_archive(chosen).with_suffix(".lock")
+            path.parent.mkdir(exist_ok=True)
+            try:
+                handle = _acquire(path)
+                break
+            except RunError as error:
+                if name or not isinstance(error.__cause__, BlockingIOError):
+                    raise
+        try:
+            yield chosen
         finally:
             os.close(handle)
 

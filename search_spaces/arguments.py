@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search_spaces.errors import SpaceError
+from search_spaces.errors import SpaceError, nearest
 
-__all__ = ["require_positive", "require_probability"]
+__all__ = ["require_known", "require_positive", "require_probability"]
+
+
+def require_known(known: Sequence[str], **values: Sequence[str]) -> None:
+    """Refuse names that are not among the known ones.
+
+    Raises:
+        SpaceError: One is not; the message names the argument and the nearest name.
+    """
+    for argument, names in values.items():
+        for name in names:
+            if name not in known:
+                raise SpaceError(f"{argument} has no {name!r}. {nearest(name, known)}")
 
 
 def require_positive(**values: float | Sequence[float]) -> None:

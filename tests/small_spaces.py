@@ -30,6 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "widths": (8, 8, 8, 12, 16, 20, 24, 32),
         "depths": (1, 2, 2, 1, 2, 2),
     },
+    "ensemble": {"of": "mobile_small", "of_options": {"resolutions": [24, 32]}, "members": 2},
     "fasternet": {
         "resolutions": (32, 64),
         "classes": 10,
@@ -37,6 +38,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "depths": ((1, 2), (1,), (2, 3), (1,)),
     },
     "ghostnet": {"resolutions": (32, 64), "classes": 10, "widths": (0.25, 0.5)},
+    "gold_nas": {"resolution": 8, "width": 4, "cells": 5, "nodes": 2},
     "lsnet": {
         "resolutions": (64, 128),
         "classes": 10,
@@ -45,6 +47,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "mcunet": {"resolutions": (48, 64), "classes": 10, "widths": (0.2, 0.3)},
     "mobile_small": {"resolutions": (24, 32)},
+    "mpc_resnet": {"resolution": 8, "classes": 10, "widths": (4, 6), "depths": (2, 1)},
     "mpc_vit": {"resolution": 8, "classes": 10, "dim": 16, "heads": (2, 4), "depths": (1, 2)},
     "nasbench201": {"resolution": 8, "width": 4, "cells": 2, "classes": 10},
     "nasnet": {"resolution": 32, "filters": 192, "cells": 1, "stem": 6, "classes": 10},

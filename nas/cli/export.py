@@ -8,7 +8,7 @@ from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_run
 from nas.config import ExportConfig, parse_config
-from nas.problems import space_of
+from nas.problems import searched_space, space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
 
@@ -23,6 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--id", metavar="ID", help="export one subnet; a unique beginning is enough"
     )
+    which.add_argument(
+        "--front",
+        action="store_true",
+        help="export every subnet that none beats in all objectives at once",
+    )
     parser.add_argument(
         "--format",
         metavar="LIST",
@@ -34,14 +39,16 @@ def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     folder = RunFolder.open(arguments.run)
     config = _asked(folder, arguments)
-    space = space_of(folder.config)
+    space = searched_space(folder.config)
     with folder.lock():
-        table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = pipeline.problem_of(folder, space, table)
+        tables = pipeline.latency_stage(folder, space_of(folder.config), ProgressBar)
+        problem = pipeline.problem_of(folder, space, tables)
         splits = pipeline.load_splits(folder.config, space, ProgressBar)
-        chosen = pipeline.choose(folder, problem, top=config.top, id=arguments.id)
+        chosen = pipeline.choose(
+            folder, problem, top=config.top, id=arguments.id, whole_front=arguments.front
+        )
         pipeline.export_stage(
-            folder, problem, splits, chosen, config.formats, table=table, bars=ProgressBar
+            folder, problem, splits, chosen, config.formats, tables=tables, bars=ProgressBar
         )
     print(report_plain(folder))
     print()

@@ -7,7 +7,7 @@ import argparse
 from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_run
-from nas.problems import space_of
+from nas.problems import network_space, space_of
 from nas.runs import RunFolder
 
 __all__ = ["configure", "run"]
@@ -34,16 +34,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     folder = RunFolder.open(arguments.run)
-    space = space_of(folder.config)
+    space = network_space(folder.config)
     names = ("epochs", "learning_rate", "warmup_epochs", "teacher_weight")
     options = {name: getattr(arguments, name) for name in names}
     with folder.lock():
-        table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = pipeline.problem_of(folder, space, table)
+        tables = pipeline.latency_stage(folder, space_of(folder.config), ProgressBar)
+        problem = pipeline.problem_of(folder, space, tables)
         (row,) = pipeline.choose(folder, problem, top=1, id=arguments.id)
         splits = pipeline.load_splits(folder.config, space, ProgressBar)
         tuned = pipeline.finetune_stage(
-            folder, space, splits, row, options, table=table, bars=ProgressBar
+            folder, space, splits, row, options, tables=tables, bars=ProgressBar
         )
     for name in ("accuracy", "test_accuracy"):
         before = f"{row.metrics[name].value:.4f}" if name in row.metrics else "not measured"

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from nas import __version__
-from nas.errors import InterruptedRunError, NasError, nearest
+from nas.errors import ElsewhereError, InterruptedRunError, NasError, nearest
+from nas.launch import processes, rank
 
 __all__ = ["main", "parse"]
 
@@ -27,13 +28,21 @@ _COMMANDS = {
     "predictor": "fit a predictor on measured networks, or show one",
     "mpc": "the cost of private inference: predict, measure, really run",
     "search": "search a trained supernet under limits",
+    "work": "search together with other workers, on this or other machines, through a study",
+    "explain": "say why a subnet was evaluated, and what it descends from",
+    "nni": "coarse jobs as an experiment of NNI: each trial trains and searches a whole run",
     "export": "write the best subnets of a run as safetensors, ONNX and torch.export files",
     "finetune": "train one subnet of a run on, taught by the supernet's largest network",
+    "teacher": "store a trained network's answers, which teach a later training",
     "report": "write the HTML report of a run and print its table",
     "import-checkpoint": "turn weights that others published into a supernet of this engine",
     "cost": "price one architecture",
     "doctor": "say what is installed here and how well this machine measures",
 }
+
+
+_TOGETHER = ("train", "spaces", "explain", "cost", "doctor")
+"""Commands that several processes may run at once: they train together, or write nothing."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except NasError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if not isinstance(error, ElsewhereError):
+            where = f"process {rank()}: " if rank() else ""
+            print(f"{where}error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted: everything finished so far is on disk.", file=sys.stderr)
@@ -85,6 +96,11 @@ def parse(arguments: Sequence[str]) -> tuple[ModuleType, argparse.Namespace]:
     name = _top_parser().parse_args(arguments[:1]).command
     if name not in _COMMANDS:
         raise NasError(f"There is no command {name!r}. {nearest(name, _COMMANDS)}")
+    if name not in _TOGETHER and processes() > 1:
+        raise NasError(
+            f"`nas {name}` runs in one process, not in {processes()}; only `nas train` runs "
+            "under torchrun. Train by it, then run this command without torchrun."
+        )
     module = importlib.import_module(f"nas.cli.{name.replace('-', '_')}")
     parser = _Parser(prog=f"nas {name}", description=_COMMANDS[name])
     module.configure(parser)

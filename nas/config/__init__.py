@@ -14,24 +14,42 @@ from nas.config.models import (
     SearchConfig,
     SpaceConfig,
 )
-from nas.config.train import StageConfig, TrainConfig
+from nas.config.section import default_values
+from nas.config.strategies import (
+    GoldConfig,
+    MpcVitConfig,
+    NetAugConfig,
+    ProxylessConfig,
+    ReluConfig,
+    StageConfig,
+    StoredTeacherConfig,
+)
+from nas.config.train import MAY_CHANGE, TrainConfig
 
 __all__ = [
+    "MAY_CHANGE",
     "Config",
     "EvaluateConfig",
     "ExportConfig",
+    "GoldConfig",
     "LatencyConfig",
     "Limit",
     "MpcConfig",
+    "MpcVitConfig",
+    "NetAugConfig",
     "NniConfig",
     "OptunaConfig",
     "PredictorConfig",
+    "ProxylessConfig",
+    "ReluConfig",
     "SearchConfig",
     "SpaceConfig",
     "StageConfig",
+    "StoredTeacherConfig",
     "Sweep",
     "TrainConfig",
     "changed_keys",
+    "default_values",
     "load_config",
     "parse_config",
     "parse_limit",

@@ -103,8 +103,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _make_paths_absolute(document: Mapping[str, Any], folder: Path) -> None:
     for section, key in _PATHS:
-        tables = document.get(section)
-        for table in tables if isinstance(tables, list) else [tables]:
+        found = document.get(section)
+        tables = [table for table in (found if isinstance(found, list) else [found]) if table]
+        named = [inner for table in tables if isinstance(table, dict) for inner in table.values()]
+        for table in [*tables, *named]:
             if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
                 with suppress(RuntimeError):  # no such home; the loader says what is missing
                     table[key] = str((folder / Path(table[key]).expanduser()).resolve())
@@ -223,6 +225,6 @@ def _unknown(location: Sequence[str | int]) -> str:
     elsewhere = [section for section in _fields(()) if name in _fields((section,))]
     if len(location) == 1 and elsewhere:
         return f"unknown key. It belongs to the section [{elsewhere[0]}]."
-    if elsewhere and elsewhere[0] != location[0] and nearest(name, here).startswith("Known"):
+    if elsewhere and elsewhere[0] != location[0]:
         return f"unknown key. It belongs to the section [{elsewhere[0]}]."
     return f"unknown key. {nearest(name, here)}"

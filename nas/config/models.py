@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from nas.config.limits import Limit, parse_limit
-from nas.config.section import Count, Positive, Section, Share, refuse
+from nas.config.section import (
+    Count,
+    Positive,
+    Section,
+    Share,
+    check_names,
+    one_or_named,
+    refuse,
+)
 from nas.config.train import TrainConfig
 from nas.data.config import AugmentConfig, DataConfig
 from nas.errors import ConfigError
+from nas.metric_names import LATENCY, is_latency, placed, split_place
 
 __all__ = [
     "Config",
+    "EnsembleConfig",
     "EvaluateConfig",
     "ExportConfig",
     "LatencyConfig",
@@ -28,6 +38,10 @@ __all__ = [
 ]
 
 
+Kept: TypeAlias = dict[str, Annotated[tuple[int | float | str, ...], Field(strict=False)]]
+"""The options to keep by choice; a name may be a pattern such as kernel_*."""
+
+
 class SpaceConfig(Section):
     """Which search space, and the arguments of its factory."""
 
@@ -35,6 +49,8 @@ class SpaceConfig(Section):
     """Name of a registered search space."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the space's factory, for example classes and width."""
+    keep: Kept = Field(default_factory=dict)
+    """The options that are trained and searched, by choice or pattern; others are dropped."""
 
 
 class LatencyConfig(Section):
@@ -57,6 +73,13 @@ class LatencyConfig(Section):
     """Whole subnets measured to correct and to validate the table."""
     max_seconds: Positive | None = None
     """Longest time that building the table may take."""
+
+
+LatencySections: TypeAlias = Annotated[
+    Annotated[LatencyConfig, Tag("one")] | Annotated[dict[str, LatencyConfig], Tag("named")],
+    Discriminator(one_or_named),
+]
+"""One section for the only device, or one for each of several devices by its name."""
 
 
 class PredictorConfig(Section):
@@ -97,6 +120,15 @@ class NniConfig(Section):
     """Arguments of its constructor."""
     limits: Literal["penalty", "reject"] = "penalty"
     """Whether subnets outside the limits are told with a bad value, or as failed trials."""
+
+
+class EnsembleConfig(Section):
+    """Searching for several subnets that share layers and are averaged."""
+
+    members: Annotated[int, Field(ge=2, le=4)] = 2
+    """Subnets in an ensemble."""
+    splits: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Slots at which they may part; none allows every slot where one tensor passes."""
 
 
 class SearchConfig(Section):
@@ -142,6 +174,10 @@ class SearchConfig(Section):
     limits: dict[str, int | float | str] = Field(default_factory=dict)
     """Upper limits by metric: 2.5, "60M", "2.5 ms", or "60%" of the largest subnet's; for a
     latency also "<= 20 ms @ 95%", which keeps back what the table may be wrong by."""
+    keep: Kept = Field(default_factory=dict)
+    """The options that are searched, by choice or pattern, of those that were trained."""
+    ensemble: EnsembleConfig | None = None
+    """Searches for ensembles in place of single subnets."""
     optuna: OptunaConfig = OptunaConfig()
     """Optuna's part."""
     nni: NniConfig = NniConfig()
@@ -213,8 +249,9 @@ class Config(Section):
     """How training images are varied."""
     train: TrainConfig
     """How the supernet is trained."""
-    latency: LatencyConfig | None = None
-    """Where the latency table comes from; none measures no latency."""
+    latency: LatencySections | None = None
+    """Where the latency table comes from; none measures no latency. For several devices, a
+    section [latency.NAME] for each, whose cost is ``NAME_latency_ms``."""
     mpc: MpcConfig | None = None
     """What private inference costs; none prices and limits none."""
     predictors: Annotated[tuple[PredictorConfig, ...], Field(strict=False)] = ()
@@ -226,6 +263,12 @@ class Config(Section):
     export: ExportConfig = ExportConfig()
     """What is exported."""
 
+    @field_validator("latency", mode="before")
+    @classmethod
+    def _check_devices(cls, latency: Any) -> Any:
+        check_names(latency, LatencyConfig, "latency")
+        return latency
+
     @field_validator("predictors", mode="before")
     @classmethod
     def _check_predictors(cls, predictors: Any) -> Any:
@@ -235,14 +278,32 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Config:
-        sources = self.latency is not None or self.predictors
-        if "latency_ms" in self.search.limits and not sources:
-            problem = "a latency limit needs a [latency] section, or a predictor in [[predictors]]"
-            refuse({"search.limits.latency_ms": problem})
+        for metric in self.search.limits:
+            if is_latency(metric) and metric not in self.latencies and not self.predictors:
+                refuse({f"search.limits.{metric}": self.latency_missing(metric)})
         if self.mpc is None:
             private = [metric for metric in self.search.limits if metric.startswith("mpc_")]
             refuse({f"search.limits.{metric}": "it needs an [mpc] section" for metric in private})
         return self
+
+    @property
+    def latencies(self) -> dict[str, LatencyConfig]:
+        """The sections of latency tables by the cost that each gives."""
+        if self.latency is None:
+            return {}
+        if isinstance(self.latency, LatencyConfig):
+            return {LATENCY: self.latency}
+        return {placed(name, LATENCY): section for name, section in self.latency.items()}
+
+    def latency_missing(self, metric: str) -> str:
+        """Return what a latency needs that no section gives."""
+        device, _ = split_place(metric)
+        section = f"[latency.{device}]" if device else "[latency]"
+        there = f"; the sections there are give {', '.join(self.latencies)}"
+        return (
+            f"a latency needs a section {section}, or a predictor of it in [[predictors]]"
+            f"{there if self.latencies else ''}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the resolved configuration, every default spelt out, as a JSON object."""

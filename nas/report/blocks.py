@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from search_spaces.blocks import (
     Activation,
     AsymmetricConv,
+    Average,
     AvgPool,
     BlockSpec,
     Bottleneck,
@@ -35,6 +38,8 @@ from search_spaces.blocks import (
     PreActResidual,
     PrivateAttention,
     PrivateMlp,
+    RectifiedConv,
+    RectifiedSum,
     Reshape,
     Select,
     SeparableConv,
@@ -182,6 +187,12 @@ def describe(block: BlockSpec) -> str:
                 f"perceptron, {block.tokens} tokens of {block.cin}, {block.mid} inside, "
                 f"{block.act}"
             )
+        case RectifiedConv():
+            what = f"convolution {_square(block.kernel)}"
+            return _line(what, block, _stride(block.stride), _rectified(block))
+        case RectifiedSum():
+            what = f"convolution {_square(block.kernel)} and sum"
+            return _line(what, block, _stride(block.stride), _rectified(block))
         case SpatialReduction():
             fewer = f"{block.out_shape[0]} of {block.cout}"
             return f"spatial reduction, {block.tokens} tokens of {block.cin} → {fewer}"
@@ -219,6 +230,8 @@ def _general(block: BlockSpec) -> str:
             kind = {"add": "sum", "sub": "difference", "mul": "product"}[block.op]
             kind += " with a gate" if block.gate else " of 2 inputs"
             return _listed(kind, f"{block.channels} channels", _place(block.hw))
+        case Average():
+            return f"mean of {block.inputs} networks, {block.shape[0]} outputs"
         case GeneralConcat():
             return _listed(
                 f"concatenation of {' + '.join(map(str, block.channels))} channels",
@@ -253,6 +266,8 @@ _Conv = (
     | MBConv
     | PreActConv
     | PreActResidual
+    | RectifiedConv
+    | RectifiedSum
     | SeparableConv
     | ShuffleV2
     | ShuffleXception
@@ -262,6 +277,13 @@ _Conv = (
 def _line(what: str, block: _Conv, *extras: str) -> str:
     parts = [what, f"{block.cin} → {block.cout} channels", *extras, f"{_square(block.hw)} px"]
     return ", ".join(part for part in parts if part)
+
+
+def _rectified(block: RectifiedConv | RectifiedSum) -> str:
+    share = block.kept / math.prod(block.out_shape)
+    if share in (0, 1):
+        return "ReLU" if share else block.rest
+    return f"ReLU of {share:.1%} of its {block.granularity}s, else {block.rest}"
 
 
 def _shortcut(block: MBConv) -> str:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from nas.training.loop import TrainReport, train
+from nas.training.loop import TrainReport, check_batch, train
 from nas.training.state import load_supernet
-from nas.training.strategies import STRATEGIES, Member, Moment, Strategy
+from nas.training.strategies import STRATEGIES, Member, Moment, Strategy, build_strategy
 
-__all__ = ["STRATEGIES", "Member", "Moment", "Strategy", "TrainReport", "load_supernet", "train"]
+__all__ = [
+    "STRATEGIES",
+    "Member",
+    "Moment",
+    "Strategy",
+    "TrainReport",
+    "build_strategy",
+    "check_batch",
+    "load_supernet",
+    "train",
+]

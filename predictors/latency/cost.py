@@ -8,9 +8,9 @@ from typing import Literal
 
 from predictors.errors import TableError
 from predictors.latency.calibration import Calibration
-from predictors.latency.graph import Executed, executed, weight_megabytes
+from predictors.latency.graph import Executed, executed, is_timed, weight_megabytes
 from predictors.provenance import Provenance
-from search_spaces.blocks import BlockSpec, Shape, layers_of
+from search_spaces.blocks import BlockSpec, Shape
 
 __all__ = ["TableCost"]
 
@@ -49,7 +49,7 @@ class TableCost:
         Raises:
             TableError: The table lacks it.
         """
-        if not layers_of(block):
+        if not is_timed(block):
             return 0.0
         row = self.rows_ms.get(executed(block))
         if row is None:

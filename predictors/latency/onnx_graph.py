@@ -299,6 +299,13 @@ def _zero(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer
     return graph.node("Mul", [x[0], graph.constant(np.array(0.0, dtype=np.float32))])
 
 
+def _mean(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    total = x[0]
+    for other in x[1:]:
+        total = graph.node("Add", [total, other])
+    return graph.node("Mul", [total, graph.constant(np.array(1.0 / len(x), dtype=np.float32))])
+
+
 def _max_pool(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     if layer.window:
         more = {"dilations": [*layer.window.dilation], "ceil_mode": int(layer.window.ceil)}
@@ -433,6 +440,20 @@ def _quadratic(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[
     return graph.node("Add", [product, _number(graph, 0.5)])
 
 
+def _polynomial(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    c2, c1, c0 = (graph.weight(layer.in_shape[0], 1, 1) for _ in range(3))
+    product = graph.node("Mul", [graph.node("Add", [graph.node("Mul", [c2, x[0]]), c1]), x[0]])
+    return graph.node("Add", [product, c0])
+
+
+def _relu_or(graph: _Graph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    """Rectify where a mask is true; which elements that are changes no work."""
+    mask = (np.arange(math.prod(layer.out_shape)) < layer.kept).reshape(layer.out_shape)
+    by_polynomial = layer.op == "relu_or_polynomial"
+    rest = _polynomial(graph, layer, x, readers) if by_polynomial else x[0]
+    return graph.node("Where", [graph.constant(mask), graph.node("Relu", x), rest])
+
+
 def _take_heads(graph: _Graph, heads: str, indices: Sequence[int]) -> str:
     return graph.node("Gather", [heads, graph.constant(np.array(indices))], axis=1)
 
@@ -549,6 +570,7 @@ _LOWERINGS: dict[str, _Lowering] = {
     "map_tokens": _map_tokens,
     "matmul": _plain("MatMul"),
     "max_pool": _max_pool,
+    "mean": _mean,
     "merge_heads": _merge_heads,
     "merge_map": _as_shaped,
     "mul": _plain("Mul"),
@@ -556,6 +578,7 @@ _LOWERINGS: dict[str, _Lowering] = {
     "pad_features": _pad_features,
     "patches": _patches,
     "position_embedding": _position,
+    "polynomial": _polynomial,
     "quadratic": _quadratic,
     "relative_scores": _relative,
     "relative_values": _relative,
@@ -563,6 +586,8 @@ _LOWERINGS: dict[str, _Lowering] = {
     "relu": _plain("Relu"),
     "relu6": _relu6,
     "reshape": _view,
+    "relu_or_identity": _relu_or,
+    "relu_or_polynomial": _relu_or,
     "relu_softmax": _relu_softmax,
     "scale": _scale,
     "shift": _shift,

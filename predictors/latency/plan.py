@@ -14,12 +14,12 @@ import numpy as np
 
 from predictors.analytic import Macs
 from predictors.cost import compile_cost
-from predictors.latency.graph import Executed, executed, network, weight_megabytes
+from predictors.latency.graph import Executed, executed, is_timed, network, weight_megabytes
 from predictors.latency.models import ArchitectureModel, BlockModel, EmptyModel, Model
 from predictors.latency.runner.campaign import Schedule
 from predictors.latency.runner.options import LutOptions
 from search_spaces import Architecture, Population, SearchSpace
-from search_spaces.blocks import BlockSpec, layers_of
+from search_spaces.blocks import BlockSpec
 
 __all__ = [
     "ROLES",
@@ -102,11 +102,11 @@ class Plan:
 def distinct_work(space: SearchSpace) -> dict[Executed, BlockSpec]:
     """Return one block for everything different that a runtime may have to execute.
 
-    Blocks without layers cost nothing and are left out.
+    Blocks that are not timed are left out.
     """
     work: dict[Executed, BlockSpec] = {}
     for block in space.distinct_blocks():
-        if layers_of(block):
+        if is_timed(block):
             work.setdefault(executed(block), block)
     return work
 

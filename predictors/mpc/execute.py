@@ -50,9 +50,9 @@ class Execution:
 
 
 def random_arrays(program: Program, *, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """Return an input and weights of ordinary size, which keep activations near one."""
+    """Return an input and weights of ordinary size, which keep activations near one; masks."""
     rng = np.random.default_rng(seed)
-    arrays = {}
+    arrays: dict[str, NDArray[np.float32]] = {}
     for name, shape in program.shapes.items():
         values = rng.standard_normal(shape)
         if name.endswith(".weight") and len(shape) > 1:
@@ -60,6 +60,11 @@ def random_arrays(program: Program, *, seed: int = 0) -> dict[str, NDArray[np.fl
         elif name.endswith(".bias"):
             values *= 0.1
         arrays[name] = values.astype(np.float32)
+    for name, mask in program.masks.items():
+        size = int(np.prod(mask.shape))
+        chosen = np.zeros(size, np.float32)
+        chosen[rng.permutation(size)[: mask.kept]] = 1
+        arrays[name] = chosen.reshape(mask.shape)
     return arrays
 
 
@@ -78,7 +83,8 @@ def execute(
 
     Args:
         program: Of a network.
-        arrays: The input and every weight, by the names of `Program.shapes`.
+        arrays: The input and every weight, by the names of `Program.shapes`, and every mask,
+            1 where an element is rectified and 0 elsewhere, by those of `Program.masks`.
         protocol: Whose parties compute.
         network: Shapes the link between them where the system allows it; None leaves it as
             the loopback device is.
@@ -95,7 +101,7 @@ def execute(
         link = stack.enter_context(open_link(network, protocol.parties))
         own = {
             _CLIENT: {"input": arrays["input"]},
-            _OWNER: {name: value for name, value in arrays.items() if name != "input"},
+            _OWNER: {name: arrays[name] for name in program.shapes if name != "input"},
         }
         workers = [
             stack.enter_context(
@@ -104,8 +110,12 @@ def execute(
             for rank in range(protocol.parties)
         ]
         versions = [worker.ready() for worker in workers][_CLIENT]
+        public = folder / "masks.npz"
+        masks: dict[str, Any] = {name: arrays[name] > 0 for name in program.masks}
+        np.savez(public, **masks)
         for rank, worker in enumerate(workers):
             request: dict[str, Any] = {"steps": program.steps, "shapes": program.shapes}
+            request["masks"] = str(public)
             if rank in own:
                 path = folder / f"party{rank}.npz"
                 np.savez(path, **own[rank])  # type: ignore[arg-type]

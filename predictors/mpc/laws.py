@@ -119,6 +119,8 @@ _PARTS: dict[str, Callable[[Sequence[int]], list[Part]]] = {
     "gelu": _elementwise("gelu"),
     "quadratic": _elementwise("scale", "mul"),
     "square": _elementwise("mul"),
+    "polynomial": _elementwise("mul", "mul"),
+    "partition": lambda sizes: [],
     "mean": lambda sizes: [("start", 1, 1), ("scale", sizes[0], 1)],
     "max_pool": lambda sizes: _maximum(*sizes),
     "softmax": _softmax,

@@ -7,8 +7,10 @@ steps; each step says which operators the engine runs for it. Costs price the op
 engine runs the steps.
 
 Heads of one kind of attention are gathered, a public selection that costs nothing, and are
-computed together. A reciprocal is taken of a row's sum, not of every element: at rows of 64
-softmax then moves 398 bytes an element where the plain quotient moves 1,392, at equal rounds.
+computed together; so are the elements that a partial activation keeps, by a mask that all
+parties know. (A secret mask would be multiplied, and cost more than it saves.) A reciprocal is
+taken of a row's sum, not of every element: at rows of 64 softmax then moves 398 bytes an element
+where the plain quotient moves 1,392, at equal rounds.
 """
 
 from __future__ import annotations
@@ -23,7 +25,16 @@ from predictors.errors import TableError
 from predictors.latency.graph import PlacedBlock
 from search_spaces.blocks import BlockSpec, Layer, layers_of
 
-__all__ = ["Operator", "Program", "Step", "operators_of", "program_of", "steps_of", "takers"]
+__all__ = [
+    "Mask",
+    "Operator",
+    "Program",
+    "Step",
+    "operators_of",
+    "program_of",
+    "steps_of",
+    "takers",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,8 +44,8 @@ class Operator:
     Attributes:
         kind: ``matmul`` (batch, rows, inner, columns), ``max_pool`` (outputs, window),
             ``softmax``, ``relu_softmax``, ``two_quad`` and ``layer_norm`` (rows, length),
-            ``mean`` (outputs,), and element by element (elements,) ``mul``, ``scale``, ``relu``
-            and the other activations.
+            ``mean`` (outputs,), ``partition`` (elements, kept), and element by element
+            (elements,) ``mul``, ``scale``, ``relu``, ``polynomial`` and the other activations.
         sizes: As the kind says.
     """
 
@@ -64,6 +75,19 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Mask:
+    """Which elements of a map an activation rectifies: known to all parties.
+
+    Attributes:
+        shape: Of the map, (H, W, C).
+        kept: How many elements.
+    """
+
+    shape: tuple[int, ...]
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """The steps of a whole network, ready for an engine.
 
@@ -71,11 +95,13 @@ class Program:
         steps: As JSON; ``inputs`` are positions in this list, -1 is the network's input.
         shapes: Of the input (H, W, C) and of every weight, by name. A weight's name is
             ``BLOCK.LAYER.weight``, of a bias ``BLOCK.LAYER.bias``.
+        masks: By the name ``BLOCK.LAYER.mask``.
         operators: What the engine runs, in order.
     """
 
     steps: tuple[dict[str, Any], ...]
     shapes: dict[str, tuple[int, ...]]
+    masks: dict[str, Mask]
     operators: tuple[Operator, ...]
 
 
@@ -87,6 +113,7 @@ _ELEMENTWISE = {
     "sigmoid",
     "swish",
     "gelu",
+    "polynomial",
     "quadratic",
     "square",
 }
@@ -234,6 +261,15 @@ def _matmul(layer: Layer) -> tuple[Operator, ...]:
     return (Operator("matmul", (heads, rows, inner, layer.out_shape[-1])),)
 
 
+def _partial_relu(layer: Layer) -> tuple[Operator, ...]:
+    """Return the gathering, the ReLU of what is kept, and what the rest takes in its place."""
+    size = math.prod(layer.out_shape)
+    kept = (Operator("partition", (size, layer.kept)), Operator("relu", (layer.kept,)))
+    if layer.op == "relu_or_identity":
+        return kept
+    return (*kept, Operator("polynomial", (size - layer.kept,)))
+
+
 def _outputs(kind: str) -> Callable[[Layer], tuple[Operator, ...]]:
     return lambda layer: (Operator(kind, (math.prod(layer.out_shape),)),)
 
@@ -243,9 +279,12 @@ _SHAPED: dict[str, Callable[[Layer], tuple[Operator, ...]]] = {
     "patches": _token_product,
     "token_linear": _token_product,
     "linear": _linear,
+    "relu_or_identity": _partial_relu,
+    "relu_or_polynomial": _partial_relu,
     "matmul": _matmul,
     "batch_norm": _outputs("mul"),
     "mul": _outputs("mul"),
+    "mean": _outputs("scale"),
     "scale": _outputs("scale"),
     "scale_attention": _outputs("scale"),
     "global_avg_pool": _outputs("mean"),
@@ -268,6 +307,7 @@ def program_of(network: Sequence[PlacedBlock]) -> Program:
     operators: list[Operator] = []
     channels, height, width = network[0].block.in_shape
     shapes: dict[str, tuple[int, ...]] = {"input": (height, width, channels)}
+    masks: dict[str, Mask] = {}
     results: list[int] = []
     for number, placed in enumerate(network):
         inputs = [source if source < 0 else results[source] for source in placed.inputs]
@@ -282,11 +322,14 @@ def program_of(network: Sequence[PlacedBlock]) -> Program:
                 continue
             name = f"{number}.{step.position}"
             shapes |= {f"{name}.{key}": shape for key, shape in _weights(step).items()}
+            if step.layer.kept:
+                made_channels, *sides = step.layer.out_shape
+                masks[f"{name}.mask"] = Mask((*sides, made_channels), step.layer.kept)
             made.append(len(steps))
             steps.append(_step_json(step, name, sources))
             operators += step.operators
         results.append(made[-1])
-    return Program(tuple(steps), shapes, tuple(operators))
+    return Program(tuple(steps), shapes, masks, tuple(operators))
 
 
 def _step_json(step: Step, name: str, inputs: Sequence[int]) -> dict[str, Any]:
@@ -312,6 +355,8 @@ def _weights(step: Step) -> dict[str, tuple[int, ...]]:
         return {"weight": (layer.macs // (rows * features), features), "bias": (features,)}
     if layer.op == "class_token":
         return {"weight": (layer.out_shape[-1],)}
+    if layer.op in ("polynomial", "relu_or_polynomial"):
+        return {"weight": (3, layer.out_shape[0])}
     if layer.op == "position_embedding":
         return {"weight": layer.out_shape}
     scaled = layer.op == "batch_norm" or (layer.op == "layer_norm" and len(step.operators) == 2)

@@ -60,7 +60,7 @@ def _block_arrays(placed: PlacedBlock, module: nn.Module) -> _Arrays:
             f"The modules of {placed.block} do not hold the parameters of its layers in their "
             "order; this block cannot be run privately with its own weights."
         )
-    arrays: _Arrays = {}
+    arrays: _Arrays = _masks(layers, module)
     for position, leaf in zip(weighted, leaves, strict=True):
         plain = _plain(layers[position], leaf)
         arrays |= {f"{position}.{key}": value for key, value in plain.items()}
@@ -70,9 +70,32 @@ def _block_arrays(placed: PlacedBlock, module: nn.Module) -> _Arrays:
     return arrays
 
 
+def _masks(layers: Sequence[Layer], module: nn.Module) -> _Arrays:
+    """Return the mask of every layer that rectifies some elements, (H, W, C), 1 where it does.
+
+    Raises:
+        TableError: A module keeps another number of elements than its spec says.
+    """
+    partial = [i for i, layer in enumerate(layers) if layer.kept]
+    found = [buffer for name, buffer in module.named_buffers() if name.split(".")[-1] == "mask"]
+    masks: _Arrays = {}
+    for position, buffer in zip(partial, found, strict=True):
+        mask = buffer.detach().numpy()
+        if mask.sum() != layers[position].kept:
+            raise TableError(
+                f"A mask keeps {mask.sum()} elements where the architecture says "
+                f"{layers[position].kept}. Masks are part of the weights: extract the network "
+                "again from its supernet."
+            )
+        masks[f"{position}.mask"] = np.transpose(mask, (1, 2, 0)).astype(np.float64)
+    return masks
+
+
 def _plain(layer: Layer, leaf: nn.Module) -> _Arrays:
     """Return the weight and the bias of one layer in the engine's layout."""
     state = {name: tensor.detach().double().numpy() for name, tensor in leaf.state_dict().items()}
+    if layer.op in ("polynomial", "relu_or_polynomial"):
+        return {"weight": state["coefficients"]}
     weight = state["weight"]
     if layer.op == "conv2d":
         bias = state.get("bias", np.zeros(len(weight)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search_spaces.blocks.average import Average
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
 from search_spaces.blocks.cell import Activation, AvgPool, Concat, NodeSum, Select, Zero
 from search_spaces.blocks.conv import Conv
@@ -38,6 +39,12 @@ from search_spaces.blocks.private import (
     PrivateAttention,
     PrivateMlp,
 )
+from search_spaces.blocks.rectified import (
+    GRANULARITIES,
+    RESTS,
+    RectifiedConv,
+    RectifiedSum,
+)
 from search_spaces.blocks.reduction import SpatialReduction
 from search_spaces.blocks.separable import AsymmetricConv, FactorizedReduce, SeparableConv
 from search_spaces.blocks.shuffle import ShuffleV2, ShuffleXception
@@ -54,11 +61,14 @@ from search_spaces.blocks.window import Window
 
 __all__ = [
     "ATTENTION_KINDS",
+    "GRANULARITIES",
     "INPUT",
     "PRIVATE_ACTIVATIONS",
+    "RESTS",
     "VIEWS",
     "Activation",
     "AsymmetricConv",
+    "Average",
     "AvgPool",
     "BlockSpec",
     "Bottleneck",
@@ -90,6 +100,8 @@ __all__ = [
     "PreActResidual",
     "PrivateAttention",
     "PrivateMlp",
+    "RectifiedConv",
+    "RectifiedSum",
     "Reshape",
     "Select",
     "SeparableConv",

@@ -65,8 +65,9 @@ class Layer:
     """One primitive operation inside a block.
 
     Attributes:
-        op: conv2d, linear, batch_norm, an activation, global_avg_pool, avg_pool,
-            padded_avg_pool, max_pool, add, sub, mul, zero, shift, reshape, channel_split,
+        op: conv2d, linear, batch_norm, an activation, polynomial, relu_or_identity,
+            relu_or_polynomial, global_avg_pool, avg_pool,
+            padded_avg_pool, max_pool, add, sub, mul, mean, zero, shift, reshape, channel_split,
             leading_channels, trailing_channels, channel_shuffle or concat; on tokens, see
             `tokens.TokenTape`.
         inputs: Positions of the layers it reads; `INPUT` is the block's input, and
@@ -89,6 +90,7 @@ class Layer:
             kernel // 2, and of an average pool that is neither ``avg_pool`` nor
             ``padded_avg_pool`` of the `Tape`.
         indices: What a selection takes, or the order that a join puts things in.
+        kept: Elements that a ReLU of some elements rectifies.
     """
 
     op: str
@@ -107,6 +109,7 @@ class Layer:
     axis: int | None = None
     window: Window | None = None
     indices: tuple[int, ...] = ()
+    kept: int = 0
 
 
 class Tape:
@@ -243,6 +246,17 @@ class Tape:
         """Record an activation by name; None records nothing."""
         return x if name is None else self._same_shape(name, x)
 
+    def polynomial(self, x: int) -> int:
+        """Record c2 x^2 + c1 x + c0 with three trained coefficients for every channel."""
+        return self._same_shape("polynomial", x, params=3 * self.shape(x)[0])
+
+    def relu_or(self, rest: str, x: int, kept: int) -> int:
+        """Record a ReLU of some elements, and of the others ``identity`` or ``polynomial``."""
+        shape = self.shape(x)
+        params = 3 * shape[0] if rest == "polynomial" else 0
+        op = f"relu_or_{rest}"
+        return self._record(Layer(op, (x,), shape, shape, params=params, in_place=True, kept=kept))
+
     def global_pool(self, x: int) -> int:
         """Record a global average pool to (C, 1, 1)."""
         shape = self.shape(x)
@@ -287,6 +301,13 @@ class Tape:
     def sub(self, x: int, other: int) -> int:
         """Record an element-wise difference of two inputs of one shape."""
         return self._same_shape("sub", x, other)
+
+    def mean(self, *inputs: int) -> int:
+        """Record the element-wise mean of inputs of one shape."""
+        if len({self.shape(x) for x in inputs}) != 1:
+            shapes = [self.shape(x) for x in inputs]
+            raise SpaceError(f"A mean is of one or more inputs of one shape, got {shapes}.")
+        return self._same_shape("mean", *inputs)
 
     def reshape(self, x: int, shape: Shape) -> int:
         """Record a view of the same elements in another shape."""

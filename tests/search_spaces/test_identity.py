@@ -26,6 +26,7 @@ GOLDEN = {
     "darts": ("ac42ec167fddddfa", "efd9c524d89bfeea", "a9f6e959e366af02"),
     "efficientnet": ("2619672d3af871b3", "2029cc4b7f6e8c29", "fdb81aee34feac86"),
     "mobile_small": ("945039178ac4305a", "1e43197be58cc659", "36e6aeb8b3c8b9cb"),
+    "mpc_resnet": ("5a07d3502f39c83e", "a5e404f416510459", "26f13227729134cb"),
     "mpc_vit": ("f60e528a8305926c", "37d52d4d34fb3c84", "22d3301ea53a42f4"),
     "nasbench201": ("a8b25713b5427b40", "b7fd91960ac820ca", "3695ed161609c91c"),
     "nasnet": ("1f2c401bb4b1f563", "d4503bb6dac6bfe2", "4fc46e31249073ab"),

@@ -33,6 +33,8 @@ def full_kernels(name: str) -> dict[str, Any]:
     options = dict(SMALL.get(name, {}))
     if "resolution" in options:
         options["resolution"] = 128
+    elif "of" in options:
+        options["of_options"] = {"resolutions": [128]}
     elif options:
         options["resolutions"] = (128,)
     return options | FULL_KERNELS.get(name, {})
@@ -163,8 +165,13 @@ def test_gradients_reach_the_active_region_and_nothing_else(
             if cut and not len(nonzero):
                 continue  # all that reads it is multiplied by zero
             assert len(nonzero), key
-            box = zip(nonzero.amin(0).tolist(), nonzero.amax(0).tolist(), strict=True)
-            assert tuple(slice(low, high + 1) for low, high in box) == regions[key], key
+            bounds = zip(nonzero.amin(0).tolist(), nonzero.amax(0).tolist(), strict=True)
+            box = tuple(slice(low, high + 1) for low, high in bounds)
+            if cut:  # so may be what some of its channels read
+                pairs = zip(box, regions[key], strict=True)
+                assert all(a.start >= b.start and a.stop <= b.stop for a, b in pairs), key
+            else:
+                assert box == regions[key], key
 
 
 @every_space
@@ -190,7 +197,8 @@ def test_parameters_of_the_subnet_are_those_of_the_cost(name: str) -> None:
     for architecture in architectures(space, 3):
         subnet = net.subnet(architecture)
         assert sum(p.numel() for p in subnet.parameters()) == params.of(architecture)
-    assert sum(p.numel() for p in net.parameters()) >= params.maximum().value
+    if not any(slot.weights for slot in space.slots):  # else one weight is many a subnet's
+        assert sum(p.numel() for p in net.parameters()) >= params.maximum().value
 
 
 @every_space

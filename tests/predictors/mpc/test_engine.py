@@ -42,7 +42,9 @@ def test_operators_send_what_the_laws_say(name: str) -> None:
     laws = Laws(protocol)
     kinds = {"relu": (96,), "softmax": (5, 12), "layer_norm": (5, 12), "max_pool": (7, 4)}
     with Pool(protocol) as pool:
-        for kind, sizes in {**kinds, "matmul": (2, 3, 4, 5), "gelu": (32,)}.items():
+        kinds |= {"matmul": (2, 3, 4, 5), "gelu": (32,)}
+        kinds |= {"polynomial": (32,), "partition": (32, 5)}
+        for kind, sizes in kinds.items():
             run = pool.run({"kind": kind, "sizes": sizes})
             cost = laws(Operator(kind, sizes))
             assert run["online_bytes"] == cost.online_bytes

@@ -14,7 +14,7 @@ from torch import nn
 
 from predictors.errors import MeasurementError
 from predictors.latency.graph import network as placed_blocks
-from predictors.mpc import get_protocol, program_of
+from predictors.mpc import Program, get_protocol, program_of
 from predictors.mpc.engine.environment import engine_python
 from predictors.mpc.engine.process import Pool
 from predictors.mpc.weights import image_array, network_arrays
@@ -62,6 +62,14 @@ CASES = {
     ),
     "one kind of attention": ("mpc_vit", {"attention": "two_quad", "act": "linear"}),
     "convolutions": ("mobile_small", {}),
+    "masks and polynomials": (
+        "mpc_resnet",
+        {
+            "kept": (0.5, 0.0, 1.0, 0.25),
+            "rest": ("polynomial", "polynomial", "identity"),
+            "granularity": ("pixel", "channel"),
+        },
+    ),
 }
 
 
@@ -78,12 +86,13 @@ def test_private_logits_are_those_of_torch(case: str, pool: Pool) -> None:
     _make_ordinary(subnet, images)
     program = program_of(network)
     arrays = network_arrays(network, list(subnet.blocks.values()))
-    assert {key: value.shape for key, value in arrays.items()} == {
-        key: shape for key, shape in program.shapes.items() if key != "input"
-    }
+    wanted_shapes = {key: mask.shape for key, mask in program.masks.items()} | program.shapes
+    assert {"input": program.shapes["input"]} | {
+        key: value.shape for key, value in arrays.items()
+    } == wanted_shapes
     with torch.no_grad():
         expected = subnet(images).numpy()
-    private = np.array([_run(pool, program.steps, arrays, image.numpy()) for image in images])
+    private = np.array([_run(pool, program, arrays, image.numpy()) for image in images])
     assert np.abs(private - expected).max() < LARGEST_DIFFERENCE
     assert (private.argmax(1) == expected.argmax(1)).all()
 
@@ -106,10 +115,14 @@ def _make_ordinary(subnet: nn.Module, images: torch.Tensor) -> None:
 
 
 def _run(
-    pool: Pool, steps: object, arrays: dict[str, NDArray[np.float32]], image: NDArray[np.float32]
+    pool: Pool,
+    program: Program,
+    arrays: dict[str, NDArray[np.float32]],
+    image: NDArray[np.float32],
 ) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "arrays.npz"
         np.savez(path, input=image_array(image), **arrays)
-        answer = pool.run({"steps": steps, "arrays": str(path)})
+        masks = list(program.masks)
+        answer = pool.run({"steps": program.steps, "arrays": str(path), "masks": masks})
     return answer["output"]

@@ -23,6 +23,24 @@ _RELU_SOFTMAX_EPSILON = 1e-3
 _TWO_QUAD_SHIFT = 5.0
 
 
+def _partitioned(
+    x: Array, mask: np.ndarray, kept: Callable[[Array], Array], rest: Callable[[Array], Array]
+) -> Array:
+    """Apply one function where a public mask is true and another elsewhere.
+
+    Gathering by indices that all parties know is work that each does alone.
+    """
+    chosen, others = np.flatnonzero(mask), np.flatnonzero(~mask)
+    flat = x.reshape(-1)
+    made = jnp.concatenate([kept(flat[chosen]), rest(flat[others])])
+    return made[np.argsort(np.concatenate([chosen, others]))].reshape(x.shape)
+
+
+def _polynomial(x: Array, coefficients: Array) -> Array:
+    c0, c1, c2 = coefficients
+    return (c2 * x + c1) * x + c0
+
+
 def _relu6(x: Array) -> Array:
     return jnp.clip(x, 0.0, 6.0)
 
@@ -133,6 +151,10 @@ def plain_inputs(kind: str, sizes: Sequence[int], rng: np.random.Generator) -> l
         return [normal(batch, rows, inner), normal(batch, inner, columns) / math.sqrt(inner)]
     if kind == "mul":
         return [normal(*sizes), normal(*sizes)]
+    if kind == "polynomial":
+        return [normal(*sizes), normal(3, *sizes)]
+    if kind == "partition":
+        return [normal(sizes[0])]
     if kind == "mean":
         return [normal(*sizes, 4)]
     return [normal(*sizes)]
@@ -150,6 +172,12 @@ def operator(kind: str, sizes: Sequence[int]) -> Callable[..., Array]:
         return lambda x, y: x * y
     if kind == "scale":
         return lambda x: x * 0.37
+    if kind == "polynomial":
+        return _polynomial
+    if kind == "partition":
+        elements, kept = sizes
+        mask = np.arange(elements) * kept % elements < kept
+        return lambda x: _partitioned(x, mask, lambda x: x, lambda x: x)
     if kind == "mean":
         return lambda x: jnp.mean(x, -1)
     if kind == "max_pool":
@@ -162,7 +190,7 @@ def operator(kind: str, sizes: Sequence[int]) -> Callable[..., Array]:
 
 
 def program(
-    steps: Sequence[Mapping[str, Any]],
+    steps: Sequence[Mapping[str, Any]], masks: Mapping[str, np.ndarray] | None = None
 ) -> Callable[[Array, Mapping[str, Array]], Array]:
     """Return the function (input, weights) -> output of a program.
 
@@ -170,20 +198,25 @@ def program(
         steps: Objects with ``op``, ``inputs`` (positions of steps, -1 for the network's
             input), ``in_shape``, ``out_shape``, ``kernel``, ``stride``, ``groups``,
             ``indices``, ``factor`` and ``name``, under which its weights are found.
+        masks: Bool (H, W, C) for every step that rectifies some elements only.
     """
 
     def run(x: Array, weights: Mapping[str, Array]) -> Array:
         made: list[Array] = []
         for step in steps:
             inputs = [x if source < 0 else made[source] for source in step["inputs"]]
-            made.append(_run_step(step, inputs, weights))
+            mask = (masks or {}).get(f"{step['name']}.mask")
+            made.append(_run_step(step, inputs, weights, mask))
         return made[-1]
 
     return run
 
 
 def _run_step(
-    step: Mapping[str, Any], inputs: Sequence[Array], weights: Mapping[str, Array]
+    step: Mapping[str, Any],
+    inputs: Sequence[Array],
+    weights: Mapping[str, Array],
+    mask: np.ndarray | None,
 ) -> Array:
     op, name = step["op"], step["name"]
     x: Array = inputs[0]
@@ -195,6 +228,10 @@ def _run_step(
         return _STEPS[op](step, inputs)
     weight: Array = weights.get(f"{name}.weight")
     bias: Array = weights.get(f"{name}.bias")
+    if op == "polynomial":
+        return _polynomial(x, weight)
+    if mask is not None:
+        return _rectify_some(x, mask, weight)
     if op == "layer_norm":
         y = _normalise(x)
         return y if weight is None else y * weight + bias
@@ -217,6 +254,20 @@ def _run_step(
     else:
         raise ValueError(f"the operator {op!r} is not implemented")
     return y if bias is None else y + bias
+
+
+def _rectify_some(x: Array, mask: np.ndarray, coefficients: Array | None) -> Array:
+    """Rectify elements of (H, W, C) where the mask is true; the rest takes a polynomial, if any.
+
+    Coefficients are (3, C), a polynomial for each channel.
+    """
+    channel = np.flatnonzero(~mask) % mask.shape[-1]
+    rest = (
+        (lambda x: x)
+        if coefficients is None
+        else (lambda x: _polynomial(x, coefficients[:, channel]))
+    )
+    return _partitioned(x, mask, _ELEMENTWISE["relu"], rest)
 
 
 def _patches(x: Array, side: int) -> Array:
@@ -251,6 +302,7 @@ def _shuffle(step: Mapping[str, Any], inputs: Sequence[Array]) -> Array:
 _STEPS: dict[str, Callable[[Mapping[str, Any], Sequence[Array]], Array]] = {
     "add": lambda step, inputs: inputs[0] + inputs[1],
     "mul": _gate,
+    "mean": lambda step, inputs: sum(inputs[1:], inputs[0]) * (1.0 / len(inputs)),
     "zero": lambda step, inputs: jnp.zeros_like(inputs[0]),
     "scale": lambda step, inputs: inputs[0] * step["factor"],
     "scale_attention": lambda step, inputs: inputs[0] * (1.0 / inputs[0].shape[-1]),

@@ -52,15 +52,16 @@ class Party:
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run a program several times; the last barrier lets no party leave before the others.
 
-        A request has ``steps``, ``shapes`` of the input and of the weights, the path of what
-        this party owns as ``arrays``, and ``repeats``. The answer has the statistics of every
-        run of this party, and for the client the output.
+        A request has ``steps``, ``shapes`` of the input and of the weights, the paths of the
+        ``masks`` that all know and of what this party owns as ``arrays``, and ``repeats``. The
+        answer has the statistics of every run of this party, and for the client the output.
         """
         shapes = request["shapes"]
         image = np.zeros(shapes["input"], np.float32)
         names = sorted(name for name in shapes if name != "input")
         weights = {name: np.zeros(shapes[name], np.float32) for name in names}
-        function = operations.program(request["steps"])
+        with np.load(request["masks"], allow_pickle=False) as masks:
+            function = operations.program(request["steps"], dict(masks.items()))
         executable = compiled(function, [image, weights])
         own: dict[str, Any] = {}
         if request.get("arrays"):

@@ -175,9 +175,10 @@ def requested(request: dict[str, Any]) -> tuple[Callable[..., Any], list[Any]]:
         inputs = operations.plain_inputs(request["kind"], request["sizes"], rng)
         return operations.operator(request["kind"], request["sizes"]), inputs
     with np.load(request["arrays"], allow_pickle=False) as arrays:
-        weights = {name: arrays[name] for name in arrays.files if name != "input"}
-        image = arrays["input"]
-    return operations.program(request["steps"]), [image, weights]
+        given = dict(arrays.items())
+    image = given.pop("input")
+    masks = {name: given.pop(name) > 0 for name in request.get("masks", ())}
+    return operations.program(request["steps"], masks), [image, given]
 
 
 def versions() -> dict[str, str]:
