@@ -49,7 +49,7 @@ IMAGES, VALIDATION, BATCH, EPOCHS = 16_000, 4_000, 128, 8
 STEPS_PER_EPOCH = IMAGES // BATCH
 MEASURED, WINDOWS, DRAWS = 20, 6, 4
 STRIDE = 13
-"""Every so manieth subnet is trained next; prime to `MEASURED`, so all of them are met."""
+"""From one subnet to the next that is trained, so that the first few are spread over MACs."""
 SEEDS = (0, 1)
 """Of the subnets alone; of the supernets the first only."""
 

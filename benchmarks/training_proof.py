@@ -9,10 +9,10 @@ the same loop, on the same images. The cost is counted in multiply-accumulates o
 backward passes. Accuracies are those of the 10,000 test images, after batch norm was
 recalibrated.
 
-Each training is kept in a folder of its own below
-``--work`` as it goes on. Stopped, the benchmark resumes when it is called again; called several
-times at once, the calls share the work. ``--train 'alone*'`` does some of the trainings only,
-and the tables show what is there.
+Each training is kept in a folder of its own below ``--work`` as it goes on. Stopped, the
+benchmark resumes when it is called again; called several times at once, the calls share the
+work. ``--train 'alone*'`` does some of the trainings only, and ``--train`` without a pattern
+none; the tables show what is there.
 """
 
 from __future__ import annotations
