@@ -22,7 +22,8 @@ from search_spaces import (
     get_space,
 )
 from search_spaces.blocks import Conv, Head
-from search_spaces.ensemble import AVERAGE, SPLIT, EnsembleSpace, split_points
+from search_spaces.ensemble import AVERAGE, SPLIT, EnsembleSpace
+from search_spaces.splits import split_points
 from tests.random_spaces import every_row
 
 SMALL = {"resolutions": (16, 20), "channels": 1}
