@@ -137,6 +137,21 @@ def write_result(name: str, payload: Mapping[str, Any]) -> Path:
     """Write ``results/NAME.json`` with the machine beside the figures, and return its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    text = json.dumps({"machine": machine(), **payload}, indent=2)
+    text = _json({"machine": machine(), **payload})
     path.write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def _json(value: Any, indent: str = "") -> str:
+    """Return JSON with a line for each row of a table, and otherwise one for each value."""
+    if isinstance(value, Mapping) and (not indent or any(_nested(v) for v in value.values())):
+        items = [f"{json.dumps(key)}: {_json(v, indent + '  ')}" for key, v in value.items()]
+        return f"{{\n{indent}  " + f",\n{indent}  ".join(items) + f"\n{indent}}}"
+    if isinstance(value, list | tuple) and any(_nested(v) for v in value):
+        items = [_json(v, indent + "  ") for v in value]
+        return f"[\n{indent}  " + f",\n{indent}  ".join(items) + f"\n{indent}]"
+    return json.dumps(value)
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple)

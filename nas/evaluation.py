@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas.archive import Metric
 from nas.config import EvaluateConfig
-from nas.data import DataSplits, ImageSet, batches, calibration_subset, normalise, resize
+from nas.data import DataSplits, Images, batches, calibration_subset, normalise, resize
 from nas.devices import prepare_device, to_channels_last
 from nas.diversity import metered
 from nas.errors import ConfigError
@@ -93,7 +93,7 @@ def _batch_norms(subnet: nn.Module) -> list[_BatchNorm]:
 @torch.inference_mode()
 def accuracy(
     model: nn.Module,
-    image_set: ImageSet,
+    image_set: Images,
     *,
     resolution: int,
     mean: Sequence[float],
@@ -197,7 +197,7 @@ class SubnetEvaluator:
             architecture: Its choices, for the resolution.
             split: ``validation`` in a search; ``test`` for the final subnets, once.
         """
-        image_set: ImageSet = getattr(self._splits, split)
+        image_set: Images = getattr(self._splits, split)
         value = accuracy(
             subnet,
             image_set,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,6 +26,7 @@ from nas.errors import (
 )
 from nas.files import atomic_path, atomic_write
 from nas.latency_tables import AnyTable, is_published, read_table
+from nas.launch import processes
 from nas.metric_names import measured, split_place
 from nas.predicted import keep_predictors, predicted_costs
 from nas.problems import build_problem, network_space
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from nas.data import DataSplits
     from nas.evaluation import SubnetEvaluator
     from nas.training.stored_teacher import StoredTeacher
+    from nas.world import World
 
 __all__ = [
     "Bars",
@@ -246,14 +248,23 @@ def check_limits(config: Config, problem: Problem) -> None:
     executor_factory(config.search.executor)
 
 
-def check_training(config: Config, space: SearchSpace) -> None:
-    """Refuse a training strategy that does not go with the space.
+def check_training(config: Config, space: SearchSpace, *, images: int | None = None) -> None:
+    """Refuse a training that does not go with the space or the data.
+
+    Args:
+        config: The configuration.
+        space: Its space.
+        images: In the training split; none while it is not loaded.
 
     Raises:
         ConfigError: A stage opens a choice or an option that the space lacks.
+        TrainingError: The batch is larger than the training split, or smaller than the
+            processes need.
     """
-    from nas.training import build_strategy
+    from nas.training import build_strategy, check_batch
 
+    if images is not None:
+        check_batch(config.train, images, processes=processes())
     build_strategy(space, config.train, 1)
 
 
@@ -264,24 +275,28 @@ def train_stage(
     bars: Bars,
     *,
     costs: Mapping[str, CostTable] | None = None,
+    world: World | None = None,
 ) -> None:
     """Train the supernet, or go on where training stopped.
 
     Args:
-        run: The run folder.
+        run: The run folder; only the first process writes to it.
         space: Of the supernet.
         splits: Only the training split is used.
-        bars: For progress.
+        bars: For progress of the first process.
         costs: Of the run's problem, for a strategy that has one in its loss; None finds what
             it needs, and measures the latency table where that is it.
+        world: The processes that train together; None means that this one is alone.
 
     Raises:
         RunError: Its weights were imported.
         NasError: As `nas.training.train`.
     """
     from nas.training import train
+    from nas.world import ALONE
     from search_spaces.supernet import Supernet
 
+    world = world or ALONE
     if source := run.imported():
         raise RunError(
             f"The supernet of {run.path} was trained elsewhere ({source}), so there is no "
@@ -289,9 +304,17 @@ def train_stage(
         )
     config = run.config
     if costs is None and config.train.priced_by not in (None, "macs", "params"):
+        if world.size > 1:
+            raise ConfigError(
+                f"{config.train.priced_by!r} in the loss of {config.train.strategy} is known in "
+                "one process only. Train without torchrun, or by macs or params."
+            )
         costs = problem_of(run, space, latency_stage(run, space, bars)).costs
     supernet = Supernet(space, seed=config.seed)
-    with _stage(run, "train"), bars("training") as progress:
+    with (
+        _stage(run, "train") if world.is_first else nullcontext(),
+        bars("training") if world.is_first else nullcontext() as progress,
+    ):
         train(
             supernet,
             splits,
@@ -301,6 +324,7 @@ def train_stage(
             run=run,
             costs=costs,
             progress=progress,
+            world=world,
         )
 
 

@@ -48,6 +48,9 @@ def train_and_search(folder: RunFolder, splits: DataSplits) -> tuple[Problem, Ta
 
     The caller holds the lock of the folder.
     """
+    from nas.data import check_calibration
+
+    check_calibration(splits.train, folder.config.evaluate.calibration_images)
     trained, searched = space_of(folder.config), searched_space(folder.config)
     tables = pipeline.latency_stage(folder, trained, ProgressBar)
     problem = pipeline.problem_of(folder, searched, tables)

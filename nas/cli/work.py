@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import socket
 from contextlib import nullcontext
 
 from nas import pipeline
@@ -32,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "journal file on a shared disk",
     )
     add("--name", metavar="NAME", help="of the study (the name of the run folder)")
-    add("--worker", metavar="NAME", help="of this worker (host and process)")
+    add("--worker", metavar="NAME", help="of this worker (host and number)")
     add("--lease", metavar="S", type=float, default=120.0, help="a worker is dead after (120)")
 
 
@@ -47,18 +45,16 @@ def run(arguments: argparse.Namespace) -> None:
     problem = pipeline.problem_of(folder, searched_space(config), tables)
     pipeline.check_limits(config, problem)
     name = arguments.name or folder.path.resolve().name
-    worker = arguments.worker or f"{socket.gethostname()}-{os.getpid()}"
     study = SharedStudy(problem, arguments.study, name, lease_s=arguments.lease)
     splits = pipeline.load_splits(config, networks, ProgressBar)
     evaluate = pipeline.subnet_evaluator(folder, networks, splits)
     searcher = build_searcher(config.search, objectives=len(problem.objectives))
-    plan = WorkPlan(config.search.evaluations, config.search.population, config.seed, worker)
-    own = folder.worker_archive(worker)
-    own.parent.mkdir(exist_ok=True)
     with (
-        pipeline.open_archive(folder, networks, own) as archive,
+        folder.worker(arguments.worker or "") as worker,
+        pipeline.open_archive(folder, networks, folder.worker_archive(worker)) as archive,
         ProgressBar("search") as progress,
     ):
+        plan = WorkPlan(config.search.evaluations, config.search.population, config.seed, worker)
         done = work(study, searcher, evaluate, plan, archive=archive, progress=progress)
     print(f"{worker} made {done} evaluations of {name}.")
     _collect(folder, study)

@@ -18,7 +18,17 @@ from nas.config.strategies import (
     StoredTeacherConfig,
 )
 
-__all__ = ["TrainConfig"]
+__all__ = ["MAY_CHANGE", "TrainConfig"]
+
+MAY_CHANGE = (
+    "amp",
+    "channels_last",
+    "checkpoint_every_s",
+    "device",
+    "threads",
+)
+"""Keys of the section train that a resumed training may have changed: they say where and how
+fast it is computed, not what."""
 
 
 def _device(name: str) -> str:
@@ -163,6 +173,9 @@ class TrainConfig(Section):
     """Decay of the exponential moving average of the weights; none keeps no average."""
     gradient_clip: Positive | None = None
     """Largest norm of the gradient; none does not clip."""
+    sync_batch_norm: bool = True
+    """Whether several processes normalise by the statistics of the whole batch, as one process
+    does; false takes those of each process's own images, which sends less."""
     amp: bool = True
     """Automatic mixed precision; it takes effect on CUDA only."""
     channels_last: bool = True

@@ -39,6 +39,7 @@ class TrainState:
         teacher: A frozen copy of the weights that teaches all members; None without one.
         chosen: Architectures that the training has chosen itself, in its order.
         gates: What a strategy learns of options, and whatever else it must remember, by name.
+        processes: In how many the last step was done.
     """
 
     supernet: Supernet
@@ -49,6 +50,7 @@ class TrainState:
     teacher: Supernet | None = None
     chosen: list[Architecture] = field(default_factory=list)
     gates: dict[str, Tensor] = field(default_factory=dict)
+    processes: int = 1
 
     @classmethod
     def begin(cls, supernet: Supernet, config: TrainConfig) -> TrainState:
@@ -106,7 +108,8 @@ class TrainState:
         reorder(self.ema, orders)
         self.optimizer.reorder(orders)
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what a checkpoint holds, by name; the tensors themselves."""
         parts: dict[str, Mapping[str, Tensor]] = {
             "model": self.supernet.state_dict(),
             "optimizer": self.optimizer.state,
@@ -118,31 +121,47 @@ class TrainState:
 
     def save(self, run: RunFolder, about: Mapping[str, Any]) -> None:
         """Store the state in the run folder; for errors see `save_checkpoint`."""
+        notes = self.notes()
+        save_checkpoint(run.checkpoints, Checkpoint(self.step, self.tensors(), about, notes))
+
+    def notes(self) -> dict[str, Any]:
+        """Return what else a checkpoint holds, as a JSON object."""
         chosen = [dict(architecture) for architecture in self.chosen]
-        notes = {"losses": self.losses, "chosen": chosen}
-        save_checkpoint(run.checkpoints, Checkpoint(self.step, self._tensors(), about, notes))
+        return {"losses": self.losses, "chosen": chosen, "processes": self.processes}
+
+    def take_notes(self, notes: Mapping[str, Any]) -> None:
+        """Take over what `notes` returned."""
+        self.losses = [(role, loss) for role, loss in notes["losses"]]
+        self.chosen = [Architecture(chosen) for chosen in notes.get("chosen", ())]
+        self.processes = notes.get("processes", 1)
 
     @torch.no_grad()
-    def restore(self, run: RunFolder, about: Mapping[str, Any]) -> bool:
+    def restore(
+        self,
+        run: RunFolder,
+        about: Mapping[str, Any],
+        defaults: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Take over the newest good checkpoint of the run folder; False if there is none.
+
+        For the arguments see `newest_checkpoint`.
 
         Raises:
             CheckpointError: There are checkpoints, but none that belongs to this training.
         """
-        checkpoint = newest_checkpoint(run.checkpoints, about)
+        checkpoint = newest_checkpoint(run.checkpoints, about, defaults)
         if checkpoint is None:
             return False
         if checkpoint.part("teacher") and self.teacher is None:
             self.keep_teacher()
         device = next(self.supernet.parameters()).device
         self.gates = {n: t.to(device, copy=True) for n, t in checkpoint.part("gates").items()}
-        current = self._tensors()
+        current = self.tensors()
         _check_names(checkpoint.tensors, current)
         for name, tensor in current.items():
             tensor.copy_(checkpoint.tensors[name])
         self.step = checkpoint.step
-        self.losses = [(role, loss) for role, loss in checkpoint.notes["losses"]]
-        self.chosen = [Architecture(chosen) for chosen in checkpoint.notes.get("chosen", ())]
+        self.take_notes(checkpoint.notes)
         return True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas.config import TrainConfig
+from nas.config import MAY_CHANGE, TrainConfig, default_values
 from nas.data import AugmentConfig, DataSplits, mix, normalise
 from nas.data import augment as augment_images
 from nas.errors import TrainingError
@@ -20,16 +20,19 @@ from nas.rng import stream, torch_stream
 from nas.training.batch import Batch
 from nas.training.largest import largest_at
 from nas.training.losses import Targets, label_loss
+from nas.training.part import Part, part_of
+from nas.training.replicas import equalise, sum_gate_gradients, sum_gradients
 from nas.training.state import TrainState
 from nas.training.stored_teacher import StoredTeacher
 from nas.training.strategies import Member, Moment, Phase, Strategy
+from nas.world import ALONE, World
 from search_spaces import Architecture
 from search_spaces.modules.elastic import Region, hull
+from search_spaces.modules.shard import sharded
 from search_spaces.supernet import Regularisation
 
 __all__ = ["Recipe", "augmented_batch", "training_step"]
 
-_MAY_CHANGE = {"amp", "channels_last", "checkpoint_every_s", "device", "threads"}
 _TOLD_OTHERWISE = {"stored_teacher"}  # by what it says of itself: it may move
 
 
@@ -45,6 +48,7 @@ class Recipe:
         strategy: Which subnets a step trains, phase by phase.
         device: Where.
         stored: Teacher whose answers are replayed; order and augmentation are then its.
+        world: The processes that do a step together.
     """
 
     config: TrainConfig
@@ -54,6 +58,11 @@ class Recipe:
     strategy: Strategy
     device: torch.device
     stored: StoredTeacher | None = None
+    world: World = ALONE
+
+    def part(self, images: slice = slice(None)) -> Part:
+        """Return which of some images of a step this process computes."""
+        return part_of(self.config, self.world, images)
 
     @property
     def data_seed(self) -> int:
@@ -85,17 +94,29 @@ class Recipe:
 
     def about(self) -> dict[str, Any]:
         """Return what must not change on a resume, as a flat JSON object."""
-        train = self.config.model_dump(mode="json", exclude=_MAY_CHANGE | _TOLD_OTHERWISE)
-        augment = self.augment.model_dump(mode="json")
+        train = self.config.model_dump(mode="json", exclude={*MAY_CHANGE, *_TOLD_OTHERWISE})
         taught = self.config.stored_teacher
         return {
             "seed": self.seed,
             "stored teacher": None if self.stored is None else self.stored.identity,
             "stored teacher's weight": None if taught is None else taught.weight,
             "training images": len(self.splits.train),
-            **{f"train.{key}": value for key, value in train.items()},
-            **{f"augment.{key}": value for key, value in augment.items()},
+            **_flat("train", train),
+            **_flat("augment", self.augment.model_dump(mode="json")),
         }
+
+    def defaults(self) -> dict[str, Any]:
+        """Return what those keys of `about` mean that a training of an older version lacks."""
+        sections = {"train": self.config, "augment": self.augment}
+        return {
+            key: value
+            for name, section in sections.items()
+            for key, value in _flat(name, default_values(type(section))).items()
+        }
+
+
+def _flat(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{section}.{key}": value for key, value in values.items()}
 
 
 def training_step(
@@ -113,7 +134,8 @@ def training_step(
             prepare(state)
     batch = augmented_batch(recipe, recipe.data_step(step), images, labels)
     if done == 0 and phase.fit is not None:
-        phase.fit(state, batch)
+        phase.fit(state, batch.joined(partial(recipe.world.join, count=config.batch_size)))
+        equalise(state, recipe.world)
     state.optimizer.forget_gradients()
     with _seeded_dropout(recipe, step):
         label_loss = partial(_label_loss, recipe, state, batch)
@@ -125,11 +147,13 @@ def training_step(
             raise _diverged(
                 f"The loss of the {member.role} subnet is {loss}", recipe, step, member
             )
+    regions = hull(region for member in members for region in _regions(state, member))
+    sum_gate_gradients(state.gates, recipe.world)
+    sum_gradients(dict(state.supernet.named_parameters()), regions, recipe.world)
     if config.gradient_clip is not None:
         norm = nn.utils.clip_grad_norm_(state.supernet.parameters(), config.gradient_clip)
         if not torch.isfinite(norm):
             raise _diverged(f"The norm of the gradient is {norm}", recipe, step, members[-1])
-    regions = hull(region for member in members for region in _regions(state, member))
     state.optimizer.step(regions, learning_rate=recipe.learning_rate(step))
     adjusted: list[tuple[str, float]] = []
     if phase.adjust is not None:
@@ -157,7 +181,13 @@ def augmented_batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -
     normalised = normalise(images, recipe.splits.mean, recipe.splits.std)
     generator = torch_stream(recipe.data_seed, "augment", step)
     augmented, targets = mix(
-        augment_images(normalised, recipe.augment, generator=generator),
+        augment_images(
+            normalised,
+            recipe.augment,
+            generator=generator,
+            first=recipe.world.share(recipe.config.batch_size).start,
+            count=recipe.config.batch_size,
+        ),
         labels,
         recipe.augment,
         classes=len(recipe.splits.train.class_names),
@@ -193,20 +223,21 @@ def _gradients(
     first: Tensor | None = None
     for member in members:
         resolution = supernet.space.resolution_of(member.architecture)
-        with _mixed_precision(recipe):
-            images = batch.at(resolution)[member.images]
+        part = recipe.part(member.images)
+        with _mixed_precision(recipe), sharded(part.shard):
+            images = batch.at(resolution)[part.rows]
             if member.gates or member.rectified:
                 logits = supernet.mixture(
                     images, member.architecture, member.gates, rectified=member.rectified
                 )
             else:
                 logits = supernet(images, member.architecture, _regularisation(recipe, member))
-        teacher = first if frozen is None else frozen(resolution)[member.images]
-        loss = member.loss(logits, Targets(batch.labels[member.images], teacher))
-        (loss * member.weight).backward()  # type: ignore[no-untyped-call]
+        teacher = first if frozen is None else frozen(resolution)[part.rows]
+        loss = member.loss(logits, Targets(batch.labels[part.rows], teacher))
+        (loss * (member.weight * part.weight)).backward()  # type: ignore[no-untyped-call]
         first = logits.detach() if first is None else first
-        losses.append(loss.detach())
-    values: list[float] = torch.stack(losses).tolist()
+        losses.append(loss.detach() * part.weight)
+    values: list[float] = recipe.world.total(torch.stack(losses)).tolist()
     return values
 
 
@@ -217,14 +248,15 @@ def _frozen_teacher(
     if recipe.stored is not None:
         epoch, position = divmod(recipe.data_step(state.step), recipe.steps_per_epoch)
         answers = recipe.stored.logits(epoch, position, device=recipe.device)
-        return lambda resolution: answers
+        own = answers[recipe.world.share(recipe.config.batch_size)]
+        return lambda resolution: own
     network = state.teacher
     if not phase.taught or network is None:
         return None
 
     @cache
     def logits(resolution: int) -> Tensor:
-        with torch.no_grad(), _mixed_precision(recipe):
+        with torch.no_grad(), _mixed_precision(recipe), sharded(recipe.part().shard):
             teacher = phase.teacher or largest_at(network.space, resolution)
             result: Tensor = network(batch.at(resolution), teacher)
         return result
@@ -237,10 +269,11 @@ def _label_loss(
     recipe: Recipe, state: TrainState, batch: Batch, architecture: Architecture
 ) -> float:
     """Return an architecture's cross entropy with the labels of a batch."""
-    supernet = state.supernet
-    with _mixed_precision(recipe):
+    supernet, part = state.supernet, recipe.part()
+    with _mixed_precision(recipe), sharded(part.shard):
         logits = supernet(batch.at(supernet.space.resolution_of(architecture)), architecture)
-    return float(label_loss()(logits, Targets(batch.labels)))
+    loss = label_loss()(logits, Targets(batch.labels)) * part.weight
+    return float(recipe.world.total(loss))
 
 
 def _mixed_precision(recipe: Recipe) -> torch.autocast:

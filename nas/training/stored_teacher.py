@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nas.data import AugmentConfig, DataSplits, ImageSet
+from nas.data import AugmentConfig, DataSplits, Images, StreamedSet
 from nas.errors import CheckpointError
 from nas.files import atomic_path, atomic_write
 from nas.json_files import read_object
@@ -168,10 +168,16 @@ def answers_belong_to(
     }
 
 
-def _fingerprint(image_set: ImageSet) -> str:
-    """Return 16 hex digits that differ when images, labels or their order differ."""
+def _fingerprint(image_set: Images) -> str:
+    """Return 16 hex digits that differ when images, labels or their order differ.
+
+    Of streamed images the numbers count, not the pixels.
+    """
     digest = hashlib.sha256(json.dumps([*image_set.shape, *image_set.class_names]).encode())
     digest.update(image_set.labels.cpu().numpy().tobytes())
+    if isinstance(image_set, StreamedSet):
+        digest.update(image_set.numbers.numpy().tobytes())
+        return digest.hexdigest()[:16]
     for part in torch.split(image_set.images, 1024):
         digest.update(part.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

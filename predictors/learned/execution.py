@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces import Population, SearchSpace
-from search_spaces.blocks import inputs_read, layers_of
+from search_spaces.blocks import inputs_read, layers_of, passed_on
 
 __all__ = ["VIEWS", "Execution", "View"]
 
@@ -40,13 +40,18 @@ class Execution:
         widest = max((len(inputs) for inputs in self._inputs), default=0) or 1
         self._reads = np.zeros((len(grid.blocks), widest), dtype=np.bool_)
         self._is_zero = np.zeros(len(grid.blocks), dtype=np.bool_)
-        self._reads[:, 0] = True  # a skipped slot passes its first input on
+        self._passes = np.full(len(grid.blocks), -1)
         for i, block in enumerate(grid.blocks):
-            layers = layers_of(block) if block is not None else ()
-            if layers:
-                self._reads[i] = np.isin(np.arange(widest), inputs_read(layers))
+            passed = passed_on(block)
+            if passed is not None:
+                self._passes[i] = passed
+                self._reads[i, passed] = True
+            elif block is not None:
+                layers = layers_of(block)
+                self._reads[i, inputs_read(layers)] = True
                 self._is_zero[i] = layers[-1].op == "zero"
         self._readers = self._list_readers()
+        self._read_by = self._list_choices()
 
     def blocks(self, population: Population) -> NDArray[np.int32]:
         """Return the position in the space's grid of every slot's block, int32 [n, slots]."""
@@ -96,6 +101,28 @@ class Execution:
         """Return which networks compute a constant: no path leads from input to output."""
         return self._constant(self.blocks(population))[:, -1]
 
+    def reaches(self, population: Population) -> NDArray[np.bool_]:
+        """Return which choices a path from input to output depends on, bool [n, choices].
+
+        A skipped slot lies on a path too, as it passes its input on. What no slot reads, having
+        one option, counts as reached.
+        """
+        blocks = self.blocks(population)
+        on_path = self._needed(blocks) & ~self._constant(blocks)
+        reached: NDArray[np.bool_] = on_path.astype(np.float32) @ self._read_by > 0
+        return reached | ~self._read_by.any(axis=0)
+
+    def _list_choices(self) -> NDArray[np.float32]:
+        """Return 1 where a slot reads a choice, itself or through a fold, [slots, choices]."""
+        choices = len(self.space.choices)
+        result = np.zeros((len(self._inputs), choices), dtype=np.float32)
+        for slot, scope in enumerate(self.space.grid.scopes):
+            for variable in scope:
+                folded = variable >= choices
+                reads = self.space.folds[variable - choices].reads if folded else (variable,)
+                result[slot, list(reads)] = 1.0
+        return result
+
     def _list_readers(self) -> list[list[tuple[int, int]]]:
         """For each slot the slots that may read it, with the place among their inputs."""
         readers: list[list[tuple[int, int]]] = [[] for _ in self._inputs]
@@ -116,11 +143,11 @@ class Execution:
         return needed
 
     def _zero(self, blocks: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return whether a slot's output is a product with zero, passed on by skipped slots."""
+        """Return whether a slot's output is a product with zero, or passes one on."""
         zero = self._is_zero[blocks]
         for slot, inputs in enumerate(self._inputs):
-            if inputs:
-                zero[:, slot] |= (blocks[:, slot] == 0) & zero[:, inputs[0]]
+            for place, source in enumerate(inputs):
+                zero[:, slot] |= (self._passes[blocks[:, slot]] == place) & zero[:, source]
         return zero
 
     def _constant(self, blocks: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from search_spaces.modules.initialise import LINEAR_STD, normal_fan_out_
+from search_spaces.modules.shard import batch_norm
 
 __all__ = [
     "Elastic",
@@ -225,7 +226,7 @@ class ElasticBatchNorm(Elastic):
             mean = leading(self.running_mean, channels)
             var = leading(self.running_var, channels)
         weight, bias = leading(self.weight, channels), leading(self.bias, channels)
-        return functional.batch_norm(x, mean, var, weight, bias, self.training, eps=self.eps)
+        return batch_norm(x, mean, var, weight, bias, self.training, eps=self.eps)
 
     def active(self, channels: int) -> dict[str, Region]:
         """Return the regions used by ``channels`` channels."""

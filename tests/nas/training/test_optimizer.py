@@ -60,6 +60,24 @@ def test_whole_regions_are_exactly_torchs_optimizer(kind: str) -> None:
         assert torch.equal(ours[name], theirs[name]), name
 
 
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_the_fused_kernel_computes_the_same(kind: str) -> None:
+    """On the CPU, which has the kernel too; on CUDA it is the default."""
+    ours, theirs = parameters(), parameters()
+    fused = RegionOptimizer(ours, config(kind), fused=True)
+    plain = RegionOptimizer(theirs, config(kind))
+    for step in range(4):
+        set_gradients(ours, step)
+        set_gradients(theirs, step)
+        regions = whole(ours) | (REGIONS if step % 2 else {})
+        fused.step(regions, learning_rate=0.1)
+        plain.step(regions, learning_rate=0.1)
+    for name in SHAPES:
+        torch.testing.assert_close(ours[name], theirs[name], msg=name)
+    for name, tensor in fused.state.items():
+        torch.testing.assert_close(tensor, plain.state[name], msg=name)
+
+
 REGIONS: dict[str, Region] = {
     "conv": (slice(0, 4), slice(0, 2), slice(1, 2), slice(1, 2)),
     "linear": (slice(0, 5), slice(0, 3)),

@@ -220,9 +220,31 @@ def test_a_batch_of_several_architectures_equals_separate_passes() -> None:
         for name, parameter in separate.named_parameters():
             if parameter.grad is not None:
                 total[name] += parameter.grad * len(part) / 16
-    assert covered == list(range(16))
+    assert sorted(covered) == list(range(16))
     before = {n: p.detach().clone() for n, p in state.supernet.named_parameters()}
     training_step(recipe, state, images, labels)
     for name, parameter in state.supernet.named_parameters():
         moved = before[name] - recipe.learning_rate(0) * total[name]
         torch.testing.assert_close(parameter.detach(), moved, msg=name)
+
+
+def test_a_step_in_bfloat16_keeps_the_weights_and_comes_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What `train.amp` does on CUDA, with the CPU's autocast."""
+    results = {}
+    for kind in ("float32", "bfloat16"):
+        recipe, state = set_up(tiny_config(strategy="sandwich", ema_decay=0.9).train)
+        state.supernet.train()
+        if kind == "bfloat16":
+            monkeypatch.setattr(
+                "nas.training.step._mixed_precision",
+                lambda recipe: torch.autocast("cpu", torch.bfloat16),
+            )
+        images, labels = recipe.splits.train.images[:16], recipe.splits.train.labels[:16]
+        results[kind] = [training_step(recipe, state, images, labels) for _ in range(4)]
+        kinds = {tensor.dtype for tensor in state.tensors().values()}
+        assert torch.bfloat16 not in kinds
+    for exact, rounded in zip(results["float32"], results["bfloat16"], strict=True):
+        assert exact != rounded
+        assert [v for _, v in rounded] == pytest.approx([v for _, v in exact], rel=0.05)

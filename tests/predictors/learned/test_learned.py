@@ -71,6 +71,39 @@ def test_what_runs_by_hand(space: SearchSpace) -> None:
     assert running(fed_by_zero, "live") == {"03"}
 
 
+def test_choices_that_reach_no_output_are_left_out_of_the_encoding(space: SearchSpace) -> None:
+    skips = {choice.name: "skip_connect" for choice in space.choices}
+    dead = {**skips, "edge_0_1": "none", "edge_1_2": "none"}  # node 1 is zero, whatever follows
+    row = space.encode(dead)[None]
+    reached = dict(zip(skips, Execution(space).reaches(row)[0].tolist(), strict=True))
+    assert reached == {
+        **dict.fromkeys(skips, False),
+        **dict.fromkeys(("edge_0_2", "edge_0_3", "edge_2_3"), True),
+    }
+    assert Encoder(space, "live_one_hot")(row).sum() == 3
+    assert Encoder(space, "one_hot")(row).sum() == 6
+
+
+@pytest.mark.parametrize("name", ["nasnet", "mpc_vit", "autoformer"])
+def test_where_every_path_counts_the_choices_that_matter_reach_the_output(name: str) -> None:
+    space = get_space(name)
+    rows = space.canonical(space.sample(40, np.random.default_rng(0)))
+    reached = Execution(space).reaches(rows)
+    assert (reached | space.inactive(rows)).all()
+
+
+def test_a_selected_input_is_the_one_that_runs() -> None:
+    space = get_space("nasnet")  # its nodes select what they read; the rest is concatenated
+    rows = space.sample(20, np.random.default_rng(0))
+    execution = Execution(space)
+    blocks = execution.blocks(rows)
+    np.testing.assert_array_equal(
+        execution.runs(blocks, "live").any(axis=1), execution.runs(blocks, "all").any(axis=1)
+    )
+    last = [i for i, s in enumerate(space.slots) if s.name.endswith("node6")][-1]
+    assert execution.runs(blocks, "live")[:, last].all()
+
+
 def test_a_cell_without_a_path_computes_a_constant(space: SearchSpace) -> None:
     dead, alive = cell(CONV, NONE, NONE, NONE, NONE, CONV), cell(*[NONE] * 3, SKIP, NONE, NONE)
     found = Execution(space).constant(np.concatenate([dead, alive]))
