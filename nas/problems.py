@@ -205,6 +205,12 @@ def _margin(limit: Limit, table: AnyTable | None, cost: CostTable) -> float:
             'limit on it can be kept with a confidence. Leave out what follows the "@", and '
             "lower the limit by what `nas predictor show` says."
         )
+    if not is_latency(limit.metric) and cost.provenance.kind == "table":
+        raise ConfigError(
+            f"search.limits.{limit.metric}: only limits on latency, by the table of a "
+            'section latency, are kept with a confidence. Leave out what follows the "@", and '
+            "lower the limit by what `nas lut show` says."
+        )
     if not is_latency(limit.metric):
         raise ConfigError(
             f"search.limits.{limit.metric}: {limit.metric} is counted exactly, so a confidence "

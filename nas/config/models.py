@@ -83,10 +83,11 @@ LatencySections: TypeAlias = Annotated[
 
 
 class PredictorConfig(Section):
-    """One predictor made by `nas predictor fit`, whose metric becomes a cost."""
+    """One predictor made by `nas predictor fit`, or a table, whose metric becomes a cost."""
 
     path: str
-    """The file; it holds one sum of prices of layers, from ``--model additive``."""
+    """The file: one sum of prices of layers, from ``--model additive``; or a table of another
+    metric than latency, from `nas lut build --metric`, whose name ends in .json."""
 
 
 class EvaluateConfig(Section):
