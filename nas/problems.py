@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from nas.config import Config, Limit, MpcConfig, Sweep
 from nas.errors import ConfigError, nearest
@@ -80,7 +80,8 @@ def build_problem(
 ) -> Problem:
     """Return the search problem of a configuration, with shares resolved.
 
-    A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs.
+    A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs; where
+    all have as many (``mpc_vit``, ``mpc_resnet``), of the largest cost there is.
 
     Args:
         config: What is asked.
@@ -102,7 +103,6 @@ def build_problem(
     limited = [limit.metric for limit in asked]
     costs = compiled_costs(space, table, predicted, limited=limited, mpc=config.mpc)
     known = list(dict.fromkeys([*costs, *(["latency_ms"] if config.latency else [])]))
-    largest = costs["macs"].maximum().architecture
     limits = []
     for limit in asked:
         if limit.metric == "latency_ms" and config.latency is not None and table is None:
@@ -113,7 +113,7 @@ def build_problem(
                 f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, names)}"
             )
         margin = _margin(limit, table, costs[limit.metric])
-        value = limit.resolve(costs[limit.metric].of(largest)) / (1 + margin)
+        value = limit.resolve(_largest(costs, limit.metric)) / (1 + margin)
         said = str(config.search.limits[limit.metric])
         limits.append(UpperLimit(limit.metric, value, said, margin))
     first, *others = _objectives(config, known)
@@ -131,8 +131,16 @@ def sweep_values(problem: Problem, sweep: Sweep) -> tuple[float, ...]:
         raise ConfigError(
             f"sweep over {sweep.metric}: no such cost. {nearest(sweep.metric, problem.costs)}"
         )
-    largest = problem.costs["macs"].maximum().architecture
-    return sweep.values(problem.costs[sweep.metric].of(largest))
+    return sweep.values(_largest(problem.costs, sweep.metric))
+
+
+def _largest(costs: Mapping[str, CostTable], metric: str) -> float:
+    """Return the cost of the largest subnet, or the largest cost where MACs tell none apart."""
+    macs, cost = costs["macs"], costs[metric]
+    largest = macs.maximum()
+    if largest.value == macs.minimum().value:
+        return cost.maximum().value
+    return cost.of(largest.architecture)
 
 
 def _objectives(config: Config, costs: Sequence[str]) -> tuple[Objective, ...]:

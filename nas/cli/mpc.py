@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +37,9 @@ from predictors.mpc import (
 )
 from search_spaces import Architecture, SearchSpace
 
+if TYPE_CHECKING:
+    from predictors.mpc.execute import Execution
+
 __all__ = ["configure", "run"]
 
 
@@ -51,6 +54,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", metavar="TABLE", nargs="?", type=Path, help="validate: a table")
     add_space(parser)
     add_architecture(parser, required=False)
+    parser.add_argument(
+        "--export",
+        metavar="FOLDER",
+        type=Path,
+        help="run: an exported subnet (RUN/exports/ID) with its own weights",
+    )
+    parser.add_argument(
+        "--images",
+        metavar="N",
+        type=int,
+        default=1,
+        help="run: test images of the export's run to predict (1)",
+    )
     parser.add_argument(
         "--protocol", metavar="NAME", default=None, help=f"{', '.join(PROTOCOLS)} (semi2k)"
     )
@@ -113,18 +129,59 @@ def _predict(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from predictors.mpc.execute import execute, random_arrays
 
+    if arguments.export is not None:
+        _run_exported(arguments)
+        return
     space, architecture, program = _chosen(arguments)
     protocol, network = _protocol(arguments), _network(arguments)
     with ProgressBar(f"private inference by {protocol.parties} parties") as progress:
-        progress(0, 1, "the first run warms up")
         arrays = random_arrays(program, seed=arguments.seed)
-        done = execute(program, arrays, protocol, network=network)
+        done = execute(program, arrays, protocol, network=network, progress=progress)
+    result = _executed(done, protocol, network) | {"weights": "random"}
+    _show(arguments, f"{space.name} {space.id_of(architecture)}, executed", result)
+
+
+def _run_exported(arguments: argparse.Namespace) -> None:
+    """Run an exported subnet on test images, beside torch.
+
+    Raises:
+        ConfigError: Another architecture is named too, or there are no images.
+    """
+    from nas.pipeline import load_splits
+    from nas.private import private_agreement, run_of_export
+    from nas.problems import space_of
+
+    if arguments.architecture is not None or arguments.space is not None:
+        raise ConfigError(
+            "An export names its own space and architecture: leave out --space and --architecture."
+        )
+    if arguments.images < 1:
+        raise ConfigError(f"--images must be at least 1, got {arguments.images}.")
+    protocol, network = _protocol(arguments), _network(arguments)
+    config = run_of_export(arguments.export).config
+    splits = load_splits(config, space_of(config), ProgressBar)
+    with ProgressBar(f"private inference by {protocol.parties} parties") as progress:
+        found = private_agreement(
+            arguments.export,
+            splits,
+            protocol,
+            images=arguments.images,
+            seed=arguments.seed,
+            network=network,
+            progress=progress,
+        )
+    result = _executed(found.execution, protocol, network)
+    result |= {"weights": str(arguments.export), "agreement": found.to_json()}
+    _show(arguments, f"{arguments.export}, executed", result)
+
+
+def _executed(done: Execution, protocol: Protocol, network: Network) -> dict[str, Any]:
+    """Return the figures of an execution; the formula adds the network to one on loopback."""
     cost, shaped = done.cost, done.link != "loopback"
     latency_s = done.wall_s if shaped else done.wall_s + cost.network_s(network)
     result = _figures(protocol, network, cost, latency_s)
     result |= {"wall_s": done.wall_s, "link": done.link, "setup_bytes": done.setup_bytes}
-    result |= {"load": done.load, "versions": done.versions, "weights": "random"}
-    _show(arguments, f"{space.name} {space.id_of(architecture)}, executed", result)
+    return result | {"load": done.load, "versions": done.versions}
 
 
 def _figures(
@@ -165,6 +222,20 @@ def _show(arguments: argparse.Namespace, heading: str, result: dict[str, Any]) -
     if "link" in result:
         how = "shaped" if result["link"] != "loopback" else "not shaped: network by the formula"
         lines.append(("link", f"{result['link']}, {how}"))
+    if agreement := result.get("agreement"):
+        lines += [
+            ("images", f"{agreement['images']} of the test split"),
+            ("top class as torch's", f"{agreement['top1_agreement']:.1%}"),
+            (
+                "largest difference of a logit",
+                f"{agreement['largest_logit_difference']:.2g}, largest logit "
+                f"{agreement['largest_logit']:.3g}",
+            ),
+            (
+                "accuracy, private and torch",
+                f"{agreement['accuracy']:.1%}, {agreement['accuracy_torch']:.1%}",
+            ),
+        ]
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         print(f"  {name:{width}}  {value}")

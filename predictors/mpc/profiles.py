@@ -11,6 +11,9 @@ from search_spaces.errors import nearest
 __all__ = ["NETWORKS", "PROTOCOLS", "Network", "Protocol", "get_network", "get_protocol"]
 
 
+_PARTIES = {"semi2k": 2, "aby3": 3, "cheetah": 2}
+
+
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """A protocol as one engine implements it; a cost holds for exactly one of these.
@@ -28,6 +31,9 @@ class Protocol:
         setup_bytes: Sent once for a session, before the first inference, by all parties.
         offline_bytes: Sent ahead for each inference; None where the engine leaves that to a
             trusted dealer, so that it is on no wire and cannot be measured. Never 0 for unknown.
+
+    Raises:
+        TableError: The protocol has another number of parties.
     """
 
     name: str
@@ -38,6 +44,11 @@ class Protocol:
     fraction_bits: int = 18
     setup_bytes: int = 0
     offline_bytes: int | None = 0
+
+    def __post_init__(self) -> None:
+        wanted = _PARTIES.get(self.name, self.parties)
+        if self.parties != wanted:
+            raise TableError(f"{self.name} is a protocol of {wanted} parties, got {self.parties}.")
 
     def __str__(self) -> str:
         return (
@@ -53,10 +64,10 @@ class Protocol:
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
-        Protocol("semi2k", parties=2, offline_bytes=None),
-        Protocol("aby3", parties=3),
+        Protocol("semi2k", _PARTIES["semi2k"], offline_bytes=None),
+        Protocol("aby3", _PARTIES["aby3"]),
         # Oblivious-transfer bootstrap and homomorphic keys of spu 0.9.5, measured once.
-        Protocol("cheetah", parties=2, setup_bytes=3_349_144 + 19_430_000),
+        Protocol("cheetah", _PARTIES["cheetah"], setup_bytes=3_349_144 + 19_430_000),
     )
 }
 """The protocols by name. Setup bytes are those of one session of two fresh parties."""
