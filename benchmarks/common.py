@@ -5,20 +5,32 @@ from __future__ import annotations
 import datetime
 import gc
 import json
+import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from predictors.latency import device_identity
 
-__all__ = ["RESULTS", "machine", "paired_cpu_seconds", "print_table", "write_result"]
+__all__ = [
+    "RESULTS",
+    "hypervolume",
+    "machine",
+    "paired_cpu_seconds",
+    "peer",
+    "print_table",
+    "write_result",
+]
 
 RESULTS = Path(__file__).resolve().parent / "results"
+PEERS = Path(__file__).resolve().parent / "peers"
 
 
 def machine() -> dict[str, Any]:
@@ -68,6 +80,39 @@ def paired_cpu_seconds(
         gc.enable()
     ratios = [a / b for a, b in zip(times[0], times[1], strict=True)]
     return statistics.median(times[0]), statistics.median(times[1]), statistics.median(ratios)
+
+
+def peer(python: str, program: str, **options: Any) -> Any:
+    """Run a peer's program in its environment on one thread and return what it prints."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    done = subprocess.run(
+        [python, str(PEERS / program), json.dumps(options)],
+        env={**environment, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def hypervolume(values: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """Return the volume dominated by points [n, k] that are to be minimised.
+
+    The last objective is cut into slabs, each as high as the step to the next point.
+    """
+    values = values[(values < reference).all(axis=1)]
+    if values.shape[1] == 1:
+        return float(reference[0] - values.min()) if len(values) else 0.0
+    values = values[np.argsort(values[:, -1], kind="stable")]
+    ends = [*values[1:, -1].tolist(), float(reference[-1])]
+    volume, front = 0.0, values[:0, :-1]
+    for point, end in zip(values, ends, strict=True):
+        rest = point[:-1]
+        if not (front <= rest).all(axis=1).any():
+            front = np.concatenate([front[~(rest <= front).all(axis=1)], rest[None]])
+        if end > point[-1]:
+            volume += (end - float(point[-1])) * hypervolume(front, reference[:-1])
+    return volume
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:

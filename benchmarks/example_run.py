@@ -48,7 +48,7 @@ def summary(run: RunFolder) -> dict[str, Any]:
     """Return what was asked, how long training took, and how good the latency table is."""
     space = space_of(run.config)
     tables = [load_table(path) for path in run.latency_tables()]
-    problem = build_problem(run.config, space, tables[0] if tables else None)
+    problem = build_problem(run.config, space, {"latency_ms": tables[0]} if tables else {})
     steps = [row for row in run.read_metrics() if row["kind"] == "train"]
     config = run.config.train
     rates = [row["images_per_s"] for row in steps]

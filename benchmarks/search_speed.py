@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import math
-import os
 import statistics
 import subprocess
 import sys
@@ -22,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import print_table, write_result
+from common import hypervolume, peer, print_table, write_result
 from numpy.typing import NDArray
 
 from nas.search import (
@@ -40,25 +38,11 @@ from predictors.linear import linear_cost
 from search_spaces import SearchSpace, SpaceBuilder, get_space
 from search_spaces.blocks import Conv
 
-PEERS = Path(__file__).resolve().parent / "peers"
 PACKAGES = ["ofa", "pymoo", "torch", "pillow", "pyyaml", "tqdm", "gdown"]
 RESOLUTIONS = [160, 176, 192, 208, 224]
 POPULATION, GENERATIONS = 100, 500
 OFA_TARGET, NSGA_TARGET, SAMPLE_TARGET = 80.0, 5.0, 10_000.0
 DRAWN = Provenance("predicted", "random weights")
-
-
-def peer(python: str, program: str, **options: Any) -> Any:
-    """Run a peer's program in its environment on one thread and return what it prints."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    done = subprocess.run(
-        [python, str(PEERS / program), json.dumps(options)],
-        env={**environment, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def environment(folder: Path) -> str:
@@ -150,16 +134,6 @@ def additive_problem(rng: np.random.Generator) -> tuple[Problem, NDArray[np.floa
         limits=(UpperLimit("other", limit),),
     )
     return problem, tables, limit
-
-
-def hypervolume(values: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    """Return the area dominated by points [n, 2] that are to be minimised."""
-    area, best = 0.0, reference[1]
-    for first, second in values[np.lexsort(values.T[::-1])]:
-        if first < reference[0] and second < best:
-            area += (reference[0] - first) * (best - second)
-            best = second
-    return area
 
 
 def nsga2(python: str, folder: Path, seeds: int, evaluations: int) -> dict[str, Any]:

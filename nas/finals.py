@@ -6,18 +6,21 @@ Only subnets that were chosen come here; the search never sees the test split.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from torch import nn
 
 from nas.archive import Evaluated, Metric
 from nas.data import DataSplits, normalise, resize
+from nas.errors import MissingExtraError
 from nas.evaluation import SubnetEvaluator
 from nas.export import Manifest, export_subnet, exported_accuracy, write_measurements
 from nas.runs import RunFolder
 from nas.search import Problem
-from predictors import Provenance
+from predictors import MeasurementError, Provenance
 from predictors.latency import (
+    Device,
     LatencyTable,
     LutOptions,
     ModuleModel,
@@ -52,16 +55,25 @@ def measured_latencies(
 
     Args:
         subnets: Module and input shape (C, H, W) by id.
-        options: How to measure.
-        table: The table that predicted them; nothing is measured when it is of another device.
+        options: How to measure; runtime, threads, batch size and type are the table's.
+        table: The table that predicted them.
         progress: Told how far the work has come.
 
     Returns:
-        ``latency_ms_measured`` by id; empty when the table is of another device.
+        The measured latency by id; empty when the table is of another device, or its runtime
+        is not installed here.
     """
-    here = device_identity(get_runtime(options.runtime).accelerator())
-    if table.device.differences(here):
+    conditions = table.conditions
+    here = _this_machine(conditions.runtime)
+    if here is None or table.device.differences(here):
         return {}
+    options = replace(
+        options,
+        runtime=conditions.runtime,
+        threads=conditions.threads,
+        batch_size=conditions.batch_size,
+        dtype=conditions.dtype,
+    )
     networks = {
         id: ModuleModel(module, (options.batch_size, *shape))
         for id, (module, shape) in subnets.items()
@@ -70,6 +82,14 @@ def measured_latencies(
     today = datetime.now(UTC).date().isoformat()
     origin = Provenance("measured", "whole subnet", str(here), str(table.conditions), today)
     return {id: Metric(timing.latency_ms, origin) for id, timing in timings.items()}
+
+
+def _this_machine(runtime: str) -> Device | None:
+    """Return this machine as a runtime sees it, or None where there is no such runtime."""
+    try:
+        return device_identity(get_runtime(runtime).accelerator())
+    except (MeasurementError, MissingExtraError):
+        return None
 
 
 def export_final(

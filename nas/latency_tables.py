@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeAlias
 
+from predictors import CostTable, compile_cost
 from predictors.foreign import LookupTable, load_lookup_table
 from predictors.latency import LatencyTable, load_table
+from search_spaces import SearchSpace
 
-__all__ = ["AnyTable", "is_published", "read_table"]
+__all__ = ["AnyTable", "is_published", "latency_cost", "read_table"]
 
 AnyTable: TypeAlias = LatencyTable | LookupTable
 """Both have ``check(space)`` and ``cost_model()``."""
@@ -31,3 +33,14 @@ def read_table(path: Path, *, device: str = "") -> AnyTable:
         MissingExtraError: It is a published one, and PyYAML is not installed.
     """
     return load_lookup_table(path, device=device) if is_published(path) else load_table(path)
+
+
+def latency_cost(space: SearchSpace, table: AnyTable, metric: str) -> CostTable:
+    """Return the latencies of a table, compiled for a space.
+
+    Args:
+        space: All its blocks are in the table.
+        table: Of either kind.
+        metric: The name of the cost, for example ``phone_latency_ms``.
+    """
+    return compile_cost(space, table.cost_model()).named(metric)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,13 +23,24 @@ from nas.errors import (
     RunError,
     nearest,
 )
-from nas.files import atomic_write
+from nas.files import atomic_path, atomic_write
 from nas.latency_tables import AnyTable, is_published, read_table
+from nas.metric_names import measured, split_place
 from nas.predicted import keep_predictors, predicted_costs
 from nas.problems import build_problem
 from nas.run_evaluator import RunEvaluator
 from nas.runs import RunFolder
-from nas.search import Problem, Target, WorkerPool, best, check_feasible, search, targets
+from nas.search import (
+    Problem,
+    Target,
+    WorkerPool,
+    best,
+    check_feasible,
+    front,
+    search,
+    targets,
+    value_of,
+)
 from nas.search.executors import executor_factory
 from nas.search.optuna_bridge import StudyMirror
 from nas.searchers import build_searcher
@@ -49,6 +60,8 @@ __all__ = [
     "choose",
     "export_stage",
     "finetune_stage",
+    "front_stage",
+    "has_tables",
     "latency_stage",
     "load_splits",
     "lut_options",
@@ -126,7 +139,7 @@ def _usable(path: Path, config: LatencyConfig, space: SearchSpace) -> AnyTable:
 
 
 def _check_asked(table: AnyTable, path: Path, config: LatencyConfig) -> None:
-    """Check that a table was measured as a configuration asks.
+    """Check that a table was measured as its section of a configuration asks.
 
     Raises:
         TableError: It was not.
@@ -153,35 +166,57 @@ def _check_asked(table: AnyTable, path: Path, config: LatencyConfig) -> None:
         )
 
 
-def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> AnyTable | None:
-    """Return the run's latency table: the configured one, or one built on this machine.
+def latency_stage(run: RunFolder, space: SearchSpace, bars: Bars) -> dict[str, AnyTable]:
+    """Return the run's latency tables: the configured ones, or those built on this machine.
 
     Returns:
-        None when the configuration has no ``[latency]`` section.
+        By the cost that each gives; none when the configuration has no ``[latency]`` section.
 
     Raises:
-        TableError: The configured table does not cover the space, is damaged, or was measured
+        TableError: A configured table does not cover the space, is damaged, or was measured
             otherwise than asked.
         ConfigError: It is asked for what a table of its kind does not say, or says itself.
     """
-    config = run.config.latency
-    if config is None:
-        return None
-    path = run.path / "latency.lut.json"
-    if config.table is not None:
-        if is_published(Path(config.table)):
-            path = path.with_suffix(".yaml")
-        if not path.exists():
-            given = Path(config.table)
-            _check_asked(_usable(given, config, space), given, config)
-            shutil.copyfile(given, path)
-        return _usable(path, config, space)
-    options = lut_options(config)
-    with _stage(run, "latency"), bars("latency table") as progress:
-        return build_table(space, options, path, progress=progress)
+    sections = run.config.latencies
+    given = {
+        metric: _given_table(run, space, metric, section)
+        for metric, section in sections.items()
+        if section.table is not None
+    }
+    built: dict[str, AnyTable] = {}
+    for metric in (metric for metric in sections if metric not in given):
+        path, options = run.latency_table(metric), lut_options(sections[metric])
+        title = " ".join(["latency table", *filter(None, split_place(metric)[:1])])
+        with _stage(run, "latency"), bars(title) as progress:
+            built[metric] = build_table(space, options, path, progress=progress)
+    return {metric: (given | built)[metric] for metric in sections}
 
 
-def problem_of(run: RunFolder, space: SearchSpace, table: AnyTable | None) -> Problem:
+def has_tables(run: RunFolder) -> bool:
+    """Return whether every latency table that a run needs is in its folder."""
+    return all(
+        any(run.latency_table(metric, published=kind).exists() for kind in (False, True))
+        for metric in run.config.latencies
+    )
+
+
+def _given_table(
+    run: RunFolder, space: SearchSpace, metric: str, section: LatencyConfig
+) -> AnyTable:
+    """Return the run's copy of a configured table, which is made and checked the first time."""
+    assert section.table is not None
+    given = Path(section.table)
+    path = run.latency_table(metric, published=is_published(given))
+    if not path.exists():
+        _check_asked(_usable(given, section, space), given, section)
+        with atomic_path(path) as temporary:
+            shutil.copyfile(given, temporary)
+    return _usable(path, section, space)
+
+
+def problem_of(
+    run: RunFolder, space: SearchSpace, tables: Mapping[str, AnyTable] | None = None
+) -> Problem:
     """Return the search problem of a run, and keep copies of its predictors in its folder.
 
     Raises:
@@ -190,7 +225,7 @@ def problem_of(run: RunFolder, space: SearchSpace, table: AnyTable | None) -> Pr
     """
     predicted = predicted_costs(run.config, space, run.path)
     keep_predictors(run.config, run.path)
-    return build_problem(run.config, space, table, predicted)
+    return build_problem(run.config, space, tables, predicted)
 
 
 def check_limits(config: Config, problem: Problem) -> None:
@@ -272,10 +307,10 @@ def subnet_evaluator(run: RunFolder, space: SearchSpace, splits: DataSplits) -> 
     return SubnetEvaluator(supernet, splits, config.evaluate, device=config.train.device)
 
 
-def open_archive(run: RunFolder, space: SearchSpace) -> Archive:
-    """Open the archive of a run for writing."""
+def open_archive(run: RunFolder, space: SearchSpace, path: Path | None = None) -> Archive:
+    """Open the archive of a run for writing, or another one at ``path`` for the same space."""
     return Archive.open(
-        run.archive_path,
+        path or run.archive_path,
         space_name=space.name,
         space_options=space.options,
         fingerprint=space.fingerprint,
@@ -362,8 +397,34 @@ def sweep_stage(
     return found
 
 
+def front_stage(run: RunFolder, problem: Problem) -> list[Evaluated]:
+    """Return the evaluated subnets that none beats in all objectives at once, and keep the table.
+
+    The table goes to the run's ``front.json``.
+    """
+    with Archive.read(run.archive_path) as archive:
+        found = front(problem, archive.rows())
+    objectives = [objective.metric for objective in problem.objectives]
+    table = [
+        {
+            "id": row.id,
+            **{name: value_of(problem, row, name) for name in objectives},
+            "architecture": dict(row.architecture),
+        }
+        for row in found
+    ]
+    text = json.dumps({"objectives": objectives, "subnets": table}, indent=2)
+    atomic_write(run.path / "front.json", text + "\n")
+    return found
+
+
 def choose(
-    run: RunFolder, problem: Problem, *, top: int, id: str | None = None
+    run: RunFolder,
+    problem: Problem,
+    *,
+    top: int,
+    id: str | None = None,
+    whole_front: bool = False,
 ) -> list[Evaluated]:
     """Return the subnets to export: the best within the limits, or the one that is named.
 
@@ -372,6 +433,7 @@ def choose(
         problem: The search problem.
         top: How many of the best.
         id: Id of an evaluated subnet, or the beginning of one.
+        whole_front: All that none beats in all objectives at once, in place of the best.
 
     Raises:
         RunError: Nothing was evaluated yet, or no evaluated subnet has that id.
@@ -388,7 +450,7 @@ def choose(
                 f"{nearest(id, [row.id for row in best(problem, rows, top=10)])}"
             )
         return named
-    chosen = best(problem, rows, top=top)
+    chosen = front(problem, rows) if whole_front else best(problem, rows, top=top)
     if not chosen:
         raise InfeasibleError(
             f"None of the {len(rows)} evaluated subnets of {run.path} meets the limits "
@@ -405,32 +467,34 @@ def export_stage(
     chosen: Sequence[Evaluated],
     formats: Sequence[str],
     *,
-    table: AnyTable | None,
+    tables: Mapping[str, AnyTable],
     bars: Bars,
 ) -> None:
-    """Score the chosen subnets on the test split, time them, export them and check the files."""
+    """Score the chosen subnets on the test split, time them, export them and check the files.
+
+    They are timed in the runtime of each table that was measured on this machine.
+    """
     from nas.finals import cost_metrics, export_final, measured_latencies
 
-    config, space = run.config, problem.space
+    space = problem.space
     evaluator = subnet_evaluator(run, space, splits)
     subnets = {row.id: evaluator.subnet(row.architecture) for row in chosen}
-    latencies: dict[str, Metric] = {}
-    if config.latency is not None and isinstance(table, LatencyTable):
-        shaped = {
-            row.id: (subnets[row.id], space.input_shape_of(row.architecture)) for row in chosen
-        }
-        with bars("measuring subnets") as progress:
-            latencies = measured_latencies(
-                shaped, lut_options(config.latency), table, progress=progress
-            )
+    shaped = {row.id: (subnets[row.id], space.input_shape_of(row.architecture)) for row in chosen}
+    latencies: dict[str, dict[str, Metric]] = {}
+    for metric, section in run.config.latencies.items():
+        table = tables.get(metric)
+        if isinstance(table, LatencyTable):
+            with bars("measuring subnets") as progress:
+                latencies[measured(metric)] = measured_latencies(
+                    shaped, lut_options(section), table, progress=progress
+                )
     with _stage(run, "export"), open_archive(run, space) as archive, bars("export") as progress:
         for done, row in enumerate(chosen):
             progress(done, len(chosen), row.id)
             subnet = subnets[row.id]
             metrics = {**row.metrics, **cost_metrics(problem, row.architecture)}
             metrics["test_accuracy"] = evaluator.score(subnet, row.architecture, split="test")
-            if row.id in latencies:
-                metrics["latency_ms_measured"] = latencies[row.id]
+            metrics |= {name: of[row.id] for name, of in latencies.items() if row.id in of}
             metrics |= export_final(
                 run, row, subnet, evaluator, splits, formats=formats, metrics=metrics
             )
@@ -445,7 +509,7 @@ def finetune_stage(
     row: Evaluated,
     options: dict[str, Any],
     *,
-    table: AnyTable | None,
+    tables: Mapping[str, AnyTable],
     bars: Bars,
 ) -> Evaluated:
     """Fine-tune one subnet of a run, score it and export it as the configuration says.
@@ -456,7 +520,7 @@ def finetune_stage(
         splits: The images.
         row: The archive's row of the subnet.
         options: See `nas.finetuning.finetuned_run`.
-        table: The run's latency table.
+        tables: The run's latency tables by the cost that each gives.
         bars: Shows progress.
 
     Returns:
@@ -470,12 +534,12 @@ def finetune_stage(
             only = finetune_subnet(run, tuned, space, row.architecture, splits, progress=progress)
         unlimited = run.config.search.model_copy(update={"limits": {}, "minimize": ()})
         config = run.config.model_copy(update={"search": unlimited})
-        problem = build_problem(config, only, table)
+        problem = build_problem(config, only, tables)
         evaluator = subnet_evaluator(tuned, only, splits)
         scored = evaluator(row.architecture)
         found = Evaluated(row.id, row.architecture, scored, order=1)
         formats = run.config.export.formats
-        export_stage(tuned, problem, splits, [found], formats, table=table, bars=bars)
+        export_stage(tuned, problem, splits, [found], formats, tables=tables, bars=bars)
     with Archive.read(tuned.archive_path) as archive:
         return archive.rows()[0]
 

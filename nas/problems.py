@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from nas.config import Config, Limit, MpcConfig, Sweep
 from nas.errors import ConfigError, nearest
-from nas.latency_tables import AnyTable
+from nas.latency_tables import AnyTable, latency_cost
+from nas.metric_names import is_latency
 from nas.search.problem import Objective, Problem, UpperLimit
 from predictors import (
     INT8_PEAK_MEMORY,
@@ -18,7 +20,14 @@ from predictors import (
     compile_cost,
 )
 from predictors.latency import LatencyTable
-from predictors.mpc import Laws, get_network, get_protocol, private_costs
+from predictors.mpc import (
+    Laws,
+    OperatorPrices,
+    get_network,
+    get_protocol,
+    load_mpc_table,
+    private_costs,
+)
 from search_spaces import SearchSpace, get_space
 
 __all__ = ["build_problem", "compiled_costs", "space_of", "sweep_values"]
@@ -36,33 +45,35 @@ def space_of(config: Config) -> SearchSpace:
 
 def compiled_costs(
     space: SearchSpace,
-    table: AnyTable | None,
+    tables: Mapping[str, AnyTable],
     predicted: Sequence[CostTable] = (),
     *,
     limited: Collection[str] = (),
-    mpc: MpcConfig | None = None,
+    mpc: Mapping[str, MpcConfig] | None = None,
 ) -> dict[str, CostTable]:
     """Return the costs of a problem, compiled for the space.
 
     Args:
         space: The space.
-        table: The latency table, if there is one.
+        tables: Latency tables by the cost that each gives.
         predicted: Costs that fitted predictors give.
         limited: Metrics that limits name; some costs are compiled for these only.
-        mpc: Adds the costs of private inference, where it is given.
+        mpc: Sections of private inference by name, each of which adds its costs.
 
     Raises:
-        ConfigError: A predictor gives what is known without it.
+        ConfigError: A predictor gives what is known without it, or a table is of another
+            protocol than its section.
         TableError: A layer of the space has no private form.
     """
     models: list[CostModel] = [Macs(), Params(), PeakMemory()]
     models += [model for model in _ON_REQUEST if model.metric in limited]
-    if mpc is not None:
-        network = get_network(mpc.network, rtt_ms=mpc.rtt_ms, mbit_per_s=mpc.mbit_per_s)
-        models += private_costs(Laws(get_protocol(mpc.protocol)), network)
+    for name, section in (mpc or {}).items():
+        network = get_network(
+            section.network, rtt_ms=section.rtt_ms, mbit_per_s=section.mbit_per_s
+        )
+        models += private_costs(_private_prices(name, section), network, place=name)
     costs = {model.metric: compile_cost(space, model) for model in models}
-    if table is not None:
-        costs["latency_ms"] = compile_cost(space, table.cost_model())
+    costs |= {metric: latency_cost(space, table, metric) for metric, table in tables.items()}
     for cost in predicted:
         if cost.metric in (*costs, *(model.metric for model in _ON_REQUEST)):
             raise ConfigError(
@@ -72,10 +83,29 @@ def compiled_costs(
     return costs
 
 
+def _private_prices(name: str, section: MpcConfig) -> OperatorPrices:
+    """Return where the prices of a section of private inference come from.
+
+    Raises:
+        ConfigError: The table is of another protocol.
+        TableError: The protocol has no laws, or the table is damaged or of another engine.
+    """
+    if section.table is None:
+        return Laws(get_protocol(section.protocol))
+    table = load_mpc_table(Path(section.table))
+    if table.protocol.name != section.protocol:
+        key = f"mpc.{name}.table" if name else "mpc.table"
+        raise ConfigError(
+            f"{key}: {section.table} is a table of {table.protocol.name}, and protocol is "
+            f"{section.protocol!r}. Name the table's protocol, or another table."
+        )
+    return table
+
+
 def build_problem(
     config: Config,
     space: SearchSpace,
-    table: AnyTable | None,
+    tables: Mapping[str, AnyTable] | None = None,
     predicted: Sequence[CostTable] = (),
 ) -> Problem:
     """Return the search problem of a configuration, with shares resolved.
@@ -86,8 +116,8 @@ def build_problem(
     Args:
         config: What is asked.
         space: The space it names.
-        table: The latency table; where it is asked for but not there yet, a limit on latency
-            is left out.
+        tables: Latency tables by the cost that each gives; where one is asked for but not
+            there yet, a limit on it is left out.
         predicted: Costs that fitted predictors give; see `nas.predicted`.
 
     Raises:
@@ -96,23 +126,26 @@ def build_problem(
         TableError: The table has too few held-out networks for the confidence.
     """
     asked = config.search.parsed_limits()
-    if config.latency is not None and "latency_ms" in (cost.metric for cost in predicted):
-        raise ConfigError(
-            "predictors: latency_ms comes from the section latency. Leave out one of the two."
-        )
+    tables = tables or {}
+    for cost in predicted:
+        if cost.metric in config.latencies:
+            raise ConfigError(
+                f"predictors: {cost.metric} comes from the section latency. Leave out one of the "
+                "two."
+            )
     limited = [limit.metric for limit in asked]
-    costs = compiled_costs(space, table, predicted, limited=limited, mpc=config.mpc)
-    known = list(dict.fromkeys([*costs, *(["latency_ms"] if config.latency else [])]))
+    costs = compiled_costs(space, tables, predicted, limited=limited, mpc=config.mpcs)
+    known = list(dict.fromkeys([*costs, *config.latencies]))
     limits = []
     for limit in asked:
-        if limit.metric == "latency_ms" and config.latency is not None and table is None:
+        if limit.metric in config.latencies and limit.metric not in tables:
             continue
         if limit.metric not in costs:
             names = [*known, *(model.metric for model in _ON_REQUEST)]
             raise ConfigError(
                 f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, names)}"
             )
-        margin = _margin(limit, table, costs[limit.metric])
+        margin = _margin(limit, tables.get(limit.metric), costs[limit.metric])
         value = limit.resolve(_largest(costs, limit.metric)) / (1 + margin)
         said = str(config.search.limits[limit.metric])
         limits.append(UpperLimit(limit.metric, value, said, margin))
@@ -156,11 +189,8 @@ def _objectives(config: Config, costs: Sequence[str]) -> tuple[Objective, ...]:
             f"it. {nearest(search.objective, [_EVALUATED, *costs])}"
         )
     for metric in search.minimize:
-        if metric == "latency_ms" and metric not in costs:
-            raise ConfigError(
-                "search.minimize names latency_ms: it needs a [latency] section, or a predictor "
-                "of it in [[predictors]]."
-            )
+        if is_latency(metric) and metric not in costs:
+            raise ConfigError(f"search.minimize names {metric}: {config.latency_missing(metric)}.")
         if metric not in costs:
             raise ConfigError(
                 f"search.minimize names {metric!r}: no such cost. {nearest(metric, costs)}"
@@ -179,14 +209,14 @@ def _margin(limit: Limit, table: AnyTable | None, cost: CostTable) -> float:
             'limit on it can be kept with a confidence. Leave out what follows the "@", and '
             "lower the limit by what `nas predictor show` says."
         )
-    if limit.metric != "latency_ms":
+    if not is_latency(limit.metric):
         raise ConfigError(
             f"search.limits.{limit.metric}: {limit.metric} is counted exactly, so a confidence "
             'means nothing. Leave out what follows the "@".'
         )
     if not isinstance(table, LatencyTable):
         raise ConfigError(
-            "search.limits.latency_ms: a published table has no measured networks to tell its "
-            "error by, so no limit can be kept with a confidence. Build a table of your own."
+            f"search.limits.{limit.metric}: a published table has no measured networks to tell "
+            "its error by, so no limit can be kept with a confidence. Build a table of your own."
         )
     return table.margin(limit.confidence)

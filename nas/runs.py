@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import socket
@@ -138,6 +139,10 @@ class RunFolder:
         """The database of all evaluations."""
         return self.path / "archive.sqlite"
 
+    def worker_archive(self, worker: str) -> Path:
+        """Return where one of several workers of a shared study keeps what it evaluated."""
+        return self.path / "workers" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', worker)}.sqlite"
+
     @property
     def metrics_path(self) -> Path:
         """The log of training metrics, one JSON object a line."""
@@ -147,6 +152,16 @@ class RunFolder:
     def report_path(self) -> Path:
         """The report as one HTML page."""
         return self.path / "report.html"
+
+    def latency_table(self, metric: str, *, published: bool = False) -> Path:
+        """Return where the latency table that gives a cost is kept.
+
+        Args:
+            metric: Of the cost, ``latency_ms`` or ``NAME_latency_ms``.
+            published: Whether the table is a YAML file.
+        """
+        suffix = ".lut.yaml" if published else ".lut.json"
+        return self.path / (metric.removesuffix("_ms") + suffix)
 
     def latency_tables(self) -> list[Path]:
         """Return the latency tables in the folder, sorted by name."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nas.metric_names import split_place
+
 __all__ = ["axis_unit", "columns", "in_sentence", "plain_number", "quantity", "title"]
 
 _TITLES = {
@@ -27,10 +29,12 @@ def title(metric: str) -> str:
     """Return what a person calls a metric, without its unit.
 
     Args:
-        metric: Its name, for example ``peak_memory_bytes``.
+        metric: Its name, for example ``peak_memory_bytes``; ``phone_latency_ms`` is the
+            predicted latency, phone.
     """
+    place, metric = split_place(metric)
     if metric in _TITLES:
-        return _TITLES[metric]
+        return ", ".join(filter(None, (_TITLES[metric], place)))
     for prefix in ("exported_accuracy_", "difference_"):
         if metric.startswith(prefix):
             what = metric.removeprefix(prefix)

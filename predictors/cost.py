@@ -8,11 +8,12 @@ maximum over the space by variable elimination, and can be broken down by block.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +112,12 @@ class CostTable:
         self._evaluator = Evaluator(self._absorbed, reduce=self._ufunc)
         self._rules = space.canonical_tables if canonical_only else ()
         self._windows: dict[tuple[float, float], Window] = {}
+
+    def named(self, metric: str) -> Self:
+        """Return the same cost under another name, which states the same unit."""
+        other = copy.copy(self)
+        other.metric = metric
+        return other
 
     def __call__(self, population: Population) -> NDArray[np.float64]:
         """Return the cost of every row, float64 [n], for a population [n, d]."""

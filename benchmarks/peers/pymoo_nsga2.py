@@ -1,6 +1,7 @@
-"""Run in an environment with `pymoo`: NSGA-II on two additive objectives and a constraint.
+"""Run in an environment with `pymoo`: NSGA-II on sums of looked-up numbers, or on a whole table.
 
-Reads the problem's tables (NPZ), prints one line of JSON: CPU seconds and all that was found.
+The sums are two objectives and a constraint; a table holds the objectives of every network.
+Reads the problem (NPZ), prints one line of JSON: CPU seconds and all that was found.
 """
 
 from __future__ import annotations
@@ -36,13 +37,33 @@ class Additive(Problem):
         self.evaluated.append(out["F"][other <= self.limit])
 
 
+class LookedUp(Problem):
+    """Objectives to be minimised, looked up over all combinations of options."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        *options, objectives = values.shape
+        super().__init__(
+            n_var=len(options), n_obj=objectives, xl=0, xu=np.array(options) - 1, vtype=int
+        )
+        self.values = values
+        self.evaluated: list[np.ndarray] = []  # in order, repetitions too
+
+    def _evaluate(self, x: np.ndarray, out: dict, *_: object, **__: object) -> None:
+        out["F"] = self.values[tuple(x.T)]
+        self.evaluated.append(out["F"])
+
+
 def main() -> None:
     """Search with every seed and print the figures."""
     options = json.loads(sys.argv[1])
     arrays = np.load(options["tables"])
     results = []
     for seed in range(options["seeds"]):
-        problem = Additive(arrays["tables"], float(arrays["limit"]))
+        problem = (
+            LookedUp(arrays["values"])
+            if "values" in arrays
+            else Additive(arrays["tables"], float(arrays["limit"]))
+        )
         algorithm = NSGA2(
             pop_size=options["population"],
             sampling=IntegerRandomSampling(),

@@ -23,6 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--id", metavar="ID", help="export one subnet; a unique beginning is enough"
     )
+    which.add_argument(
+        "--front",
+        action="store_true",
+        help="export every subnet that none beats in all objectives at once",
+    )
     parser.add_argument(
         "--format",
         metavar="LIST",
@@ -36,12 +41,14 @@ def run(arguments: argparse.Namespace) -> None:
     config = _asked(folder, arguments)
     space = space_of(folder.config)
     with folder.lock():
-        table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = pipeline.problem_of(folder, space, table)
+        tables = pipeline.latency_stage(folder, space, ProgressBar)
+        problem = pipeline.problem_of(folder, space, tables)
         splits = pipeline.load_splits(folder.config, space, ProgressBar)
-        chosen = pipeline.choose(folder, problem, top=config.top, id=arguments.id)
+        chosen = pipeline.choose(
+            folder, problem, top=config.top, id=arguments.id, whole_front=arguments.front
+        )
         pipeline.export_stage(
-            folder, problem, splits, chosen, config.formats, table=table, bars=ProgressBar
+            folder, problem, splits, chosen, config.formats, tables=tables, bars=ProgressBar
         )
     print(report_plain(folder))
     print()

@@ -38,12 +38,12 @@ def run(arguments: argparse.Namespace) -> None:
     names = ("epochs", "learning_rate", "warmup_epochs", "teacher_weight")
     options = {name: getattr(arguments, name) for name in names}
     with folder.lock():
-        table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = pipeline.problem_of(folder, space, table)
+        tables = pipeline.latency_stage(folder, space, ProgressBar)
+        problem = pipeline.problem_of(folder, space, tables)
         (row,) = pipeline.choose(folder, problem, top=1, id=arguments.id)
         splits = pipeline.load_splits(folder.config, space, ProgressBar)
         tuned = pipeline.finetune_stage(
-            folder, space, splits, row, options, table=table, bars=ProgressBar
+            folder, space, splits, row, options, tables=tables, bars=ProgressBar
         )
     for name in ("accuracy", "test_accuracy"):
         before = f"{row.metrics[name].value:.4f}" if name in row.metrics else "not measured"

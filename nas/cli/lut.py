@@ -62,6 +62,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", nargs="?", type=Path, help="a TOML file")
+    parser.add_argument(
+        "--section", metavar="NAME", help="which of several [latency.NAME] of the file"
+    )
     add_space(parser)
 
 

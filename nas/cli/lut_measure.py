@@ -11,8 +11,9 @@ from nas import pipeline
 from nas.cli.arguments import chosen_space
 from nas.cli.output import print_json
 from nas.cli.progress import ProgressBar
-from nas.config import load_config
+from nas.config import Config, load_config
 from nas.errors import ConfigError
+from nas.metric_names import LATENCY, placed, split_place
 from nas.problems import space_of
 from nas.text import columns
 from predictors.latency import (
@@ -185,11 +186,32 @@ def _chosen(arguments: argparse.Namespace) -> tuple[SearchSpace, LutOptions]:
     if config_path is not None:
         config = load_config(config_path)
         space = space_of(config)
-        if config.latency is not None:
-            options = pipeline.lut_options(config.latency)
+        options = _section_options(config, getattr(arguments, "section", None)) or options
     else:
         space = chosen_space(arguments)
     return space, dataclasses.replace(options, **_flags(arguments))
+
+
+def _section_options(config: Config, name: str | None) -> LutOptions | None:
+    """Return how a configuration measures, by the section that is named; None for no section.
+
+    Raises:
+        ConfigError: There is no such section, or there are several and none is named.
+    """
+    sections = config.latencies
+    if not sections and name is None:
+        return None
+    metric = placed(name or "", LATENCY)
+    if metric not in sections:
+        names = [split_place(known)[0] for known in sections]
+        raise ConfigError(
+            f"The configuration has the sections {', '.join(f'[latency.{n}]' for n in names)}; "
+            f"say which: --section {names[0]}."
+            if any(names)
+            else f"--section {name}: the configuration has no section [latency.{name}]. "
+            "Leave the option out."
+        )
+    return pipeline.lut_options(sections[metric])
 
 
 def _flags(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.search import Problem, ranges
+from nas.archive import Evaluated
+from nas.search import Problem, ranges, value_of
 from nas.text import columns, quantity, title
 
-__all__ = ["print_json", "print_ranges"]
+__all__ = ["print_front", "print_json", "print_ranges"]
+
+_MOST = 20
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -28,4 +31,19 @@ def print_ranges(problem: Problem) -> None:
         high = quantity(metric, found.largest.value)
         rows.append((title(metric), low, high, asked))
     print(columns(("reachable", "smallest", "largest", "limit"), rows))
+    print()
+
+
+def print_front(problem: Problem, found: Sequence[Evaluated]) -> None:
+    """Print the subnets that none beats in all objectives at once, evenly chosen if too many."""
+    names = [objective.metric for objective in problem.objectives]
+    count = min(len(found), _MOST)
+    shown = [found[round(i * (len(found) - 1) / max(count - 1, 1))] for i in range(count)]
+    rows = [
+        (row.id, *(quantity(name, value_of(problem, row, name)) for name in names))
+        for row in shown
+    ]
+    print(columns((f"front of {len(found):,}", *map(title, names)), rows))
+    if len(found) > count:
+        print(f"{count} of them; all are in front.json")
     print()

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from nas import pipeline
-from nas.cli.output import print_ranges
+from nas.cli.output import print_front, print_ranges
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, checked_run, read_config
+from nas.latency_tables import AnyTable
 from nas.predicted import predicted_costs
 from nas.problems import build_problem, space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
+from nas.search import Problem
 
 if TYPE_CHECKING:
     from nas.data import DataSplits
 
-__all__ = ["configure", "run", "run_chain"]
+Tables: TypeAlias = dict[str, AnyTable]
+
+__all__ = ["configure", "run", "run_chain", "train_and_search"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,22 +43,33 @@ def run(arguments: argparse.Namespace) -> None:
     run_chain(folder, splits)
 
 
+def train_and_search(folder: RunFolder, splits: DataSplits) -> tuple[Problem, Tables]:
+    """Run the stages up to the search that are not done yet, and print what is reachable.
+
+    The caller holds the lock of the folder.
+    """
+    space = space_of(folder.config)
+    tables = pipeline.latency_stage(folder, space, ProgressBar)
+    problem = pipeline.problem_of(folder, space, tables)
+    print_ranges(problem)
+    pipeline.check_limits(folder.config, problem)
+    if not folder.imported():
+        pipeline.train_stage(folder, space, splits, ProgressBar)
+    pipeline.search_stage(folder, problem, splits, ProgressBar)
+    if len(problem.objectives) > 1:
+        print_front(problem, pipeline.front_stage(folder, problem))
+    return problem, tables
+
+
 def run_chain(folder: RunFolder, splits: DataSplits) -> None:
     """Run every stage that is not done yet, and print the table of the best subnets."""
     config = folder.config
-    space = space_of(config)
     with folder.lock():
-        table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = pipeline.problem_of(folder, space, table)
-        print_ranges(problem)
-        pipeline.check_limits(config, problem)
-        if not folder.imported():
-            pipeline.train_stage(folder, space, splits, ProgressBar)
-        pipeline.search_stage(folder, problem, splits, ProgressBar)
+        problem, tables = train_and_search(folder, splits)
         chosen = pipeline.choose(folder, problem, top=config.export.top)
         formats = config.export.formats
         pipeline.export_stage(
-            folder, problem, splits, chosen, formats, table=table, bars=ProgressBar
+            folder, problem, splits, chosen, formats, tables=tables, bars=ProgressBar
         )
         report = pipeline.report_stage(folder)
     print(report_plain(folder))

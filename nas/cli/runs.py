@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nas import pipeline
 from nas.cli.progress import ProgressBar
-from nas.config import Config, changed_keys, load_config
+from nas.config import Config, LatencyConfig, changed_keys, load_config
 from nas.errors import ConfigError
 from nas.predicted import keep_predictors, predicted_costs
 from nas.problems import build_problem, space_of
@@ -108,12 +108,27 @@ def _checked_images(config: Config, run: RunFolder | None = None) -> DataSplits:
 def _with_config(run: RunFolder, config: Config) -> RunFolder:
     """Return the run with a changed configuration, where only what may change was changed."""
     changed = changed_keys(run.config.to_json(), config.to_json())
-    refused = [key for key in changed if key.split(".")[0] in _FIXED and key not in _MAY_CHANGE]
+    new = _new_devices(run.config, config)
+    refused = [
+        key
+        for key in changed
+        if key.split(".")[0] in _FIXED and key not in _MAY_CHANGE and key not in new
+    ]
     if refused:
         raise ConfigError(
             f"{run.path} was made with other values of: {', '.join(refused)}. "
             "They decide the trained weights and the measurements; put them back, or start a "
             "new run with --out. What may change: the sections evaluate, search and export, "
-            f"and {', '.join(_MAY_CHANGE)}."
+            f"and {', '.join(_MAY_CHANGE)}. A section [latency.NAME] for another device may be "
+            "added."
         )
     return run.with_config(config) if changed else run
+
+
+def _new_devices(old: Config, new: Config) -> set[str]:
+    """Return the keys of latency sections that were added: a trained supernet may get a device."""
+    if old.latency is None:
+        return {"latency"}
+    if isinstance(old.latency, LatencyConfig) or not isinstance(new.latency, dict):
+        return set()
+    return {f"latency.{name}" for name in new.latency.keys() - old.latency.keys()}

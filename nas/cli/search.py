@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from nas import pipeline
-from nas.cli.output import print_ranges
+from nas.cli.output import print_front, print_ranges
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, opened_run
 from nas.config import parse_sweep
@@ -34,9 +34,9 @@ def run(arguments: argparse.Namespace) -> None:
     folder = opened_run(arguments, reuse=True)
     space = space_of(folder.config)
     with folder.lock():
-        pipeline.check_limits(folder.config, pipeline.problem_of(folder, space, None))
-        table = pipeline.latency_stage(folder, space, ProgressBar)
-        problem = pipeline.problem_of(folder, space, table)
+        pipeline.check_limits(folder.config, pipeline.problem_of(folder, space))
+        tables = pipeline.latency_stage(folder, space, ProgressBar)
+        problem = pipeline.problem_of(folder, space, tables)
         values = sweep_values(problem, sweep) if sweep else ()
         searched = swept(problem, sweep.metric, values) if sweep else problem
         print_ranges(searched)
@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
         if sweep:
             found = pipeline.sweep_stage(folder, problem, sweep.metric, values)
             _print_targets(problem, found)
+        elif len(problem.objectives) > 1:
+            print_front(problem, pipeline.front_stage(folder, problem))
     print(report_plain(folder))
     print(f"\nnext: nas export {folder.path}")
 

@@ -18,15 +18,15 @@ from nas.errors import ConfigError, nearest
 
 __all__ = ["changed_keys", "load_config", "parse_config", "parse_value"]
 
-_PATHS = (("data", "path"), ("latency", "table"), ("predictors", "path"))
+_PATHS = (("data", "path"), ("latency", "table"), ("mpc", "table"), ("predictors", "path"))
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     """Read a TOML file, apply the overrides, and check the result.
 
-    Paths (`data.path`, `latency.table`, `predictors.path`) become absolute: those in the file
-    are relative to the file's folder, those in the overrides to the folder in which the command
-    runs.
+    Paths (`data.path`, `latency.table`, `mpc.table`, `predictors.path`) become absolute: those
+    in the file are relative to the file's folder, those in the overrides to the folder in which
+    the command runs.
 
     Args:
         path: The TOML file.
@@ -103,8 +103,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _make_paths_absolute(document: Mapping[str, Any], folder: Path) -> None:
     for section, key in _PATHS:
-        tables = document.get(section)
-        for table in tables if isinstance(tables, list) else [tables]:
+        found = document.get(section)
+        tables = [table for table in (found if isinstance(found, list) else [found]) if table]
+        named = [inner for table in tables if isinstance(table, dict) for inner in table.values()]
+        for table in [*tables, *named]:
             if isinstance(table, dict) and isinstance(table.get(key), str) and table[key]:
                 with suppress(RuntimeError):  # no such home; the loader says what is missing
                     table[key] = str((folder / Path(table[key]).expanduser()).resolve())

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from nas.config.limits import Limit, parse_limit
-from nas.config.section import Count, Positive, Section, Share, refuse
+from nas.config.section import (
+    Count,
+    Positive,
+    Section,
+    Share,
+    check_names,
+    one_or_named,
+    refuse,
+)
 from nas.config.train import TrainConfig
 from nas.data.config import AugmentConfig, DataConfig
 from nas.errors import ConfigError
+from nas.metric_names import LATENCY, is_latency, is_private, placed, split_place
 
 __all__ = [
     "Config",
@@ -57,6 +66,13 @@ class LatencyConfig(Section):
     """Whole subnets measured to correct and to validate the table."""
     max_seconds: Positive | None = None
     """Longest time that building the table may take."""
+
+
+LatencySections: TypeAlias = Annotated[
+    Annotated[LatencyConfig, Tag("one")] | Annotated[dict[str, LatencyConfig], Tag("named")],
+    Discriminator(one_or_named),
+]
+"""One section for the only device, or one for each of several devices by its name."""
 
 
 class PredictorConfig(Section):
@@ -190,14 +206,23 @@ class ExportConfig(Section):
 class MpcConfig(Section):
     """Private inference: the protocol and the network that its costs are for."""
 
-    protocol: Literal["semi2k", "aby3"] = "semi2k"
-    """The protocol; one whose costs are laws in the sizes of its operators."""
+    protocol: Literal["semi2k", "aby3", "cheetah"] = "semi2k"
+    """The protocol; semi2k and aby3 have laws, cheetah needs a table."""
+    table: str | None = None
+    """Table of measured operators by `nas mpc measure`, of that protocol; none takes the laws."""
     network: Literal["lan", "wan"] = "wan"
     """Between the parties: 0.3 ms and 3 Gbit/s, or 40 ms and 400 Mbit/s."""
     rtt_ms: Annotated[float, Field(ge=0)] | None = None
     """Round-trip time, in place of the network's."""
     mbit_per_s: Positive | None = None
     """Bandwidth in one direction, 10^6 bits a second, in place of the network's."""
+
+
+MpcSections: TypeAlias = Annotated[
+    Annotated[MpcConfig, Tag("one")] | Annotated[dict[str, MpcConfig], Tag("named")],
+    Discriminator(one_or_named),
+]
+"""One section, or one for each of several protocols and networks by its name."""
 
 
 class Config(Section):
@@ -213,10 +238,12 @@ class Config(Section):
     """How training images are varied."""
     train: TrainConfig
     """How the supernet is trained."""
-    latency: LatencyConfig | None = None
-    """Where the latency table comes from; none measures no latency."""
-    mpc: MpcConfig | None = None
-    """What private inference costs; none prices and limits none."""
+    latency: LatencySections | None = None
+    """Where the latency table comes from; none measures no latency. For several devices, a
+    section [latency.NAME] for each, whose cost is ``NAME_latency_ms``."""
+    mpc: MpcSections | None = None
+    """What private inference costs; none prices and limits none. For several protocols or
+    networks, a section [mpc.NAME] for each, whose costs are ``NAME_mpc_online_s`` and so on."""
     predictors: Annotated[tuple[PredictorConfig, ...], Field(strict=False)] = ()
     """Fitted predictors, each of which gives one more cost."""
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -225,6 +252,18 @@ class Config(Section):
     """How subnets are searched."""
     export: ExportConfig = ExportConfig()
     """What is exported."""
+
+    @field_validator("latency", mode="before")
+    @classmethod
+    def _check_devices(cls, latency: Any) -> Any:
+        check_names(latency, LatencyConfig, "latency")
+        return latency
+
+    @field_validator("mpc", mode="before")
+    @classmethod
+    def _check_settings(cls, mpc: Any) -> Any:
+        check_names(mpc, MpcConfig, "mpc")
+        return mpc
 
     @field_validator("predictors", mode="before")
     @classmethod
@@ -235,14 +274,42 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Config:
-        sources = self.latency is not None or self.predictors
-        if "latency_ms" in self.search.limits and not sources:
-            problem = "a latency limit needs a [latency] section, or a predictor in [[predictors]]"
-            refuse({"search.limits.latency_ms": problem})
-        if self.mpc is None:
-            private = [metric for metric in self.search.limits if metric.startswith("mpc_")]
-            refuse({f"search.limits.{metric}": "it needs an [mpc] section" for metric in private})
+        for metric in self.search.limits:
+            if is_latency(metric) and metric not in self.latencies and not self.predictors:
+                refuse({f"search.limits.{metric}": self.latency_missing(metric)})
+            place, _ = split_place(metric)
+            if is_private(metric) and place not in self.mpcs:
+                section = f"[mpc.{place}]" if place else "[mpc]"
+                there = f"; the sections there are named {', '.join(self.mpcs)}"
+                needs = f"it needs a section {section}{there if any(self.mpcs) else ''}"
+                refuse({f"search.limits.{metric}": needs})
         return self
+
+    @property
+    def mpcs(self) -> dict[str, MpcConfig]:
+        """The sections of private inference by name; the only one has none, ``""``."""
+        if self.mpc is None:
+            return {}
+        return {"": self.mpc} if isinstance(self.mpc, MpcConfig) else dict(self.mpc)
+
+    @property
+    def latencies(self) -> dict[str, LatencyConfig]:
+        """The sections of latency tables by the cost that each gives."""
+        if self.latency is None:
+            return {}
+        if isinstance(self.latency, LatencyConfig):
+            return {LATENCY: self.latency}
+        return {placed(name, LATENCY): section for name, section in self.latency.items()}
+
+    def latency_missing(self, metric: str) -> str:
+        """Return what a latency needs that no section gives."""
+        device, _ = split_place(metric)
+        section = f"[latency.{device}]" if device else "[latency]"
+        there = f"; the sections there are give {', '.join(self.latencies)}"
+        return (
+            f"a latency needs a section {section}, or a predictor of it in [[predictors]]"
+            f"{there if self.latencies else ''}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the resolved configuration, every default spelt out, as a JSON object."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from nas.archive import Metric
 from nas.export.manifest import Manifest
+from nas.metric_names import is_latency, measured, split_place
 from nas.text import quantity, title
 
 __all__ = ["model_card"]
@@ -118,12 +119,16 @@ def _header(manifest: Manifest, metrics: Mapping[str, Metric]) -> str:
 def _numbers(metrics: Mapping[str, Metric]) -> str:
     if not metrics:
         return "None was recorded."
-    first = [name for name in _FIRST if name in metrics]
+    first = [name for base in _FIRST for name in sorted(metrics) if split_place(name)[1] == base]
     rest = sorted(set(metrics) - set(first))
     rows = ["| what | value | where it comes from |", "|---|---:|---|"]
     for name in first + rest:
         value, origin = metrics[name].value, str(metrics[name].provenance)
         rows.append(f"| {title(name)} | {quantity(name, value)} | {_cell(origin)} |")
+    untimed = [n for n in first if is_latency(n) and measured(n) not in metrics]
+    if untimed:
+        names = ", ".join(title(name) for name in untimed)
+        rows += ["", f"Only predicted; the export timed nothing in that place: {names}."]
     return "\n".join(rows)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from nas.metric_names import measured
 from nas.report.collect import Chosen, Collected
 from nas.text import columns, quantity, title
 
 __all__ = ["best_columns", "best_table", "plain_table"]
 
-_FIXED = ("test_accuracy", "macs", "params", "peak_memory_bytes", "latency_ms")
-_LAST = ("latency_ms_measured", "exported_accuracy")
+_FIXED = ("test_accuracy", "macs", "params", "peak_memory_bytes")
 NOTHING = "\N{EN DASH}"
 
 
@@ -16,7 +18,8 @@ def best_columns(data: Collected) -> list[str]:
     """Return the metrics that are worth a column: those that some chosen subnet has."""
     known = {name for chosen in data.chosen for name in chosen.row.metrics}
     limited = [limit.metric for limit in data.limits]
-    names = [data.objective, *_FIXED, *limited, *_LAST]
+    timed = [measured(name) for name in data.latencies]
+    names = [data.objective, *_FIXED, *data.latencies, *limited, *timed, "exported_accuracy"]
     return [name for name in dict.fromkeys(names) if name in known or name in data.costs]
 
 
@@ -52,4 +55,12 @@ def plain_table(data: Collected) -> str:
         "Accuracy of the exported file": "exported acc.",
         "Subnet": "subnet",
     }
-    return columns([short.get(name, name) for name in header], rows)
+    return columns([_shortened(name, short) for name in header], rows)
+
+
+def _shortened(name: str, short: Mapping[str, str]) -> str:
+    """Return a title in fewer letters, the name of a device behind it left as it is."""
+    if name in short:
+        return short[name]
+    what, comma, place = name.rpartition(", ")
+    return f"{short.get(what, what)}{comma}{place}"

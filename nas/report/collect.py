@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nas.archive import Archive, Evaluated, Metric
-from nas.export import Manifest, read_manifest, read_measurements
-from nas.latency_tables import AnyTable, read_table
+from nas.export import read_manifest, read_measurements
+from nas.latency_tables import AnyTable, is_published, read_table
+from nas.metric_names import LATENCY
 from nas.predicted import predicted_costs
 from nas.problems import build_problem
 from nas.runs import RunFolder
@@ -49,10 +50,11 @@ class Collected:
         problem: What was searched; latency is a cost, and limited, only where there is a table.
         rows: Every evaluated architecture, first seen first.
         failures: Why evaluations failed, by id.
-        chosen: Exported subnets, or before the export the best within the limits.
+        chosen: The best subnets within the limits, and all others that are exported and within
+            them, best first.
         training: Lines of the training log.
-        table: The latency table, if there is one.
-        table_problem: Why the table cannot be used, if so.
+        tables: Latency tables by the cost that each gives.
+        table_problems: Why others cannot be used, by the cost.
     """
 
     run: RunFolder
@@ -63,8 +65,8 @@ class Collected:
     failures: Mapping[str, str]
     chosen: Sequence[Chosen]
     training: Sequence[Mapping[str, Any]]
-    table: AnyTable | None
-    table_problem: str
+    tables: Mapping[str, AnyTable]
+    table_problems: Mapping[str, str]
 
     @property
     def run_name(self) -> str:
@@ -86,12 +88,17 @@ class Collected:
         """The metric that was maximised."""
         return self.run.config.search.objective
 
+    @property
+    def latencies(self) -> Sequence[str]:
+        """The latency of each device, as costs are named; of the only one where none is said."""
+        found = [*self.tables, *self.table_problems]
+        asked = list(self.run.config.latencies) or [LATENCY]
+        return list(dict.fromkeys([*asked, *found]))
+
     def within_limits(self, row: Evaluated) -> bool:
         """Return whether a subnet meets every limit; a number that is missing does not."""
-        return all(
-            limit.metric in row.metrics and row.metrics[limit.metric].value <= limit.largest
-            for limit in self.limits
-        )
+        values = [(self.value(row, limit.metric), limit.largest) for limit in self.limits]
+        return all(value is not None and value <= largest for value, largest in values)
 
     def value(self, row: Evaluated, metric: str) -> float | None:
         """Return a number of a subnet: the recorded one, else the compiled cost, else none."""
@@ -124,8 +131,8 @@ def collect(run: RunFolder) -> Collected:
             rows, failures = archive.rows(), archive.failures()
             name, options = archive.space_name, archive.space_options
     space = get_space(name, **options)
-    table, table_problem = _usable_table(run, space)
-    problem = build_problem(config, space, table, predicted_costs(config, space, run.path))
+    tables, table_problems = _usable_tables(run, space)
+    problem = build_problem(config, space, tables, predicted_costs(config, space, run.path))
     parts = Collected(
         run=run,
         about=run.about(),
@@ -135,30 +142,63 @@ def collect(run: RunFolder) -> Collected:
         failures=failures,
         chosen=(),
         training=[line for line in run.read_metrics() if "loss" in line],
-        table=table,
-        table_problem=table_problem,
+        tables=tables,
+        table_problems=table_problems,
     )
-    chosen = _exported(parts) or _best(parts, config.export.top)
+    chosen = _chosen(parts, config.export.top)
     return Collected(**{**parts.__dict__, "chosen": chosen})
 
 
-def _usable_table(run: RunFolder, space: SearchSpace) -> tuple[AnyTable | None, str]:
-    """Return the run's latency table or none, and why it cannot be used."""
-    device = run.config.latency.table_device if run.config.latency else ""
-    for path in run.latency_tables():
+def _usable_tables(
+    run: RunFolder, space: SearchSpace
+) -> tuple[dict[str, AnyTable], dict[str, str]]:
+    """Return the run's latency tables, and why others cannot be used, by cost."""
+    tables, problems = {}, {}
+    for metric, (path, device) in _table_paths(run).items():
         try:
             table = read_table(path, device=device)
             table.check(space)
         except TableError as error:
-            return None, str(error)
-        return table, ""
-    return None, ""
+            problems[metric] = str(error)
+        else:
+            tables[metric] = table
+    return tables, problems
+
+
+def _table_paths(run: RunFolder) -> dict[str, tuple[Path, str]]:
+    """Return path and device of each table that is there, by cost.
+
+    Where the configuration names no device, the first table in the folder is taken, which may
+    have been built by hand.
+    """
+    sections = run.config.latencies
+    if set(sections) <= {LATENCY}:
+        device = sections[LATENCY].table_device if sections else ""
+        first = run.latency_tables()[:1]
+        return {LATENCY: (first[0], device)} if first else {}
+    found = {}
+    for metric, section in sections.items():
+        published = section.table is not None and is_published(Path(section.table))
+        path = run.latency_table(metric, published=published)
+        if path.exists():
+            found[metric] = (path, section.table_device)
+    return found
+
+
+def _chosen(parts: Collected, top: int) -> list[Chosen]:
+    """Return the best subnets within the limits and the exported ones, as an export left them."""
+    exported = [chosen for chosen in _exported(parts) if parts.within_limits(chosen.row)]
+    there = {chosen.row.id for chosen in exported}
+    others = [Chosen("", row) for row in best(parts.problem, parts.scored, top=top)]
+    found = [*exported, *(chosen for chosen in others if chosen.row.id not in there)]
+    found.sort(key=lambda chosen: _rank(chosen.row, parts.objective))
+    return [replace(chosen, name=_letter(i)) for i, chosen in enumerate(found)]
 
 
 def _exported(parts: Collected) -> list[Chosen]:
-    """Return the exported subnets, best first, with the numbers of their exports."""
+    """Return the exported subnets with the numbers of their exports."""
     known = {row.id: row for row in parts.rows}
-    found: list[tuple[Path, Manifest, Evaluated]] = []
+    found = []
     folders = [path.parent for path in sorted(parts.run.exports.glob("[!.]*/architecture.json"))]
     for folder in folders:
         manifest = read_manifest(folder)
@@ -166,18 +206,9 @@ def _exported(parts: Collected) -> list[Chosen]:
         metrics: dict[str, Metric] = {**(row.metrics if row else {}), **read_measurements(folder)}
         order = row.order if row else 0
         evaluated = Evaluated(manifest.id, manifest.architecture, metrics, order)
-        found.append((folder, manifest, evaluated))
-    found.sort(key=lambda entry: _rank(entry[2], parts.objective))
-    return [
-        Chosen(_letter(i), row, tuple(sorted(p.name for p in path.glob("model.*"))), path.name)
-        for i, (path, _, row) in enumerate(found)
-    ]
-
-
-def _best(parts: Collected, top: int) -> list[Chosen]:
-    """Return the best evaluated subnets within the limits."""
-    found = best(parts.problem, parts.scored, top=top)
-    return [Chosen(_letter(i), row) for i, row in enumerate(found)]
+        files = tuple(sorted(path.name for path in folder.glob("model.*")))
+        found.append(Chosen("", evaluated, files, folder.name))
+    return found
 
 
 def _rank(row: Evaluated, objective: str) -> tuple[float, int]:

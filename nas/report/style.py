@@ -63,8 +63,9 @@ details{margin:.6rem 0}
 summary{cursor:pointer;padding:.35rem 0;font-weight:600}
 pre{background:var(--panel);border-radius:.5rem;padding:1rem;overflow-x:auto;font:.82rem/1.5
 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
-.blocks{display:grid;grid-template-columns:minmax(0,1fr) minmax(5rem,9rem) auto
-minmax(5rem,9rem) auto;gap:.3rem .8rem;align-items:center;font-size:.88rem;
+.blocks{display:grid;
+grid-template-columns:minmax(0,1fr) repeat(var(--costs,2),minmax(3rem,9rem) auto);
+gap:.3rem .8rem;align-items:center;font-size:.88rem;
 font-variant-numeric:tabular-nums;margin:.5rem 0 1.5rem}
 .blocks .head{color:var(--soft);font-weight:600;font-size:.83rem}
 .blocks .value{text-align:right;white-space:nowrap}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from nas.search.aging import AgingEvolution
 from nas.search.assisted import AssistedSearch
-from nas.search.errors import SearchError
+from nas.search.errors import SearchError, StorageLostError
 from nas.search.evaluators import Evaluate, EvaluateInParallel, EvaluatePopulation
 from nas.search.evolution import Evolution, ofa_evolution, spos_evolution
 from nas.search.exact import Optimum, optimum
@@ -21,7 +21,7 @@ from nas.search.problem import CostRange, Objective, Problem, UpperLimit, ranges
 from nas.search.random_search import RandomSearch
 from nas.search.sampling import draw_feasible
 from nas.search.searcher import Searcher
-from nas.search.selection import best
+from nas.search.selection import best, front, value_of
 from nas.search.sweep import Target, swept, targets
 from nas.search.workers import WorkerPool
 
@@ -44,6 +44,7 @@ __all__ = [
     "SearchError",
     "SearchResult",
     "Searcher",
+    "StorageLostError",
     "Target",
     "UpperLimit",
     "Witness",
@@ -51,6 +52,7 @@ __all__ = [
     "best",
     "check_feasible",
     "draw_feasible",
+    "front",
     "ofa_evolution",
     "optimum",
     "pareto_front",
@@ -59,4 +61,5 @@ __all__ = [
     "spos_evolution",
     "swept",
     "targets",
+    "value_of",
 ]

@@ -116,12 +116,17 @@ def _best(
     none = np.empty((0, len(problem.space.choices)), dtype=np.int16)
     rows = np.concatenate([none, *(rows[:, : none.shape[1]] for rows in found)])
     rows = rows[problem.feasible(rows)]
+    maximise = problem.objectives[0].direction == "maximize"
     if not len(rows):
         limits = ", ".join(map(str, problem.limits))
-        proven = "meets" if math.isinf(bound) else "was found that meets"
-        raise InfeasibleError(f"No architecture of {problem.space.name} {proven} {limits}.")
+        space = problem.space.name
+        if bound == (-math.inf if maximise else math.inf):
+            raise InfeasibleError(f"No architecture of {space} meets {limits}.")
+        raise InfeasibleError(
+            f"No architecture of {space} was found that meets {limits}; it is not proven that "
+            "there is none. Raise max_seconds, or loosen a limit a little."
+        )
     values = objective(rows)
-    maximise = problem.objectives[0].direction == "maximize"
     best = int(values.argmax() if maximise else values.argmin())
     return Optimum(
         problem.space.decode(rows[best]), float(values[best]), bound + objective.constant

@@ -121,8 +121,8 @@ def test_overrides_are_read_as_toml_and_bare_words_as_strings(tmp_path: Path) ->
 def test_an_override_may_open_a_section(tmp_path: Path) -> None:
     text = GOOD.replace('[latency]\nruntime = "torch"\n', "")
     assert errors(tmp_path, text) == [
-        "search.limits.latency_ms = 2.5: a latency limit needs a [latency] section, or a "
-        "predictor in [[predictors]]"
+        "search.limits.latency_ms = 2.5: a latency needs a section [latency], or a predictor of "
+        "it in [[predictors]]"
     ]
     assert load_config(tmp_path / "run.toml", ["latency.threads=2"]).latency is not None
 

@@ -19,7 +19,8 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
     ids=lambda p: p.stem,
 )
 def test_an_example_is_a_valid_configuration(path: Path) -> None:
-    assert load_config(path).space.name == "mobile_small"
+    private = path.stem.startswith("private")
+    assert load_config(path).space.name == ("mpc_resnet" if private else "mobile_small")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_a_confidence_lowers_the_limit_by_the_table_s_error(table: LatencyTable)
     margin = table.margin(0.8)
     assert margin > 0
     config = config_with(latency_ms="<= 2 @ 80%", macs="60%")
-    (limit, plain) = build_problem(config, space_of(config), table).limits
+    (limit, plain) = build_problem(config, space_of(config), {"latency_ms": table}).limits
     assert limit.value == pytest.approx(2 / (1 + margin))
     assert limit.margin == margin
     assert f"<= 2 @ 80%: predictions may be {margin:.1%} too low" in limit.remark
@@ -45,7 +45,9 @@ def test_a_confidence_lowers_the_limit_by_the_table_s_error(table: LatencyTable)
 
 def test_a_share_with_a_confidence(table: LatencyTable) -> None:
     share, sure = config_with(latency_ms="50%"), config_with(latency_ms="50% @ 80%")
-    values = [build_problem(c, space_of(c), table).limits[0] for c in (share, sure)]
+    values = [
+        build_problem(c, space_of(c), {"latency_ms": table}).limits[0] for c in (share, sure)
+    ]
     assert values[1].value == pytest.approx(values[0].value / (1 + table.margin(0.8)))
     assert values[1].is_share
 
@@ -53,11 +55,11 @@ def test_a_share_with_a_confidence(table: LatencyTable) -> None:
 def test_confidences_that_cannot_be_had(table: LatencyTable) -> None:
     config = config_with(latency_ms="2 @ 99%")
     with pytest.raises(TableError, match="nas lut validate"):
-        build_problem(config, space_of(config), table)
+        build_problem(config, space_of(config), {"latency_ms": table})
     config = config_with(macs="5M @ 95%")
     with pytest.raises(ConfigError, match="counted exactly"):
-        build_problem(config, space_of(config), table)
+        build_problem(config, space_of(config), {"latency_ms": table})
     without = dataclasses.replace(table, networks=())
     config = config_with(latency_ms="2 @ 50%")
     with pytest.raises(TableError, match="0 held-out networks"):
-        build_problem(config, space_of(config), without)
+        build_problem(config, space_of(config), {"latency_ms": without})

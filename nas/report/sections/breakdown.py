@@ -1,9 +1,10 @@
-"""Where the chosen subnets spend their MACs and their latency, block by block."""
+"""Where the chosen subnets spend their MACs and their latencies, block by block."""
 
 from __future__ import annotations
 
 from html import escape
 
+from nas.metric_names import split_place
 from nas.report.blocks import describe
 from nas.report.collect import Chosen, Collected
 from nas.report.markup import Html, missing, paragraph, section
@@ -12,8 +13,6 @@ from nas.text import quantity, title
 
 __all__ = ["breakdown"]
 
-_METRICS = (("macs", "first"), ("latency_ms", "other"))
-
 
 def breakdown(data: Collected) -> Html:
     """Return the cost of every block of every chosen subnet."""
@@ -21,7 +20,7 @@ def breakdown(data: Collected) -> Html:
     if not data.chosen:
         return Html("")
     parts = [_of(data, chosen, opened=i == 0) for i, chosen in enumerate(data.chosen)]
-    if "latency_ms" in data.costs:
+    if _latencies(data):
         intro = paragraph(
             "The longest bar of a column is the costliest block; rest the mouse on a bar to see "
             "its share of the whole. Latency is predicted."
@@ -36,9 +35,13 @@ def breakdown(data: Collected) -> Html:
     )
 
 
+def _latencies(data: Collected) -> list[str]:
+    return [metric for metric in data.latencies if metric in data.costs]
+
+
 def _of(data: Collected, chosen: Chosen, *, opened: bool) -> Html:
     architecture = chosen.row.architecture
-    shown = [(name, style) for name, style in _METRICS if name in data.costs]
+    shown = [("macs", "first"), *((name, "other") for name in _latencies(data))]
     prices = {name: data.costs[name].breakdown(architecture) for name, _ in shown}
     totals = {name: sum(price.values()) or 1.0 for name, price in prices.items()}
     heads = "".join(
@@ -65,14 +68,18 @@ def _of(data: Collected, chosen: Chosen, *, opened: bool) -> Html:
             cells.append(f'<span></span><span class="value">{words}</span>')
     one = " one" if len(shown) == 1 else ""
     whole = f"{quantity('macs', data.costs['macs'].of(architecture))} MACs"
-    if "latency_ms" in data.costs:
-        whole += f", {quantity('latency_ms', data.costs['latency_ms'].of(architecture))}"
+    for name in _latencies(data):
+        place, _ = split_place(name)
+        whole += (
+            f", {quantity(name, data.costs[name].of(architecture))}{f' {place}' * bool(place)}"
+        )
     summary = (
         f"{chosen.name} · {chosen.row.id}: {whole} at {data.space.resolution_of(architecture)} px"
     )
     return Html(
         f"<details{' open' if opened else ''}><summary>{escape(summary)}</summary>"
-        f'{_legend(shown)}<div class="blocks{one}">{"".join(cells)}</div></details>'
+        f'{_legend(shown)}<div class="blocks{one}" style="--costs:{len(shown)}">'
+        f"{''.join(cells)}</div></details>"
     )
 
 

@@ -94,10 +94,13 @@ def _best(data: Collected) -> Html:
         files = [
             join(chosen.name, ": ", code(f"exports/{chosen.folder}/"), " ")
             for chosen in data.chosen
+            if chosen.exported
         ]
         parts.append(paragraph("Files: ", *files, style="soft"))
-    else:
-        parts.append(missing("These subnets are not exported yet.", _run(data, "export")))
+    if left := [chosen.name for chosen in data.chosen if not chosen.exported]:
+        some = f"Not exported yet: {', '.join(left)}."
+        what = "These subnets are not exported yet." if len(left) == len(data.chosen) else some
+        parts.append(missing(what, _run(data, "export")))
     return join(*parts)
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 
+from nas.latency_tables import AnyTable
+from nas.metric_names import measured as measured_name
+from nas.metric_names import split_place
 from nas.report.charts import axis_label, tick_format
 from nas.report.collect import Collected
 from nas.report.markup import Html, figure, join, missing, paragraph, section, table
@@ -44,33 +48,55 @@ class Pair:
 
 
 def latency(data: Collected) -> Html:
-    """Return the section, with the commands for what is not there yet."""
-    measured = data.table if isinstance(data.table, LatencyTable) else None
-    groups = {
-        HELD_OUT: _table_pairs(measured, "validation"),
-        FITTED: _table_pairs(measured, "calibration"),
-        CHOSEN: _chosen_pairs(data),
-    }
-    parts = [] if data.table else [_no_table(data)]
-    if any(groups.values()):
-        parts += [figure(_chart(groups), _caption(groups)), _figures(measured, groups)]
-    if measured and data.chosen and not groups[CHOSEN]:
-        what = "The best subnets were not measured as whole networks yet."
-        parts.append(missing(what, f"nas export {data.run_name}"))
-    if measured is not None:
-        parts.append(_about(measured))
-    elif isinstance(data.table, LookupTable):
-        parts.append(_about_published(data.table))
+    """Return the section: for each device its part, with the commands for what is missing."""
+    parts = [part for metric in data.latencies for part in _device(data, metric)]
     return section("latency", _HEADING, *parts)
 
 
-def _no_table(data: Collected) -> Html:
-    if data.table_problem:
+def _device(data: Collected, metric: str) -> list[Html]:
+    """Return the part of one device; it has a heading where devices are named."""
+    found, (place, _) = data.tables.get(metric), split_place(metric)
+    measured = found if isinstance(found, LatencyTable) else None
+    groups = {
+        HELD_OUT: _table_pairs(measured, "validation"),
+        FITTED: _table_pairs(measured, "calibration"),
+        CHOSEN: _chosen_pairs(data, metric),
+    }
+    parts = [Html(f"<h3>{escape(place)}</h3>")] if place else []
+    parts += [] if found else [_no_table(data, metric)]
+    if any(groups.values()):
+        chart = figure(_chart(groups, metric), _caption(groups))
+        parts += [chart, _figures(measured, groups)]
+    if found and data.chosen and not groups[CHOSEN]:
+        parts.append(_untimed(data, found))
+    heading = Html(f"<h3>The latency table{escape(f' of {place}') if place else ''}</h3>")
+    if measured is not None:
+        parts += [heading, _about(measured)]
+    elif isinstance(found, LookupTable):
+        parts += [heading, _about_published(found)]
+    return parts
+
+
+def _untimed(data: Collected, found: AnyTable) -> Html:
+    """Return why no measured latency of the best subnets stands beside the predicted one."""
+    if any(chosen.exported for chosen in data.chosen):
         return paragraph(
-            f"The latency table cannot be used: {data.table_problem}", style="missing"
+            "The exported subnets were not timed as whole networks here: an export times them on "
+            f"its own machine only, and this table is of {found.device or 'an unknown device'}. "
+            "Their latencies are what the table says.",
+            style="missing",
         )
-    if "latency_ms" in data.costs:
-        origin = data.costs["latency_ms"].provenance
+    what = "The best subnets were not measured as whole networks yet."
+    return missing(what, f"nas export {data.run_name}")
+
+
+def _no_table(data: Collected, metric: str) -> Html:
+    if metric in data.table_problems:
+        return paragraph(
+            f"The latency table cannot be used: {data.table_problems[metric]}", style="missing"
+        )
+    if metric in data.costs:
+        origin = data.costs[metric].provenance
         return paragraph(f"Latency comes from a predictor fitted on whole networks ({origin}).")
     what = (
         "There is no latency table in this run folder, so no latency was predicted. Give the "
@@ -79,13 +105,13 @@ def _no_table(data: Collected) -> Html:
     return missing(what, "nas lut build CONFIG --out latency.lut.json")
 
 
-def _chosen_pairs(data: Collected) -> list[Pair]:
+def _chosen_pairs(data: Collected, metric: str) -> list[Pair]:
     pairs = []
     for subnet in data.chosen:
-        predicted = data.value(subnet.row, "latency_ms")
-        measured = data.value(subnet.row, "latency_ms_measured")
-        if predicted is not None and measured:
-            pairs.append(Pair(predicted, measured, subnet.name))
+        predicted = data.value(subnet.row, metric)
+        timed = data.value(subnet.row, measured_name(metric))
+        if predicted is not None and timed:
+            pairs.append(Pair(predicted, timed, subnet.name))
     return pairs
 
 
@@ -97,11 +123,13 @@ def _table_pairs(table: LatencyTable | None, role: str) -> list[Pair]:
     ]
 
 
-def _chart(groups: Mapping[str, Sequence[Pair]]) -> str:
+def _chart(groups: Mapping[str, Sequence[Pair]], metric: str) -> str:
     values = [v for pairs in groups.values() for p in pairs for v in (p.predicted, p.measured)]
     x = linear_scale(values, LEFT, RIGHT, margin=0.1)
     y = linear_scale(values, BOTTOM, TOP, margin=0.1)
-    plot = Plot("Predicted against measured latency", x, y)
+    place, _ = split_place(metric)
+    name = ", ".join(filter(None, ("Predicted against measured latency", place)))
+    plot = Plot(name, x, y)
     low = max(x.low, 0.0)
     ends = [low + (x.high - low) * i / 100 for i in range(101)]  # marks are cut at the border
     plot.band(
@@ -111,10 +139,10 @@ def _chart(groups: Mapping[str, Sequence[Pair]]) -> str:
         legend="within 10 %",
     )
     largest = max(values)
-    ticks = tick_format("latency_ms", largest)
+    ticks = tick_format(metric, largest)
     plot.axes(
-        axis_label("latency_ms", largest),
-        axis_label("latency_ms_measured", largest),
+        axis_label(metric, largest),
+        axis_label(measured_name(metric), largest),
         x_format=ticks,
         y_format=ticks,
     )
@@ -178,8 +206,7 @@ def _about_published(lookup: LookupTable) -> Html:
         "and date, and holds no whole networks to check the sums by.",
         style="soft",
     )
-    heading = Html("<h3>The latency table</h3>")
-    return join(heading, note, table(["What", "Value"], rows, words=(0, 1)))
+    return join(note, table(["What", "Value"], rows, words=(0, 1)))
 
 
 def _about(latency_table: LatencyTable) -> Html:
@@ -202,4 +229,4 @@ def _about(latency_table: LatencyTable) -> Html:
         rows.append(["Correction", correction])
     if suspicious := latency_table.suspicious():
         rows.append(["Doubtful rows", f"{len(suspicious)}, for example {suspicious[0].reason}"])
-    return join(Html("<h3>The latency table</h3>"), table(["What", "Value"], rows, words=(0, 1)))
+    return table(["What", "Value"], rows, words=(0, 1))

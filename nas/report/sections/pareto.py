@@ -14,21 +14,31 @@ from nas.report.charts import (
     tick_format,
 )
 from nas.report.collect import Collected
-from nas.report.markup import Html, figure, figures, paragraph, section
+from nas.report.markup import (
+    Html,
+    code,
+    figure,
+    figures,
+    join,
+    paragraph,
+    section,
+    table,
+)
 from nas.report.svg import Plot
+from nas.search.selection import front, value_of
 from nas.text import in_sentence, quantity, title
 
 __all__ = ["pareto"]
 
 
 def pareto(data: Collected) -> Html:
-    """Return one chart for each limited cost, and for MACs and latency in any case.
+    """Return one chart for each limited cost, and for MACs and latencies in any case.
 
     Before the search there is nothing to show; the first section says so.
     """
     if not data.scored:
         return Html("")
-    wanted = [*(limit.metric for limit in data.limits), "macs", "latency_ms"]
+    wanted = [*(limit.metric for limit in data.limits), "macs", *data.latencies]
     known = {name for row in data.scored for name in row.metrics}
     charts = [_chart(data, metric) for metric in dict.fromkeys(wanted) if metric in known]
     intro = paragraph(
@@ -37,7 +47,27 @@ def pareto(data: Collected) -> Html:
         "that none of these beats in both accuracy and this cost. "
         "Diamonds are the best subnets of the table above."
     )
-    return section("pareto", "Accuracy against cost", intro, figures(charts))
+    return section("pareto", "Accuracy against cost", intro, figures(charts), _front(data))
+
+
+def _front(data: Collected) -> Html:
+    """Return the front of all objectives at once as a table, where there are more than one."""
+    objectives = data.problem.objectives
+    if len(objectives) < 2:
+        return Html("")
+    found = front(data.problem, data.scored)
+    names = [objective.metric for objective in objectives]
+    rows = [
+        [code(row.id), *(quantity(name, value_of(data.problem, row, name)) for name in names)]
+        for row in found
+    ]
+    words = (
+        f"{len(found):,} of the {len(data.scored):,} evaluated subnets are within all limits and "
+        f"beaten by none in all of {', '.join(map(in_sentence, names))} at once."
+    )
+    body = table(["Subnet", *map(title, names)], rows, words=(0,))
+    shown = Html(f"<details><summary>The front of all objectives</summary>{body}</details>")
+    return join(paragraph(words), shown)
 
 
 def _chart(data: Collected, metric: str) -> Html:

@@ -10,7 +10,7 @@ from typing import Any
 
 from search_spaces.optional import import_optional
 
-__all__ = ["nni_package", "quiet", "tuner_module"]
+__all__ = ["experiment_module", "nni_package", "quiet", "tuner_module"]
 
 _TUNERS = "nni.algorithms.hpo"
 
@@ -32,6 +32,15 @@ def tuner_module(name: str) -> Any:
         MissingExtraError: NNI is not installed.
     """
     return import_optional(f"{_TUNERS}.{name}", extra="nni", purpose="The NNI bridge")
+
+
+def experiment_module() -> Any:
+    """Return NNI's module of experiments.
+
+    Raises:
+        MissingExtraError: NNI is not installed.
+    """
+    return import_optional("nni.experiment", extra="nni", purpose="An NNI experiment")
 
 
 @contextmanager

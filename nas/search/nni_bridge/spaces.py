@@ -16,7 +16,13 @@ from nas.search.nni_bridge.package import nni_package
 from search_spaces import Choice, SearchSpace
 from search_spaces.errors import SpaceError
 
-__all__ = ["from_mutable", "from_search_space", "to_mutable", "to_search_space"]
+__all__ = [
+    "check_search_space",
+    "from_mutable",
+    "from_search_space",
+    "to_mutable",
+    "to_search_space",
+]
 
 _CONTINUOUS = ("uniform", "loguniform", "normal", "lognormal")
 _QUANTISED = ("quniform", "qloguniform")
@@ -40,6 +46,28 @@ def from_search_space(document: Mapping[str, Any]) -> tuple[Choice, ...]:
         ConfigError: A parameter is continuous, nested, or of a kind that NNI does not have.
     """
     return tuple(_choice(name, entry) for name, entry in document.items())
+
+
+def check_search_space(document: Mapping[str, Any]) -> None:
+    """Check a search-space JSON that NNI's own tuners are to take, continuous parameters too.
+
+    Raises:
+        ConfigError: It is empty, or a parameter is nested or has not NNI's form.
+    """
+    if not document:
+        raise ConfigError("NNI search space: it is empty, so there is nothing to choose.")
+    for name, entry in document.items():
+        kind = entry.get("_type") if isinstance(entry, Mapping) else None
+        if kind not in _CONTINUOUS:
+            _choice(name, entry)
+            continue
+        bounds = entry.get("_value")
+        pair = isinstance(bounds, list) and len(bounds) == 2
+        if not pair or not all(isinstance(bound, int | float) for bound in bounds):
+            raise ConfigError(
+                f"NNI search space: {name}: _value = {bounds!r} must be two numbers, as {kind} "
+                "has them."
+            )
 
 
 def _choice(name: str, entry: Any) -> Choice:

@@ -15,7 +15,7 @@ from nas.search.nni_bridge.package import tuner_module
 from nas.search.nni_bridge.spaces import to_search_space
 from search_spaces import Architecture
 
-__all__ = ["TUNERS", "check_tuner", "own_randomness", "told_tuner"]
+__all__ = ["TUNERS", "check_tuner", "own_randomness", "told_tuner", "tuner_arguments"]
 
 TUNERS = {
     "Random": ("random_tuner", "RandomTuner"),
@@ -66,6 +66,28 @@ def check_tuner(name: str, options: Mapping[str, Any]) -> None:
         )
 
 
+def tuner_arguments(
+    name: str, options: Mapping[str, Any], *, direction: str, seed: int
+) -> dict[str, Any]:
+    """Return what a tuner is made with: its options, and where it takes them seed and direction.
+
+    NNI's own direction is to minimise.
+
+    Args:
+        name: One of `TUNERS`.
+        options: As `check_tuner` accepts them.
+        direction: ``maximize`` or ``minimize``.
+        seed: Of its random numbers.
+    """
+    arguments = {key: value for key, value in options.items() if key != "candidates"}
+    parameters = _parameters(name)
+    if "seed" in parameters:
+        arguments["seed"] = seed
+    if "optimize_mode" in parameters:
+        arguments["optimize_mode"] = direction
+    return arguments
+
+
 def told_tuner(name: str, options: Mapping[str, Any], history: History, *, seed: int) -> Any:
     """Return a tuner that knows the history.
 
@@ -83,12 +105,8 @@ def told_tuner(name: str, options: Mapping[str, Any], history: History, *, seed:
         SpaceError: A candidate is no architecture of the space.
     """
     problem = history.problem
-    arguments = {key: value for key, value in options.items() if key != "candidates"}
-    parameters = _parameters(name)
-    if "seed" in parameters:
-        arguments["seed"] = seed
-    if "optimize_mode" in parameters:
-        arguments["optimize_mode"] = problem.objectives[0].direction
+    direction = problem.objectives[0].direction
+    arguments = tuner_arguments(name, options, direction=direction, seed=seed)
     try:
         tuner = _class(name)(**arguments)
     except (AssertionError, TypeError, ValueError) as error:

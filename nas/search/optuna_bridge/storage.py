@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nas.errors import ConfigError, RunError
+from nas.errors import ConfigError
+from nas.search.errors import StorageLostError
 from nas.search.optuna_bridge.package import optuna_package, quiet
 from nas.search.optuna_bridge.trials import directions
 from nas.search.problem import Problem
@@ -54,7 +55,7 @@ class StoredStudy:
         """Call a method of the storage, again and again while it cannot be reached.
 
         Raises:
-            RunError: It did not come back; nothing that was written is lost.
+            StorageLostError: It did not come back; nothing that was written is lost.
         """
         call = getattr(self.storage, method)
         return _patiently(lambda: call(*arguments, **options), self.url, self.waits_s)
@@ -76,7 +77,7 @@ def open_study(
     Raises:
         ConfigError: The URL is wrong, its driver is not installed, or the study belongs to
             another space or other objectives.
-        RunError: The storage cannot be reached.
+        StorageLostError: The storage cannot be reached.
         MissingExtraError: Optuna is not installed.
     """
     package = optuna_package()
@@ -164,7 +165,7 @@ def _patiently(call: Callable[[], T], url: str, waits_s: Sequence[float]) -> T:
     try:
         return call()
     except away as error:
-        raise RunError(
+        raise StorageLostError(
             f"{shown(url)} cannot be reached: {error}. Nothing that was written is lost; go on "
             "by the same command when the storage is back."
         ) from error

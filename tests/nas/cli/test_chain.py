@@ -64,7 +64,7 @@ def test_every_evaluated_subnet_meets_the_limits(finished_run: Path) -> None:
     from predictors.latency import load_table
 
     space = space_of(run.config)
-    problem = build_problem(run.config, space, load_table(run.latency_tables()[0]))
+    problem = build_problem(run.config, space, {"latency_ms": load_table(run.latency_tables()[0])})
     assert problem.feasible(space.encode_all(row.architecture for row in rows)).all()
 
 

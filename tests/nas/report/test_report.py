@@ -21,6 +21,7 @@ from nas.report.collect import collect
 from nas.report.page import page
 from nas.runs import RunFolder
 from predictors import Provenance
+from predictors.latency import LatencyTable
 
 MakeRun = Callable[..., RunFolder]
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -148,10 +149,12 @@ def test_the_blocks_of_a_subnet_add_up_to_its_cost(make_run: MakeRun) -> None:
 
 def test_the_quality_of_the_table_is_stated(make_run: MakeRun) -> None:
     data = collect(make_run())
-    assert data.table is not None
-    assert data.table.validation is not None
+    assert "latency_ms" in data.tables
+    table = data.tables["latency_ms"]
+    assert isinstance(table, LatencyTable)
+    assert table.validation is not None
     text = Page(page(data)).text
-    estimate = data.table.validation.estimate
+    estimate = table.validation.estimate
     row = f"Held out8{estimate.spearman:.3f}{estimate.within_5_percent:.0%}"
     assert row in text
     assert "Measurement against itself8" in text
@@ -255,11 +258,27 @@ def test_a_damaged_export_is_named(make_run: MakeRun) -> None:
         write_report(run)
 
 
+def test_exports_beyond_new_limits_are_not_among_the_best(make_run: MakeRun) -> None:
+    run = make_run()
+    before = collect(run)
+    costs = sorted(chosen.row.metrics["macs"].value for chosen in before.chosen)
+    search = run.config.search
+    limits = {**search.limits, "macs": (costs[0] + costs[1]) / 2}
+    changed = search.model_copy(update={"limits": limits})
+    run = run.with_config(run.config.model_copy(update={"search": changed}))
+    after = collect(run)
+    assert all(after.within_limits(chosen.row) for chosen in after.chosen)
+    assert [chosen.name for chosen in after.chosen] == ["A", "B", "C", "D"][: len(after.chosen)]
+    assert sum(bool(chosen.exported) for chosen in after.chosen) == 1
+    names = ", ".join(chosen.name for chosen in after.chosen if not chosen.exported)
+    assert f"Not exported yet: {names}." in Page(page(after)).text
+
+
 def test_an_unfinished_export_is_left_out(make_run: MakeRun) -> None:
     run = make_run()
     folder = next(run.exports.iterdir())
     folder.rename(folder.with_name(f".writing-12345678-{folder.name}"))
-    assert len(collect(run).chosen) == 2
+    assert sum(bool(chosen.exported) for chosen in collect(run).chosen) == 2
 
 
 def test_a_damaged_archive_is_named(make_run: MakeRun) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -164,3 +167,18 @@ def test_what_cannot_be_answered_exactly_is_refused() -> None:
     for method in ("milp", "dynamic"):
         with pytest.raises(InfeasibleError, match="No architecture of mobile_small meets macs"):
             optimum(clash, method=method)
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_time_that_runs_out_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, direction: Literal["maximize", "minimize"]
+) -> None:
+    problem = dataclasses.replace(
+        problem_of("mobile_small", 0.3, "macs"), objectives=(Objective("accuracy", direction),)
+    )
+    for bound, message in ((-np.inf, "not proven"), (np.inf, "No architecture .* meets macs")):
+        monkeypatch.setattr(
+            "nas.search.exact.budgeted_path", lambda *_, bound=bound, **__: ([], bound)
+        )
+        with pytest.raises(InfeasibleError, match=message):
+            optimum(problem)

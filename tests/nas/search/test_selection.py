@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from nas.archive import Evaluated, Metric
-from nas.search import Objective, Problem, best
+from nas.search import Objective, Problem, best, front, value_of
 from tests.nas.search.toys import DRAWN, costs_of, problem_of, score_of, space_of
 
 
@@ -61,3 +63,35 @@ def test_rows_without_the_objective_are_left_out() -> None:
     assert bare not in best(problem, [bare, *rows], top=100)
     assert best(problem, [bare]) == []
     assert best(problem, []) == []
+
+
+def test_the_front_is_what_none_beats_in_all_objectives_within_the_limits() -> None:
+    limited = problem_of("mobile_small", macs=6e6)
+    objectives = (Objective(), Objective("macs", "minimize"), Objective("price_ms", "minimize"))
+    problem = dataclasses.replace(limited, objectives=objectives)
+    rows = rows_of(problem)
+    within = [
+        row for row in rows if problem.feasible(problem.space.encode(row.architecture)[None])
+    ]
+
+    def point(row: Evaluated) -> tuple[float, float, float]:
+        costs = (-value_of(problem, row, name) for name in ("macs", "price_ms"))
+        return (row.metrics["accuracy"].value, *costs)  # type: ignore[return-value]
+
+    expected = [
+        row
+        for row in within
+        if not any(
+            all(a >= b for a, b in zip(point(other), point(row), strict=True))
+            and point(other) != point(row)
+            for other in within
+        )
+    ]
+    found = front(problem, rows)
+    assert {row.id for row in found} == {row.id for row in expected}
+    assert 1 < len(found) < len(within) < len(rows)
+    scores = [row.metrics["accuracy"].value for row in found]
+    assert scores == sorted(scores, reverse=True)
+    twins = [*found, dataclasses.replace(found[0], order=99)]
+    assert front(problem, twins) == found
+    assert front(problem, []) == []
