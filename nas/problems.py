@@ -21,10 +21,10 @@ from predictors import (
 )
 from predictors.latency import LatencyTable
 from predictors.mpc import (
-    Laws,
     OperatorPrices,
     get_network,
     get_protocol,
+    laws_of,
     load_mpc_table,
     private_costs,
 )
@@ -91,7 +91,7 @@ def _private_prices(name: str, section: MpcConfig) -> OperatorPrices:
         TableError: The protocol has no laws, or the table is damaged or of another engine.
     """
     if section.table is None:
-        return Laws(get_protocol(section.protocol))
+        return laws_of(get_protocol(section.protocol))
     table = load_mpc_table(Path(section.table))
     if table.protocol.name != section.protocol:
         key = f"mpc.{name}.table" if name else "mpc.table"

@@ -23,14 +23,15 @@ from predictors.latency.graph import network as placed_blocks
 from predictors.mpc import (
     NETWORKS,
     PROTOCOLS,
-    Laws,
     MpcCost,
     Network,
     OperatorPrices,
     Program,
     Protocol,
+    executable_protocol,
     get_network,
     get_protocol,
+    laws_of,
     load_mpc_table,
     predict,
     program_of,
@@ -95,7 +96,9 @@ def _network(arguments: argparse.Namespace) -> Network:
 
 
 def _protocol(arguments: argparse.Namespace) -> Protocol:
-    return get_protocol(arguments.protocol or "semi2k")
+    """Return the protocol, of those an engine runs where one must."""
+    of = get_protocol if arguments.action == "predict" else executable_protocol
+    return of(arguments.protocol or "semi2k")
 
 
 def _prices(arguments: argparse.Namespace, path: Path | None) -> OperatorPrices:
@@ -105,7 +108,7 @@ def _prices(arguments: argparse.Namespace, path: Path | None) -> OperatorPrices:
         ConfigError: The table is of another protocol than asked.
     """
     if path is None:
-        return Laws(_protocol(arguments))
+        return laws_of(_protocol(arguments))
     table = load_mpc_table(path)
     if arguments.protocol not in (None, table.protocol.name):
         raise ConfigError(f"{path} is a table of {table.protocol.name}, not {arguments.protocol}.")
@@ -195,7 +198,8 @@ def _figures(
         "rounds": int(cost.rounds),
         "cpu_s": cost.cpu_s,
         "latency_s": latency_s,
-        "offline_bytes": protocol.offline_bytes,
+        "offline_bytes": cost.offline_bytes,
+        "setup_bytes": protocol.setup_bytes,
         "network": {
             "name": network.name,
             "rtt_ms": network.rtt_ms,
@@ -210,14 +214,16 @@ def _show(arguments: argparse.Namespace, heading: str, result: dict[str, Any]) -
         return
     network, cpu_s = result["network"], result["cpu_s"]
     print(f"{heading}: {get_protocol(result['protocol'])}")
-    offline = "left to a dealer" if result["offline_bytes"] is None else result["offline_bytes"]
+    ahead = result["offline_bytes"]
+    offline = "not measurable" if ahead is None else quantity("offline_bytes", ahead)
     where = f"{network['name']}, {network['rtt_ms']:g} ms, {network['mbit_per_s']:g} Mbit/s"
     lines = [
         ("sent by all parties", quantity("online_bytes", result["online_bytes"])),
         ("messages one after another", f"{result['sends']:,}"),
         ("processor time of one party", "not measured" if cpu_s is None else f"{cpu_s:.3f} s"),
         (f"latency ({where})", f"{result['latency_s']:.3f} s{'' if cpu_s else ', network only'}"),
-        ("sent ahead of it", str(offline)),
+        ("sent ahead of it", offline),
+        ("sent once for a session", quantity("setup_bytes", result["setup_bytes"])),
     ]
     if "link" in result:
         how = "shaped" if result["link"] != "loopback" else "not shaped: network by the formula"

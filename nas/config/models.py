@@ -206,8 +206,8 @@ class ExportConfig(Section):
 class MpcConfig(Section):
     """Private inference: the protocol and the network that its costs are for."""
 
-    protocol: Literal["semi2k", "aby3", "cheetah"] = "semi2k"
-    """The protocol; semi2k and aby3 have laws, cheetah needs a table."""
+    protocol: Literal["semi2k", "aby3", "cheetah", "delphi"] = "semi2k"
+    """The protocol; semi2k and aby3 have laws, delphi published ones, cheetah needs a table."""
     table: str | None = None
     """Table of measured operators by `nas mpc measure`, of that protocol; none takes the laws."""
     network: Literal["lan", "wan"] = "wan"

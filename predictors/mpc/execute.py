@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -113,7 +113,7 @@ class PrivateNetwork:
         network: Network | None = None,
         timeout_s: float = 600.0,
     ) -> None:
-        self._timeout_s = timeout_s
+        self._timeout_s, self._offline_bytes = timeout_s, protocol.offline_bytes
         with ExitStack() as stack:
             self._folder = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="mpc-run-"))
@@ -151,7 +151,8 @@ class PrivateNetwork:
         answers = self._ask({}, {_CLIENT: {"arrays": self._saved("image", {"input": image})}})
         output = np.array(answers[_CLIENT]["output"])
         _check_range(output)
-        return Inference(_together(answers), max(a["wall_s"] for a in answers), output)
+        cost = replace(_together(answers), offline_bytes=self._offline_bytes)
+        return Inference(cost, max(a["wall_s"] for a in answers), output)
 
     def _saved(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> str:
         path = self._folder / f"{name}.npz"

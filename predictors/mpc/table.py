@@ -65,7 +65,7 @@ class MpcTable:
                 f"The table of {self.protocol.name} lacks {operator}. Measure it: nas mpc measure "
                 f"--protocol {self.protocol.name} --space NAME --out TABLE."
             )
-        return self.rows[operator]
+        return dataclasses.replace(self.rows[operator], offline_bytes=self.protocol.offline_bytes)
 
     def missing(self, operators: Iterable[Operator]) -> list[Operator]:
         """Return the operators without a row, each once, sorted."""
@@ -93,7 +93,8 @@ def save_mpc_table(table: MpcTable, path: Path) -> None:
 
 
 def _row(operator: Operator, cost: MpcCost) -> dict[str, Any]:
-    return {"kind": operator.kind, "sizes": list(operator.sizes), **dataclasses.asdict(cost)}
+    numbers = {name: getattr(cost, name) for name in _NUMBERS}
+    return {"kind": operator.kind, "sizes": list(operator.sizes), **numbers}
 
 
 def load_mpc_table(path: Path) -> MpcTable:
@@ -124,7 +125,8 @@ def load_mpc_table(path: Path) -> MpcTable:
         operator = Operator(item.text("kind"), tuple(_sizes(item)))
         if operator in rows:
             raise TableError(f"{item.where}: {operator} is there twice. Measure the table again.")
-        rows[operator] = MpcCost(*(item.number(name) for name in _NUMBERS))
+        numbers = {name: item.number(name) for name in _NUMBERS}
+        rows[operator] = MpcCost(**numbers)
     return MpcTable(
         protocol,
         fields.text("device"),
