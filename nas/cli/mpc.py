@@ -78,6 +78,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rtt-ms", metavar="MS", type=float, help="round-trip time")
     parser.add_argument("--mbit", metavar="RATE", type=float, help="10^6 bits a second, one way")
     parser.add_argument("--nets", metavar="N", type=int, default=8, help="validate: networks (8)")
+    parser.add_argument(
+        "--repeats", metavar="N", type=int, default=1, help="validate: inferences of each (1)"
+    )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of weights and networks")
     parser.add_argument("--out", metavar="TABLE", type=Path, help="measure: file to write")
     parser.add_argument(
@@ -184,6 +187,7 @@ def _executed(done: Execution, protocol: Protocol, network: Network) -> dict[str
     latency_s = done.wall_s if shaped else done.wall_s + cost.network_s(network)
     result = _figures(protocol, network, cost, latency_s)
     result |= {"wall_s": done.wall_s, "link": done.link, "setup_bytes": done.setup_bytes}
+    result["link_rtt_ms"] = done.rtt_ms
     return result | {"load": done.load, "versions": done.versions}
 
 
@@ -227,7 +231,9 @@ def _show(arguments: argparse.Namespace, heading: str, result: dict[str, Any]) -
     ]
     if "link" in result:
         how = "shaped" if result["link"] != "loopback" else "not shaped: network by the formula"
-        lines.append(("link", f"{result['link']}, {how}"))
+        real = result["link_rtt_ms"]
+        measured = "" if real is None else f", round trip measured {real:.2f} ms"
+        lines.append(("link", f"{result['link']}, {how}{measured}"))
     if agreement := result.get("agreement"):
         lines += [
             ("images", f"{agreement['images']} of the test split"),
@@ -275,7 +281,14 @@ def _validate(arguments: argparse.Namespace) -> None:
     drawn = space.unique(space.sample(4 * arguments.nets, np.random.default_rng(arguments.seed)))
     architectures = space.decode_all(drawn[: arguments.nets])
     with ProgressBar("private inference") as progress:
-        found = compare(space, architectures, prices, network=network, progress=progress)
+        found = compare(
+            space,
+            architectures,
+            prices,
+            network=network,
+            repeats=arguments.repeats,
+            progress=progress,
+        )
     figures, rows = summary(found, network), [comparison.row(network) for comparison in found]
     if arguments.json:
         print_json({**figures, "rows": rows})

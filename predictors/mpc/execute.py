@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from predictors.errors import MeasurementError
 from predictors.mpc.cost import MpcCost
-from predictors.mpc.engine.link import Link, open_link
+from predictors.mpc.engine.link import Link, Pinger, open_link
 from predictors.mpc.engine.process import START_S, Worker, receive_all
 from predictors.mpc.profiles import Network, Protocol
 from predictors.mpc.program import Program
@@ -48,12 +48,14 @@ class Execution:
     """Private inferences, after a warm-up that is reported apart.
 
     Attributes:
-        cost: Bytes of all parties, sends, processor seconds of the busiest party, in the
-            inference of median time.
-        wall_s: Of that inference.
+        cost: Bytes of all parties and sends of the inference with the fewest, since now and
+            then one refills a stock of oblivious transfers; processor seconds of the busiest
+            party in the inference of median time.
+        wall_s: Of the inference of median time.
         setup_bytes: What the warm-up sent beyond it: keys and oblivious transfers.
         outputs: What the client learned, a row for every image.
         link: ``tun`` for a shaped link, ``loopback``.
+        rtt_ms: Mean round trip of a shaped link while the parties computed; None on loopback.
         load: Load average of the machine at the start.
         versions: Of the engine and what it runs on.
     """
@@ -63,6 +65,7 @@ class Execution:
     setup_bytes: float
     outputs: NDArray[np.float64]
     link: str
+    rtt_ms: float | None
     load: float
     versions: dict[str, str]
 
@@ -126,6 +129,9 @@ class PrivateNetwork:
             self.link = link.kind
             self.versions = receive_all(self._workers, timeout_s=START_S)[_CLIENT]
             self._load(program, arrays)
+            self._pinger = None if link.kind == "loopback" else Pinger(link)
+            if self._pinger is not None:
+                stack.callback(self._pinger.close)
             self._stack = stack.pop_all()
 
     def _party(self, protocol: Protocol, rank: int, link: Link) -> Worker:
@@ -153,6 +159,14 @@ class PrivateNetwork:
         _check_range(output)
         cost = replace(_together(answers), offline_bytes=self._offline_bytes)
         return Inference(cost, max(a["wall_s"] for a in answers), output)
+
+    def measured_rtt_ms(self) -> float | None:
+        """Stop measuring the link, and return its mean round trip; None on loopback.
+
+        Raises:
+            MeasurementError: No packet came back.
+        """
+        return None if self._pinger is None else self._pinger.stop()
 
     def _saved(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> str:
         path = self._folder / f"{name}.npz"
@@ -221,15 +235,18 @@ def execute(
         for image in images:
             report(len(done), len(images), "")
             done.append(private.infer(image))
+        rtt_ms = private.measured_rtt_ms()
     middle = sorted(done, key=lambda inference: inference.wall_s)[len(done) // 2]
-    beyond = first.cost.online_bytes - middle.cost.online_bytes if first else 0.0
+    least = min((inference.cost for inference in done), key=lambda cost: cost.online_bytes)
+    beyond = first.cost.online_bytes - least.online_bytes if first else 0.0
     outputs = np.array([inference.output for inference in done])
     return Execution(
-        middle.cost,
+        replace(least, cpu_s=middle.cost.cpu_s),
         middle.wall_s,
         max(0.0, beyond),
         outputs,
         private.link,
+        rtt_ms,
         load,
         private.versions,
     )
