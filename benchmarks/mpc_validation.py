@@ -52,7 +52,7 @@ SPACES: dict[str, dict[str, Any]] = {
 }
 WAN = NETWORKS["wan"]
 REPEATS = {"semi2k": 1, "aby3": 4, "cheetah": 2}
-"""Inferences of each network: ABY3 draws the roles of its parties, CHEETAH refills now and then."""
+"""Inferences of each network: ABY3 draws its parties' roles, CHEETAH refills now and then."""
 
 
 def drawn(space: SearchSpace, count: int, seed: int) -> Sequence[Architecture]:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictors.errors import MeasurementError
 from predictors.mpc.cost import MpcCost
-from predictors.mpc.engine.link import Link, Pinger, open_link
-from predictors.mpc.engine.process import START_S, Worker, receive_all
+from predictors.mpc.parties import Parties
 from predictors.mpc.profiles import Network, Protocol
 from predictors.mpc.program import Program
 from search_spaces.progress import Progress, silent
@@ -89,7 +84,7 @@ def random_arrays(program: Program, *, seed: int = 0) -> dict[str, NDArray[np.fl
     return arrays
 
 
-class PrivateNetwork:
+class PrivateNetwork(Parties):
     """Parties that hold the shares of one network and run it on image after image.
 
     The client, rank 0, has the images and learns the outputs; rank 1 has the weights.
@@ -99,8 +94,7 @@ class PrivateNetwork:
         arrays: Every weight, by the names of `Program.shapes`, and every mask, 1 where an
             element is rectified and 0 elsewhere, by those of `Program.masks`.
         protocol: Whose parties compute.
-        network: Shapes the link between them where the system allows it; None leaves it as
-            the loopback device is.
+        network: See `Parties`.
         timeout_s: For taking over the weights, and for each inference.
 
     Raises:
@@ -116,36 +110,16 @@ class PrivateNetwork:
         network: Network | None = None,
         timeout_s: float = 600.0,
     ) -> None:
-        self._timeout_s, self._offline_bytes = timeout_s, protocol.offline_bytes
-        with ExitStack() as stack:
-            self._folder = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="mpc-run-"))
-            )
-            link = stack.enter_context(open_link(network, protocol.parties))
-            self._workers = [
-                stack.enter_context(self._party(protocol, rank, link))
-                for rank in range(protocol.parties)
-            ]
-            self.link = link.kind
-            self.versions = receive_all(self._workers, timeout_s=START_S)[_CLIENT]
+        super().__init__(protocol, network=network, timeout_s=timeout_s)
+        with self.ended_on_error():
             self._load(program, arrays)
-            self._pinger = None if link.kind == "loopback" else Pinger(link)
-            if self._pinger is not None:
-                stack.callback(self._pinger.close)
-            self._stack = stack.pop_all()
-
-    def _party(self, protocol: Protocol, rank: int, link: Link) -> Worker:
-        log = str(self._folder / f"party{rank}.log")
-        arguments = ["party", protocol.name, str(protocol.fraction_bits), log, str(rank)]
-        return Worker([*arguments, *link.addresses], prefix=link.prefixes[rank])
 
     def _load(self, program: Program, arrays: Mapping[str, NDArray[np.float32]]) -> None:
         masks = {name: arrays[name] > 0 for name in program.masks}
         weights = {name: arrays[name] for name in program.shapes if name != "input"}
         request = {"steps": program.steps, "shapes": program.shapes}
-        request |= {"masks": self._saved("masks", masks)}
-        own = {_OWNER: {"arrays": self._saved("weights", weights)}}
-        self._ask(request, own)
+        request |= {"masks": self.saved("masks", masks)}
+        self.ask(request, {_OWNER: {"arrays": self.saved("weights", weights)}})
 
     def infer(self, image: NDArray[np.float32]) -> Inference:
         """Run the network on one image (H, W, C).
@@ -154,48 +128,11 @@ class PrivateNetwork:
             MeasurementError: A party dies or hangs, or the result does not fit the fixed-point
                 numbers.
         """
-        answers = self._ask({}, {_CLIENT: {"arrays": self._saved("image", {"input": image})}})
+        answers = self.ask({}, {_CLIENT: {"arrays": self.saved("image", {"input": image})}})
         output = np.array(answers[_CLIENT]["output"])
         _check_range(output)
-        cost = replace(_together(answers), offline_bytes=self._offline_bytes)
+        cost = replace(_together(answers), offline_bytes=self.protocol.offline_bytes)
         return Inference(cost, max(a["wall_s"] for a in answers), output)
-
-    def measured_rtt_ms(self) -> float | None:
-        """Stop measuring the link, and return its mean round trip; None on loopback.
-
-        Raises:
-            MeasurementError: No packet came back.
-        """
-        return None if self._pinger is None else self._pinger.stop()
-
-    def _saved(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> str:
-        path = self._folder / f"{name}.npz"
-        np.savez(path, **arrays)  # type: ignore[arg-type]
-        return str(path)
-
-    def _ask(
-        self, request: Mapping[str, Any], own: Mapping[int, Mapping[str, Any]]
-    ) -> list[dict[str, Any]]:
-        """Send every party a request and what is its own; return their answers."""
-        for rank, worker in enumerate(self._workers):
-            worker.send({**request, **own.get(rank, {})})
-        return receive_all(self._workers, timeout_s=self._timeout_s)
-
-    @property
-    def pids(self) -> list[int]:
-        """Process ids of the parties, by rank."""
-        return [worker.pid for worker in self._workers]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
 
 
 def execute(

@@ -55,7 +55,8 @@ class Party:
         """Take over a network, or run the one that is there.
 
         A request with ``steps`` has ``shapes`` of the input and of the weights, the paths of the
-        ``masks`` that all know and, for their owner, of the weights as ``arrays``. Any other
+        ``masks`` that all know and, for their owner, of the weights as ``arrays``. One with
+        ``kind`` and ``sizes`` runs an operator ``repeats`` times and says how long. Any other
         runs the network on one image, whose path the client is given as ``arrays``; its answer
         has the statistics of this party, and for the client the output.
         """
@@ -63,7 +64,25 @@ class Party:
         if path := request.get("arrays"):
             with np.load(path, allow_pickle=False) as arrays:
                 own = dict(arrays.items())
+        if "kind" in request:
+            return self._time(request)
         return self._load(request, own) if "steps" in request else self._infer(own)
+
+    def _time(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run one operator on inputs of the client."""
+        kind, sizes = request["kind"], request["sizes"]
+        inputs = operations.plain_inputs(kind, sizes, np.random.default_rng(0))
+        executable = compiled(operations.operator(kind, sizes), inputs)
+        shares = [self._shared(value, CLIENT) for value in inputs]
+        walls = []
+        for _ in range(request["repeats"]):
+            self._link.barrier()
+            start = time.perf_counter()
+            execute(self._runtime, executable, shares)
+            walls.append(time.perf_counter() - start)
+            self._log.links(1)
+        self._link.barrier()
+        return {"rank": self._rank, "walls_s": walls}
 
     def _load(self, request: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         """Compile a program, and share its weights."""
