@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nas.archive import Archive, Evaluated, Metric
+from nas.chosen import read_chosen
 from nas.config import Config, LatencyConfig
 from nas.errors import (
     ConfigError,
@@ -27,11 +28,13 @@ from nas.files import atomic_path, atomic_write
 from nas.latency_tables import AnyTable, is_published, read_table
 from nas.metric_names import measured, split_place
 from nas.predicted import keep_predictors, predicted_costs
-from nas.problems import build_problem
+from nas.problems import build_problem, space_of
 from nas.run_evaluator import RunEvaluator
 from nas.runs import RunFolder
 from nas.search import (
+    Listed,
     Problem,
+    Searcher,
     Target,
     WorkerPool,
     best,
@@ -44,7 +47,7 @@ from nas.search import (
 from nas.search.executors import executor_factory
 from nas.search.optuna_bridge import StudyMirror
 from nas.searchers import build_searcher
-from predictors import Macs, compile_cost
+from predictors import CostTable, Macs, compile_cost
 from predictors.latency import LatencyTable, LutOptions, build_table
 from search_spaces import SearchSpace
 from search_spaces.progress import Progress
@@ -52,6 +55,7 @@ from search_spaces.progress import Progress
 if TYPE_CHECKING:
     from nas.data import DataSplits
     from nas.evaluation import SubnetEvaluator
+    from nas.training.stored_teacher import StoredTeacher
 
 __all__ = [
     "Bars",
@@ -69,6 +73,7 @@ __all__ = [
     "report_stage",
     "search_stage",
     "sweep_stage",
+    "teacher_stage",
     "train_stage",
 ]
 
@@ -247,13 +252,28 @@ def check_training(config: Config, space: SearchSpace) -> None:
     Raises:
         ConfigError: A stage opens a choice or an option that the space lacks.
     """
-    from nas.training import STRATEGIES
+    from nas.training import build_strategy
 
-    STRATEGIES[config.train.strategy](space, config.train, 1)
+    build_strategy(space, config.train, 1)
 
 
-def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Bars) -> None:
+def train_stage(
+    run: RunFolder,
+    space: SearchSpace,
+    splits: DataSplits,
+    bars: Bars,
+    *,
+    costs: Mapping[str, CostTable] | None = None,
+) -> None:
     """Train the supernet, or go on where training stopped.
+
+    Args:
+        run: The run folder.
+        space: Of the supernet.
+        splits: Only the training split is used.
+        bars: For progress.
+        costs: Of the run's problem, for a strategy that has one in its loss; None finds what
+            it needs, and measures the latency table where that is it.
 
     Raises:
         RunError: Its weights were imported.
@@ -268,6 +288,8 @@ def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Ba
             f"training to go on with. Search it: nas search --resume {run.path}"
         )
     config = run.config
+    if costs is None and config.train.priced_by not in (None, "macs", "params"):
+        costs = problem_of(run, space, latency_stage(run, space, bars)).costs
     supernet = Supernet(space, seed=config.seed)
     with _stage(run, "train"), bars("training") as progress:
         train(
@@ -277,6 +299,7 @@ def train_stage(run: RunFolder, space: SearchSpace, splits: DataSplits, bars: Ba
             seed=config.seed,
             augment=config.augment,
             run=run,
+            costs=costs,
             progress=progress,
         )
 
@@ -346,9 +369,33 @@ def _mirrored(
         yield report
 
 
+def _searcher(run: RunFolder, problem: Problem) -> tuple[Searcher, int]:
+    """Return what proposes subnets, and how many are to be evaluated."""
+    config, space = run.config.search, problem.space
+    chosen = read_chosen(run.path, space)
+    if not chosen:
+        return build_searcher(config, objectives=len(problem.objectives)), config.evaluations
+    rows = space.unique(space.encode_all(chosen))
+    count = int(problem.feasible(rows).sum())
+    if not count:
+        limits = ", ".join(map(str, problem.limits))
+        raise InfeasibleError(
+            f"None of the {len(rows)} architectures that {run.config.train.strategy} chose in "
+            f"{run.path} meets the limits {limits}. Raise a limit, or train by another strategy."
+        )
+    return Listed(rows), count
+
+
 def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bars) -> None:
-    """Search the trained supernet, or go on where the search stopped."""
+    """Search the trained supernet, or go on where the search stopped.
+
+    Where training has chosen the architectures itself, these are evaluated and no others.
+
+    Raises:
+        InfeasibleError: None of them meets the limits.
+    """
     config = run.config
+    searcher, evaluations = _searcher(run, problem)
     with (
         _stage(run, "search"),
         _evaluation(run, problem.space, splits) as evaluate,
@@ -358,10 +405,10 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
     ):
         search(
             problem,
-            build_searcher(config.search, objectives=len(problem.objectives)),
+            searcher,
             evaluate,
             archive,
-            evaluations=config.search.evaluations,
+            evaluations=evaluations,
             batch=config.search.population,
             seed=config.seed,
             progress=report,
@@ -542,6 +589,65 @@ def finetune_stage(
         export_stage(tuned, problem, splits, [found], formats, tables=tables, bars=bars)
     with Archive.read(tuned.archive_path) as archive:
         return archive.rows()[0]
+
+
+def teacher_stage(
+    run: RunFolder,
+    config: Config,
+    splits: DataSplits,
+    folder: Path,
+    *,
+    id: str | None,
+    top: int,
+    epochs: int | None,
+    bars: Bars,
+) -> StoredTeacher:
+    """Store what a subnet of a trained run answers to the images of a training.
+
+    Args:
+        run: A trained run.
+        config: Of the training that is to be taught.
+        splits: Its images.
+        folder: Where to.
+        id: An evaluated subnet of the run; none takes the largest.
+        top: Classes kept for each image.
+        epochs: How many; none takes those of the training.
+        bars: Shows progress.
+
+    Raises:
+        NasError: As `nas.training.storing.store_answers`, or the run is not trained or has no
+            such subnet.
+    """
+    from nas.devices import prepare_device
+    from nas.evaluation import SubnetEvaluator
+    from nas.training import load_supernet
+    from nas.training.storing import store_answers
+    from predictors import largest
+
+    if top < 1 or (epochs is not None and epochs < 1):
+        raise ConfigError(f"--top = {top} and --epochs = {epochs} must be at least 1.")
+    check_trained(run)
+    space = space_of(run.config)
+    architecture = largest(space)
+    if id is not None:
+        problem = problem_of(run, space, None)
+        architecture = choose(run, problem, top=1, id=id)[0].architecture
+    prepare_device(config.train.device, threads=config.train.threads)
+    evaluator = SubnetEvaluator(
+        load_supernet(run, space), splits, run.config.evaluate, device=config.train.device
+    )
+    with bars("storing the teacher") as progress:
+        return store_answers(
+            evaluator.subnet(architecture),
+            space.resolution_of(architecture),
+            splits,
+            config,
+            folder,
+            teacher=f"{space.name} {space.id_of(architecture)} of {run.path.resolve().name}",
+            top=top,
+            epochs=epochs,
+            progress=progress,
+        )
 
 
 def report_stage(run: RunFolder) -> Path:

@@ -18,6 +18,7 @@ from predictors import (
     Params,
     PeakMemory,
     compile_cost,
+    largest_cost,
 )
 from predictors.latency import LatencyTable
 from predictors.mpc import (
@@ -110,8 +111,7 @@ def build_problem(
 ) -> Problem:
     """Return the search problem of a configuration, with shares resolved.
 
-    A share such as ``"60%"`` is one of the largest subnet's cost, the one with most MACs; where
-    all have as many (``mpc_vit``, ``mpc_resnet``), of the largest cost there is.
+    A share such as ``"60%"`` is one of the largest subnet's cost; see `largest_cost`.
 
     Args:
         config: What is asked.
@@ -146,7 +146,7 @@ def build_problem(
                 f"search.limits.{limit.metric}: no such cost. {nearest(limit.metric, names)}"
             )
         margin = _margin(limit, tables.get(limit.metric), costs[limit.metric])
-        value = limit.resolve(_largest(costs, limit.metric)) / (1 + margin)
+        value = limit.resolve(largest_cost(costs[limit.metric])) / (1 + margin)
         said = str(config.search.limits[limit.metric])
         limits.append(UpperLimit(limit.metric, value, said, margin))
     first, *others = _objectives(config, known)
@@ -164,16 +164,7 @@ def sweep_values(problem: Problem, sweep: Sweep) -> tuple[float, ...]:
         raise ConfigError(
             f"sweep over {sweep.metric}: no such cost. {nearest(sweep.metric, problem.costs)}"
         )
-    return sweep.values(_largest(problem.costs, sweep.metric))
-
-
-def _largest(costs: Mapping[str, CostTable], metric: str) -> float:
-    """Return the cost of the largest subnet, or the largest cost where MACs tell none apart."""
-    macs, cost = costs["macs"], costs[metric]
-    largest = macs.maximum()
-    if largest.value == macs.minimum().value:
-        return cost.maximum().value
-    return cost.of(largest.architecture)
+    return sweep.values(largest_cost(problem.costs[sweep.metric]))
 
 
 def _objectives(config: Config, costs: Sequence[str]) -> tuple[Objective, ...]:

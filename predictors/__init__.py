@@ -5,6 +5,7 @@ from __future__ import annotations
 from predictors.analytic import INT8_PEAK_MEMORY, Macs, Params, PeakMemory
 from predictors.cost import CostModel, CostTable, Extreme, compile_cost
 from predictors.errors import MeasurementError, PredictorError, TableError
+from predictors.largest import largest, largest_cost
 from predictors.provenance import Provenance
 
 __all__ = [
@@ -20,4 +21,6 @@ __all__ = [
     "Provenance",
     "TableError",
     "compile_cost",
+    "largest",
+    "largest_cost",
 ]

@@ -110,6 +110,7 @@ class CostTable:
         self._ufunc: np.ufunc = np.add if model.reduce == "sum" else np.maximum
         self._absorbed = absorb(self.tables, self._ufunc)
         self._evaluator = Evaluator(self._absorbed, reduce=self._ufunc)
+        self.canonical_only = canonical_only
         self._rules = space.canonical_tables if canonical_only else ()
         self._windows: dict[tuple[float, float], Window] = {}
 

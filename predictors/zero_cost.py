@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["deepmad_entropy", "naswot", "prenas", "synflow", "zen_score"]
+__all__ = ["deepmad_entropy", "naswot", "prenas", "saliencies", "synflow", "zen_score"]
 
 
 def naswot(module: nn.Module, images: torch.Tensor) -> float:
@@ -85,7 +85,7 @@ def synflow(module: nn.Module, in_shape: Sequence[int]) -> float:
         for parameter in absolute.parameters():
             parameter.abs_()
     ones = torch.ones(1, *in_shape, dtype=torch.float64)
-    return _saliency(absolute, ones)
+    return _total(saliencies(absolute, ones))
 
 
 def prenas(module: nn.Module, images: torch.Tensor) -> float:
@@ -98,7 +98,7 @@ def prenas(module: nn.Module, images: torch.Tensor) -> float:
         module: Of the initialised network, in the mode in which it is to run.
         images: [n, C, H, W].
     """
-    return _saliency(copy.deepcopy(module), images)
+    return _total(saliencies(copy.deepcopy(module), images))
 
 
 def zen_score(
@@ -155,15 +155,35 @@ def _log(value: float) -> float:
     return math.log(value) if value > 0 else -math.inf
 
 
-def _saliency(module: nn.Module, images: torch.Tensor) -> float:
-    """Return the sum over parameters of |w * g|, g of the sum of outputs."""
+def saliencies(module: nn.Module, *inputs: Any) -> dict[str, torch.Tensor]:
+    """Return |w * g| of every trainable parameter by name, g the gradient of the sum of outputs.
+
+    The parts of it that a subnet keeps of a supernet are the subnet's share of the score. In
+    training mode running statistics of batch norm move: give a copy where they matter.
+
+    Args:
+        module: In the mode in which it is to run.
+        inputs: Arguments of its forward.
+
+    Returns:
+        Tensors of the shapes of the parameters; those that the output does not depend on are
+        left out.
+    """
     import torch
 
-    weights = [p for p in module.parameters() if p.requires_grad]
+    weights = {name: p for name, p in module.named_parameters() if p.requires_grad}
     with torch.enable_grad():
-        gradients = torch.autograd.grad(module(images).sum(), weights, allow_unused=True)
-    pairs = zip(weights, gradients, strict=True)
-    return float(sum((w.detach() * g).abs().sum() for w, g in pairs if g is not None))
+        total = module(*inputs).sum()
+        gradients = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
+    return {
+        name: (weight.detach() * gradient).abs()
+        for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
+        if gradient is not None
+    }
+
+
+def _total(scores: dict[str, torch.Tensor]) -> float:
+    return float(sum(score.sum() for score in scores.values()))
 
 
 def deepmad_entropy(

@@ -32,6 +32,7 @@ _BUILT_IN = (
     "efficientnet_v2",
     "fasternet",
     "ghostnet",
+    "gold_nas",
     "lsnet",
     "mcunet",
     "mobile_small",

@@ -7,21 +7,49 @@ computes at an architecture equals what the extracted plain `Subnet` computes.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
+import torch
 from torch import Tensor, nn
 
 from search_spaces.architecture import Architecture
-from search_spaces.blocks import BlockSpec, layers_of
+from search_spaces.blocks import BlockSpec, layers_of, passed_on
 from search_spaces.errors import SpaceError
+from search_spaces.mixture import MixedSlot, mixed_slots
 from search_spaces.modules.block import ElasticBlock, build_block, build_elastic
 from search_spaces.modules.channels import Orders, importance_order
 from search_spaces.modules.elastic import Region
 from search_spaces.modules.initialise import generator_for
 from search_spaces.modules.network import Subnet, Wiring, module_names, wire
+from search_spaces.modules.regularise import Regularisation, at_depth, regularised
 from search_spaces.space import SearchSpace
 
-__all__ = ["Supernet", "build_network"]
+__all__ = ["Gate", "Regularisation", "Supernet", "build_network"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Gate:
+    """Options of one choice that run at once; see `Supernet.mixture`.
+
+    Attributes:
+        options: Their positions.
+        weights: What the output of each is multiplied by, [options].
+    """
+
+    options: tuple[int, ...]
+    weights: Tensor
+
+
+def _block_weights(mixed: MixedSlot, gates: Mapping[str, Gate]) -> Tensor:
+    """Return the weight of every block of a slot: of all combinations that give it."""
+    product = gates[mixed.choices[0]].weights
+    for name in mixed.choices[1:]:
+        product = (product[:, None] * gates[name].weights).flatten()
+    if mixed.block_of == tuple(range(len(mixed.blocks))):
+        return product
+    index = torch.tensor(mixed.block_of, device=product.device)
+    return product.new_zeros(len(mixed.blocks)).index_add(0, index, product)
 
 
 @lru_cache(maxsize=256)
@@ -66,12 +94,18 @@ class Supernet(nn.Module):
         assert isinstance(block, ElasticBlock)
         return block
 
-    def forward(self, x: Tensor, architecture: Architecture) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        architecture: Architecture,
+        regularisation: Regularisation | None = None,
+    ) -> Tensor:
         """Run the network of one architecture.
 
         Args:
             x: Images [n, channels, resolution, resolution], at the architecture's resolution.
             architecture: One option for each choice.
+            regularisation: What is left out in training mode; by default what dropout does.
 
         Returns:
             The last slot's output: logits [n, classes].
@@ -91,7 +125,90 @@ class Supernet(nn.Module):
             output: Tensor = self.blocks[self._names[slot]](*inputs, blocks[slot])
             return output
 
-        return wiring.run(x, run)
+        if regularisation is None:
+            return wiring.run(x, run)
+        last = max(1, len(wiring.steps) - 1)
+        depths = {step.slot: position / last for position, step in enumerate(wiring.steps)}
+
+        def run_at_depth(slot: str, inputs: list[Tensor]) -> Tensor:
+            at_depth(depths[slot])
+            return run(slot, inputs)
+
+        with regularised(regularisation):
+            return wiring.run(x, run_at_depth)
+
+    def mixture(
+        self,
+        x: Tensor,
+        architecture: Architecture,
+        gates: Mapping[str, Gate],
+        *,
+        rectified: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Run several options of some choices at once, each times its gate.
+
+        A block of a slot that reads several of them is weighed by the product of their gates.
+        The gradient of a gate is the product of that of the sum with the option's output, also
+        where the gate is zero; nothing else has a gradient from such an option.
+
+        Args:
+            x: Images at the architecture's resolution.
+            architecture: The options of the other choices.
+            gates: Of the mixed choices, by name.
+            rectified: Of slots whose blocks rectify some of their elements, how much of the ReLU
+                of each element is taken, [C, H, W]; see `modules.rectified.PartialRelu`.
+
+        Raises:
+            SpaceError: These choices cannot be mixed; see `mixed_slots`.
+        """
+        slots = self._mixed(architecture, gates)
+        representative = {
+            name: next((b for b in slot.blocks if passed_on(b) is None), slot.blocks[0])
+            for name, slot in slots.items()
+        }
+
+        def run(slot: str, inputs: list[Tensor]) -> Tensor:
+            if slots[slot].choices:
+                return self._run_mixed(slot, inputs, slots[slot], gates)
+            block = slots[slot].blocks[0]
+            told = {"gate": rectified[slot]} if rectified and slot in rectified else {}
+            output: Tensor = self.blocks[self._names[slot]](*inputs, block, **told)
+            return output
+
+        return wire(self.space.slots, representative).run(x, run)
+
+    def _run_mixed(
+        self, slot: str, inputs: list[Tensor], mixed: MixedSlot, gates: Mapping[str, Gate]
+    ) -> Tensor:
+        """Return the sum of a slot's blocks times their gates."""
+        weights = _block_weights(mixed, gates)
+        passed = [passed_on(block) for block in mixed.blocks]
+        terms = [
+            weights[i] * inputs[source] for i, source in enumerate(passed) if source is not None
+        ]
+        running = [i for i, source in enumerate(passed) if source is None]
+        if running:
+            specs = [mixed.blocks[i] for i in running]
+            terms.append(self._block(slot).mixture(inputs, specs, weights[running]))
+        total: Tensor = sum(terms[1:], start=terms[0])
+        return total
+
+    def active_in_mixture(
+        self, architecture: Architecture, gates: Mapping[str, Gate]
+    ) -> list[dict[str, Region]]:
+        """Return the regions of the parameters of every block of a mixture."""
+        return [
+            self.active_in_slot(name, block)
+            for name, slot in self._mixed(architecture, gates).items()
+            for block in slot.blocks
+            if block is not None
+        ]
+
+    def _mixed(
+        self, architecture: Architecture, gates: Mapping[str, Gate]
+    ) -> Mapping[str, MixedSlot]:
+        options = {name: gate.options for name, gate in gates.items()}
+        return mixed_slots(self.space, architecture, options)
 
     def subnet(self, architecture: Architecture) -> Subnet:
         """Return the plain network of one architecture with copies of its weights.
@@ -118,10 +235,36 @@ class Supernet(nn.Module):
         """
         blocks, _, _ = _plan(self.space, architecture)
         return {
-            f"blocks.{self._names[slot]}.{name}": region
+            name: region
             for slot, block in blocks.items()
-            for name, region in self._block(slot).active(block).items()
+            for name, region in self.active_in_slot(slot, block).items()
         }
+
+    def active_in_slot(self, slot: str, block: BlockSpec) -> dict[str, Region]:
+        """Return the exact region of every parameter that one block of a slot uses."""
+        if not layers_of(block):
+            return {}
+        regions = self._block(slot).active(block)
+        return {f"blocks.{self._names[slot]}.{name}": r for name, r in regions.items()}
+
+    def slot_parameters(self, slot: str) -> list[nn.Parameter]:
+        """Return the parameters of all blocks of a slot."""
+        name = self._names[slot]
+        return list(self.blocks[name].parameters()) if name in self.blocks else []
+
+    @torch.no_grad()
+    def zero_gammas(self) -> None:
+        """Make every block with a shortcut begin as its shortcut.
+
+        The scale of the batch norm in front of the addition becomes zero (Goyal et al. 2017,
+        arXiv:1706.02677, section 5.1), where all blocks of a slot have a shortcut.
+        """
+        for slot in self.space.slots:
+            if self._names[slot.name] in self.blocks:
+                module = self._block(slot.name)
+                blocks = self.space.slot_blocks(slot.name)
+                for name in module.residual_scales([b for b in blocks if layers_of(b)]):
+                    module.get_parameter(name).zero_()
 
     def channel_orders(self, kept: Mapping[str, Collection[BlockSpec]]) -> Orders:
         """Return an order of the channels inside blocks that puts important ones in front.

@@ -37,6 +37,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "depths": ((1, 2), (1,), (2, 3), (1,)),
     },
     "ghostnet": {"resolutions": (32, 64), "classes": 10, "widths": (0.25, 0.5)},
+    "gold_nas": {"resolution": 8, "width": 4, "cells": 5, "nodes": 2},
     "lsnet": {
         "resolutions": (64, 128),
         "classes": 10,

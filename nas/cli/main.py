@@ -32,6 +32,7 @@ _COMMANDS = {
     "nni": "coarse jobs as an experiment of NNI: each trial trains and searches a whole run",
     "export": "write the best subnets of a run as safetensors, ONNX and torch.export files",
     "finetune": "train one subnet of a run on, taught by the supernet's largest network",
+    "teacher": "store a trained network's answers, which teach a later training",
     "report": "write the HTML report of a run and print its table",
     "import-checkpoint": "turn weights that others published into a supernet of this engine",
     "cost": "price one architecture",

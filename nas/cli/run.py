@@ -54,7 +54,7 @@ def train_and_search(folder: RunFolder, splits: DataSplits) -> tuple[Problem, Ta
     print_ranges(problem)
     pipeline.check_limits(folder.config, problem)
     if not folder.imported():
-        pipeline.train_stage(folder, space, splits, ProgressBar)
+        pipeline.train_stage(folder, space, splits, ProgressBar, costs=problem.costs)
     pipeline.search_stage(folder, problem, splits, ProgressBar)
     if len(problem.objectives) > 1:
         print_front(problem, pipeline.front_stage(folder, problem))

@@ -14,21 +14,36 @@ from nas.config.models import (
     SearchConfig,
     SpaceConfig,
 )
-from nas.config.train import StageConfig, TrainConfig
+from nas.config.strategies import (
+    GoldConfig,
+    MpcVitConfig,
+    NetAugConfig,
+    ProxylessConfig,
+    ReluConfig,
+    StageConfig,
+    StoredTeacherConfig,
+)
+from nas.config.train import TrainConfig
 
 __all__ = [
     "Config",
     "EvaluateConfig",
     "ExportConfig",
+    "GoldConfig",
     "LatencyConfig",
     "Limit",
     "MpcConfig",
+    "MpcVitConfig",
+    "NetAugConfig",
     "NniConfig",
     "OptunaConfig",
     "PredictorConfig",
+    "ProxylessConfig",
+    "ReluConfig",
     "SearchConfig",
     "SpaceConfig",
     "StageConfig",
+    "StoredTeacherConfig",
     "Sweep",
     "TrainConfig",
     "changed_keys",

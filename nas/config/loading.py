@@ -225,6 +225,6 @@ def _unknown(location: Sequence[str | int]) -> str:
     elsewhere = [section for section in _fields(()) if name in _fields((section,))]
     if len(location) == 1 and elsewhere:
         return f"unknown key. It belongs to the section [{elsewhere[0]}]."
-    if elsewhere and elsewhere[0] != location[0] and nearest(name, here).startswith("Known"):
+    if elsewhere and elsewhere[0] != location[0]:
         return f"unknown key. It belongs to the section [{elsewhere[0]}]."
     return f"unknown key. {nearest(name, here)}"

@@ -1,4 +1,4 @@
-"""The training section: the recipe, the strategy and its stages."""
+"""The training section: the recipe and the strategy."""
 
 from __future__ import annotations
 
@@ -8,34 +8,23 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from nas.config.section import Count, NotNegative, Positive, Section, refuse
+from nas.config.strategies import (
+    GoldConfig,
+    MpcVitConfig,
+    NetAugConfig,
+    ProxylessConfig,
+    ReluConfig,
+    StageConfig,
+    StoredTeacherConfig,
+)
 
-__all__ = ["StageConfig", "TrainConfig"]
+__all__ = ["TrainConfig"]
 
 
 def _device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         raise ValueError("must be auto, cpu, mps, cuda, or one of several GPUs as cuda:0")
     return name
-
-
-class StageConfig(Section):
-    """One stage of progressive shrinking."""
-
-    name: Annotated[str, Field(min_length=1)]
-    """What the stage is called in metrics and messages."""
-    epochs: Count
-    """Passes over the training images."""
-    open: dict[
-        str, Annotated[tuple[int | float | str, ...], Field(strict=False, min_length=1)]
-    ] = Field(default_factory=dict)
-    """Options that are drawn from this stage on, by name of a choice or by a pattern such as
-    "kernel_*". A choice that no stage has opened keeps the option of the largest subnet."""
-    subnets: Count = 1
-    """Subnets in each step; they have one resolution."""
-    learning_rate: Positive | None = None
-    """The highest learning rate of the stage; none is that of the section train."""
-    warmup_epochs: NotNegative = 0.0
-    """Epochs in which the learning rate of the stage rises linearly from zero."""
 
 
 _ONLY = {
@@ -47,7 +36,27 @@ _ONLY = {
     "full_epochs": ("delayed",),
     "ramp_epochs": ("delayed",),
     "stages": ("progressive",),
-    "teacher_weight": ("progressive", "finetune"),
+    "teacher_weight": ("progressive", "autorep", "snl", "finetune"),
+    "param_intervals": ("prenas",),
+    "architectures": ("multi_architecture",),
+    "regularise": ("sandwich", "attentive", "delayed"),
+    "netaug": ("netaug",),
+    "proxyless": ("proxyless",),
+    "mpcvit": ("mpcvit",),
+    "relus": ("autorep", "snl"),
+    "gold_nas": ("gold_nas",),
+    "stored_teacher": (
+        "single_path",
+        "fair",
+        "multi_architecture",
+        "sandwich",
+        "attentive",
+        "delayed",
+        "prenas",
+        "netaug",
+        "proxyless",
+        "gold_nas",
+    ),
 }
 """The strategies that read a key; elsewhere it must have its default."""
 
@@ -56,12 +65,30 @@ class TrainConfig(Section):
     """How the supernet is trained."""
 
     strategy: Literal[
-        "single_path", "fair", "sandwich", "attentive", "delayed", "progressive", "finetune"
+        "single_path",
+        "fair",
+        "multi_architecture",
+        "sandwich",
+        "attentive",
+        "delayed",
+        "progressive",
+        "prenas",
+        "netaug",
+        "proxyless",
+        "mpcvit",
+        "autorep",
+        "snl",
+        "gold_nas",
+        "finetune",
     ] = "single_path"
     """One random path a step (SPOS), paths that use every option equally often (FairNAS),
-    largest, smallest and random subnets (BigNAS), the same with chosen random ones
-    (AttentiveNAS), the same after the largest was trained alone (DepS), or stages that open
-    one kind of choice after another (once-for-all). The command finetune has its own."""
+    several paths that share the images of a step (ViT-ResNAS), largest, smallest and random
+    subnets (BigNAS), the same with chosen random ones (AttentiveNAS), the same after the largest
+    was trained alone (DepS), stages that open one kind of choice after another (once-for-all),
+    few subnets that are chosen before training (PreNAS), a tiny one inside larger ones (NetAug),
+    paths that learnt gates choose (ProxylessNAS), all operations at once, pruned gradually
+    (GOLD-NAS), a mixture of dear and cheap options (MPCViT), or masks that keep few ReLUs
+    (AutoReP, SNL). The command finetune has its own."""
     random_subnets: Annotated[int, Field(ge=0)] = 2
     """Random subnets in each step of sandwich, attentive and delayed, beside the largest and
     the smallest."""
@@ -86,6 +113,23 @@ class TrainConfig(Section):
     teacher_weight: NotNegative = 1.0
     """Weight of the soft labels of the largest subnet, as it was at the end of the first stage,
     in the later stages of progressive, and in fine-tuning; 0 trains on labels alone."""
+    param_intervals: Annotated[int, Field(ge=2)] = 6
+    """Intervals of equal width in parameters, of each of which prenas trains one subnet."""
+    architectures: Annotated[int, Field(ge=2)] = 4
+    """Paths among which multi_architecture divides the images of a step."""
+    netaug: NetAugConfig = NetAugConfig()
+    """The networks of netaug."""
+    proxyless: ProxylessConfig = ProxylessConfig()
+    """The gates of proxyless."""
+    mpcvit: MpcVitConfig = MpcVitConfig()
+    """The alphas of mpcvit."""
+    relus: ReluConfig = ReluConfig()
+    """How autorep and snl choose the ReLUs that stay."""
+    gold_nas: GoldConfig = GoldConfig()
+    """The gates of gold_nas."""
+    stored_teacher: StoredTeacherConfig | None = None
+    """A stored teacher of all subnets, whose order and augmentation of images are replayed; none
+    for strategies that have a teacher of their own."""
     epochs: Count
     """Passes over the training images."""
     batch_size: Count
@@ -104,6 +148,17 @@ class TrainConfig(Section):
     """Epochs in which the learning rate rises linearly from zero."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Label smoothing."""
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability with which the last block with a shortcut is left out, image by image; it rises
+    linearly from the first block on."""
+    regularise: Literal["largest", "all"] = "largest"
+    """Whether dropout and drop-path act on all subnets of sandwich, attentive and delayed, or, as
+    BigNAS has it, on the largest only."""
+    zero_gamma: bool = False
+    """Whether every block with a shortcut begins as its shortcut: the scale of its last batch norm
+    is zero at first."""
+    freeze: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Slots whose weights stay as they are, by name or by a pattern such as "stage1.*"."""
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of the exponential moving average of the weights; none keeps no average."""
     gradient_clip: Positive | None = None
@@ -156,6 +211,24 @@ class TrainConfig(Section):
             problems["cost_bins"] = "attentive draws from bins of MACs; set it, for example 16"
         if self.strategy == "progressive":
             problems |= self._stage_problems()
+        if self.strategy == "multi_architecture" and self.batch_size < 2 * self.architectures:
+            problems["architectures"] = (
+                f"must leave two images of batch_size = {self.batch_size} to each, so at most "
+                f"{self.batch_size // 2}"
+            )
+        if self.strategy in ("autorep", "snl"):
+            before = self.relus.full_epochs + self.relus.mask_epochs
+            if before >= self.epochs:
+                problems["relus.mask_epochs"] = (
+                    f"and relus.full_epochs are {before:g} together; they must leave some of "
+                    f"the epochs = {self.epochs} to train what was kept"
+                )
+        if self.strategy == "finetune" and self.zero_gamma:
+            problems["zero_gamma"] = "would undo what was trained; leave it out"
+        if self.strategy == "proxyless" and self.weight_epochs >= self.epochs:
+            problems["proxyless.weight_epochs"] = f"must be less than epochs = {self.epochs}"
+        if self.early_epochs > self.epochs:
+            problems["netaug.early_epochs"] = f"must be at most epochs = {self.epochs}"
         if self.strategy == "delayed" and sum(self.delay) >= self.epochs:
             problems["full_epochs"] = (
                 f"and the {self.delay[1]:g} ramp_epochs must be less than epochs = {self.epochs}"
@@ -178,6 +251,24 @@ class TrainConfig(Section):
         if self.warmup_epochs:
             problems["warmup_epochs"] = "progressive takes the warmup_epochs of its stages"
         return problems
+
+    @property
+    def priced_by(self) -> str | None:
+        """The cost that the strategy has in its loss; none where it has none."""
+        sections = {"proxyless": self.proxyless.cost, "mpcvit": self.mpcvit.cost}
+        return sections.get(self.strategy)
+
+    @property
+    def weight_epochs(self) -> float:
+        """Epochs in which proxyless trains the weights alone."""
+        given = self.proxyless.weight_epochs
+        return self.epochs / 4 if given is None else given
+
+    @property
+    def early_epochs(self) -> int:
+        """Epochs in which netaug varies the choices of its ``vary_early`` too."""
+        early = self.netaug.early_epochs
+        return self.epochs // 2 if early is None else early
 
     @property
     def delay(self) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from nas.search.evolution import Evolution, ofa_evolution, spos_evolution
 from nas.search.exact import Optimum, optimum
 from nas.search.feasibility import Witness, check_feasible
 from nas.search.history import History, Proposals
+from nas.search.listed import Listed
 from nas.search.loop import SearchResult, search
 from nas.search.nsga import NSGA2, NSGA3
 from nas.search.pareto import pareto_front
@@ -36,6 +37,7 @@ __all__ = [
     "EvaluatePopulation",
     "Evolution",
     "History",
+    "Listed",
     "Objective",
     "Optimum",
     "Problem",

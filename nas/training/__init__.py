@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from nas.training.loop import TrainReport, train
 from nas.training.state import load_supernet
-from nas.training.strategies import STRATEGIES, Member, Moment, Strategy
+from nas.training.strategies import STRATEGIES, Member, Moment, Strategy, build_strategy
 
-__all__ = ["STRATEGIES", "Member", "Moment", "Strategy", "TrainReport", "load_supernet", "train"]
+__all__ = [
+    "STRATEGIES",
+    "Member",
+    "Moment",
+    "Strategy",
+    "TrainReport",
+    "build_strategy",
+    "load_supernet",
+    "train",
+]

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from predictors import Macs, compile_cost
+from predictors import largest
 from search_spaces import Architecture, SearchSpace
 
-__all__ = ["RESOLUTION", "largest", "largest_at"]
+__all__ = ["RESOLUTION", "largest_at"]
 
 RESOLUTION = "resolution"
 """The name of the choice of the input's height = width, in every space that has it."""
-
-
-@lru_cache(maxsize=8)
-def largest(space: SearchSpace) -> Architecture:
-    """Return the architecture with most MACs."""
-    return compile_cost(space, Macs()).maximum().architecture
 
 
 @lru_cache(maxsize=64)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nas.chosen import keep_chosen
 from nas.config import TrainConfig
 from nas.data import AugmentConfig, DataSplits, ImageSet, batches, epoch_order
 from nas.devices import prepare_device
@@ -21,11 +22,13 @@ from nas.runs import RunFolder
 from nas.training.metrics import METRICS_EVERY, forget_metrics_after, loss_means
 from nas.training.state import TrainState, belongs_to
 from nas.training.step import Recipe, training_step
-from nas.training.strategies import STRATEGIES
+from nas.training.stored_teacher import StoredTeacher, answers_belong_to
+from nas.training.strategies import build_strategy, costs_of
+from predictors import CostTable
 from search_spaces.progress import Progress, silent
 from search_spaces.supernet import Supernet
 
-__all__ = ["TrainReport", "train"]
+__all__ = ["TrainReport", "step_batches", "train"]
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +61,7 @@ def train(
     augment: AugmentConfig,
     run: RunFolder,
     teacher: Supernet | None = None,
+    costs: Mapping[str, CostTable] | None = None,
     progress: Progress | None = None,
 ) -> TrainReport:
     """Train a supernet, or go on from the newest checkpoint in the run folder.
@@ -74,12 +78,16 @@ def train(
         run: Takes checkpoints and metrics; the caller holds its lock.
         teacher: A trained network, in training mode, that teaches from the first step on
             where the strategy has a frozen teacher.
+        costs: Compiled costs by metric, for a strategy that has one in its loss; MACs and
+            parameters are known without.
         progress: Told after every step.
 
     Raises:
+        ConfigError: The loss of the strategy names a cost that is not known.
         TrainingError: Loss or weights are not finite, memory ran out, or a batch has one
             image or more than the training split.
-        CheckpointError: There are checkpoints, but none that belongs to this training.
+        CheckpointError: There are checkpoints, but none that belongs to this training; or the
+            stored teacher belongs to another.
         InterruptedRunError: SIGINT or SIGTERM came; the last step is in a checkpoint.
     """
     device = prepare_device(config.device, threads=config.threads)
@@ -89,8 +97,13 @@ def train(
             f"{len(splits.train)} training images. Allowed is 2 (batch norm needs two) to as many."
         )
     steps_per_epoch = len(splits.train) // config.batch_size
-    strategy = STRATEGIES[config.strategy](supernet.space, config, steps_per_epoch)
-    recipe = Recipe(config, augment, seed, splits, strategy, device)
+    known = costs_of(supernet.space, costs)
+    strategy = build_strategy(supernet.space, config, steps_per_epoch, known)
+    stored = None
+    if config.stored_teacher is not None:
+        belongs = answers_belong_to(splits, config.batch_size, augment)
+        stored = StoredTeacher.open(config.stored_teacher.path, belongs)
+    recipe = Recipe(config, augment, seed, splits, strategy, device, stored)
     state = TrainState.begin(supernet.to(device).train(), config)
     if teacher is not None:
         state.teacher = teacher.to(device).requires_grad_(False)
@@ -101,6 +114,7 @@ def train(
     resumed_at, started = state.step, time.monotonic()
     with _explained_memory(config, device):
         _fit(recipe, state, run, about=about, progress=progress or silent)
+    keep_chosen(run.path, config.strategy, state.chosen)
     seconds = time.monotonic() - started
     images = (state.step - resumed_at) * config.batch_size
     return TrainReport(recipe.steps, resumed_at, seconds, images / seconds)
@@ -118,7 +132,7 @@ def _fit(
     logged = saved = time.monotonic()
     logged_step = state.step
     with stop_request() as stop:
-        for images, labels in _batches(recipe, start=state.step):
+        for images, labels in step_batches(recipe, start=state.step):
             step, losses = state.step, training_step(recipe, state, images, labels)
             state.losses += losses
             now, done = time.monotonic(), state.step == recipe.steps
@@ -147,14 +161,14 @@ def _fit(
                 )
 
 
-def _batches(recipe: Recipe, *, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+def step_batches(recipe: Recipe, *, start: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield images (uint8) and labels of every step from `start` on, on the device."""
     size, device = recipe.config.batch_size, recipe.device
     image_set = recipe.splits.train
     if _fits(image_set, device):
         image_set = image_set.to(device)
     for epoch in range(start // recipe.steps_per_epoch, recipe.config.epochs):
-        order = epoch_order(len(image_set), seed=recipe.seed, epoch=epoch)
+        order = epoch_order(len(image_set), seed=recipe.data_seed, epoch=recipe.data_epoch(epoch))
         done = max(0, start - epoch * recipe.steps_per_epoch)
         order = order[done * size : recipe.steps_per_epoch * size]
         for images, labels in batches(image_set, size, order=order):

@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from nas.config import TrainConfig
+
 __all__ = [
     "SOFT_LOSSES",
     "Loss",
     "Targets",
     "adaptive_alpha_loss",
     "alpha_divergence",
+    "hard_loss",
     "label_and_soft_loss",
     "label_loss",
     "soft_label_loss",
@@ -70,6 +73,16 @@ def label_and_soft_loss(smoothing: float, weight: float) -> Loss:
         _label_loss(logits, targets, smoothing=smoothing)
         + weight * soft_label_loss(logits, targets)
     )
+
+
+def hard_loss(config: TrainConfig) -> Loss:
+    """Return what a member learns that no other member teaches.
+
+    The labels; and a stored teacher's answers where there is one.
+    """
+    if config.stored_teacher is None:
+        return label_loss(config.label_smoothing)
+    return label_and_soft_loss(config.label_smoothing, config.stored_teacher.weight)
 
 
 def alpha_divergence(

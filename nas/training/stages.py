@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from nas.config import StageConfig
 from nas.errors import ConfigError, nearest
-from nas.training.largest import largest
+from predictors import largest
 from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec
 from search_spaces.choices import Choice, Option
 from search_spaces.space import Population
 
-__all__ = ["OpenOptions", "open_options"]
+__all__ = ["OpenOptions", "choices_like", "open_options"]
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,22 @@ def open_options(space: SearchSpace, stages: Sequence[StageConfig]) -> list[Open
             )
         result.append(OpenOptions(space, tuple(current)))
     return result
+
+
+def choices_like(space: SearchSpace, pattern: str, where: str) -> list[int]:
+    """Return the positions of the choices that a name or pattern means, at least one.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    columns = _columns(space, pattern)
+    if not columns:
+        names = [choice.name for choice in space.choices]
+        raise ConfigError(
+            f"{where} names {pattern!r}, which is no choice of the space {space.name!r}. "
+            f"{nearest(pattern, names)}"
+        )
+    return columns
 
 
 def _columns(space: SearchSpace, pattern: str) -> list[int]:

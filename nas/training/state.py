@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -12,11 +13,11 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from nas.config import TrainConfig
-from nas.errors import CheckpointError
+from nas.errors import CheckpointError, ConfigError, nearest
 from nas.runs import RunFolder
 from nas.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from nas.training.optimizer import RegionOptimizer
-from search_spaces import SearchSpace
+from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec
 from search_spaces.modules.channels import reorder
 from search_spaces.supernet import Supernet
@@ -35,6 +36,8 @@ class TrainState:
         step: Steps done.
         losses: Role and loss of every member since the last line of the metrics.
         teacher: A frozen copy of the weights that teaches all members; None without one.
+        chosen: Architectures that the training has chosen itself, in its order.
+        gates: What a strategy learns of options, and whatever else it must remember, by name.
     """
 
     supernet: Supernet
@@ -43,10 +46,19 @@ class TrainState:
     step: int = 0
     losses: list[tuple[str, float]] = field(default_factory=list)
     teacher: Supernet | None = None
+    chosen: list[Architecture] = field(default_factory=list)
+    gates: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, supernet: Supernet, config: TrainConfig) -> TrainState:
-        """Return the state before the first step."""
+        """Return the state before the first step.
+
+        Raises:
+            ConfigError: No slot has a name that is to be frozen, or no weight is left to train.
+        """
+        if config.zero_gamma:
+            supernet.zero_gammas()
+        _freeze(supernet, config.freeze)
         parameters = dict(supernet.named_parameters())
         ema = (
             {}
@@ -70,9 +82,13 @@ class TrainState:
 
     def keep_teacher(self) -> None:
         """Keep a frozen copy of the weights; it normalises by batches, as the supernet does."""
+        self.teacher = self.copied_supernet().requires_grad_(False)
+
+    def copied_supernet(self) -> Supernet:
+        """Return a copy of the supernet as it is."""
         space = self.supernet.space
         same = {id(space): space}  # a value: it is not copied
-        self.teacher = copy.deepcopy(self.supernet, same).requires_grad_(False)
+        return copy.deepcopy(self.supernet, same)
 
     def restart_optimizer(self) -> None:
         """Forget momentum and moments."""
@@ -94,13 +110,15 @@ class TrainState:
             "model": self.supernet.state_dict(),
             "optimizer": self.optimizer.state,
             "ema": self.ema,
+            "gates": self.gates,
             "teacher": {} if self.teacher is None else self.teacher.state_dict(),
         }
         return {f"{part}/{n}": t for part, tensors in parts.items() for n, t in tensors.items()}
 
     def save(self, run: RunFolder, about: Mapping[str, Any]) -> None:
         """Store the state in the run folder; for errors see `save_checkpoint`."""
-        notes = {"losses": self.losses}
+        chosen = [dict(architecture) for architecture in self.chosen]
+        notes = {"losses": self.losses, "chosen": chosen}
         save_checkpoint(run.checkpoints, Checkpoint(self.step, self._tensors(), about, notes))
 
     @torch.no_grad()
@@ -115,13 +133,33 @@ class TrainState:
             return False
         if checkpoint.part("teacher") and self.teacher is None:
             self.keep_teacher()
+        device = next(self.supernet.parameters()).device
+        self.gates = {n: t.to(device, copy=True) for n, t in checkpoint.part("gates").items()}
         current = self._tensors()
         _check_names(checkpoint.tensors, current)
         for name, tensor in current.items():
             tensor.copy_(checkpoint.tensors[name])
         self.step = checkpoint.step
         self.losses = [(role, loss) for role, loss in checkpoint.notes["losses"]]
+        self.chosen = [Architecture(chosen) for chosen in checkpoint.notes.get("chosen", ())]
         return True
+
+
+def _freeze(supernet: Supernet, patterns: Sequence[str]) -> None:
+    """Let the weights of some slots need no gradient."""
+    slots = [slot.name for slot in supernet.space.slots]
+    for pattern in patterns:
+        matching = [slot for slot in slots if fnmatchcase(slot, pattern)]
+        if not matching:
+            raise ConfigError(
+                f"train.freeze names {pattern!r}, which is no slot of {supernet.space.name!r}. "
+                f"{nearest(pattern, slots)}"
+            )
+        for slot in matching:
+            for parameter in supernet.slot_parameters(slot):
+                parameter.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in supernet.parameters()):
+        raise ConfigError("train.freeze leaves no weight to train. Name fewer slots.")
 
 
 def _check_names(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

@@ -22,12 +22,16 @@ from nas.training.largest import largest_at
 from nas.training.losses import Targets, label_loss
 from nas.training.optimizer import hull
 from nas.training.state import TrainState
+from nas.training.stored_teacher import StoredTeacher
 from nas.training.strategies import Member, Moment, Phase, Strategy
 from search_spaces import Architecture
+from search_spaces.modules.elastic import Region
+from search_spaces.supernet import Regularisation
 
-__all__ = ["Recipe", "training_step"]
+__all__ = ["Recipe", "augmented_batch", "training_step"]
 
 _MAY_CHANGE = {"amp", "channels_last", "checkpoint_every_s", "device", "threads"}
+_TOLD_OTHERWISE = {"stored_teacher"}  # by what it says of itself: it may move
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Recipe:
         splits: For the number of training images and their mean and deviation.
         strategy: Which subnets a step trains, phase by phase.
         device: Where.
+        stored: Teacher whose answers are replayed; order and augmentation are then its.
     """
 
     config: TrainConfig
@@ -49,6 +54,21 @@ class Recipe:
     splits: DataSplits
     strategy: Strategy
     device: torch.device
+    stored: StoredTeacher | None = None
+
+    @property
+    def data_seed(self) -> int:
+        """The seed of the order and of the augmentation of the images."""
+        return self.seed if self.stored is None else self.stored.seed
+
+    def data_epoch(self, epoch: int) -> int:
+        """Return the epoch whose order and augmentation an epoch has."""
+        return epoch if self.stored is None else epoch % self.stored.epochs
+
+    def data_step(self, step: int) -> int:
+        """Return the step whose augmentation a step has."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        return self.data_epoch(epoch) * self.steps_per_epoch + position
 
     @property
     def steps_per_epoch(self) -> int:
@@ -66,10 +86,13 @@ class Recipe:
 
     def about(self) -> dict[str, Any]:
         """Return what must not change on a resume, as a flat JSON object."""
-        train = self.config.model_dump(mode="json", exclude=_MAY_CHANGE)
+        train = self.config.model_dump(mode="json", exclude=_MAY_CHANGE | _TOLD_OTHERWISE)
         augment = self.augment.model_dump(mode="json")
+        taught = self.config.stored_teacher
         return {
             "seed": self.seed,
+            "stored teacher": None if self.stored is None else self.stored.identity,
+            "stored teacher's weight": None if taught is None else taught.weight,
             "training images": len(self.splits.train),
             **{f"train.{key}": value for key, value in train.items()},
             **{f"augment.{key}": value for key, value in augment.items()},
@@ -89,10 +112,14 @@ def training_step(
     if done == 0:
         for prepare in phase.prepare:
             prepare(state)
-    batch = _batch(recipe, step, images, labels)
+    batch = augmented_batch(recipe, recipe.data_step(step), images, labels)
+    if done == 0 and phase.fit is not None:
+        phase.fit(state, batch)
     state.optimizer.forget_gradients()
     with _seeded_dropout(recipe, step):
-        members = phase.draw(Moment(seed, step, partial(_label_loss, recipe, state, batch)))
+        label_loss = partial(_label_loss, recipe, state, batch)
+        moment = Moment(seed, step, label_loss, tuple(state.chosen), state.gates)
+        members = phase.draw(moment)
         losses = _gradients(recipe, state, phase, members, batch)
     for member, loss in zip(members, losses, strict=True):
         if not math.isfinite(loss):
@@ -103,26 +130,59 @@ def training_step(
         norm = nn.utils.clip_grad_norm_(state.supernet.parameters(), config.gradient_clip)
         if not torch.isfinite(norm):
             raise _diverged(f"The norm of the gradient is {norm}", recipe, step, members[-1])
-    regions = hull(state.supernet.active_parameters(m.architecture) for m in members)
+    regions = hull(region for member in members for region in _regions(state, member))
     state.optimizer.step(regions, learning_rate=recipe.learning_rate(step))
+    adjusted: list[tuple[str, float]] = []
+    if phase.adjust is not None:
+        with _seeded_dropout(recipe, step):
+            adjusted = phase.adjust(state, moment, partial(_held_out_batch, recipe, step))
+    for role, value in adjusted:
+        if not math.isfinite(value):
+            raise _diverged(f"The loss of the {role} is {value}", recipe, step, members[-1])
     state.step += 1
     if config.ema_decay is not None:
         state.average(config.ema_decay)
-    return [(member.role, loss) for member, loss in zip(members, losses, strict=True)]
+    trained = [(member.role, loss) for member, loss in zip(members, losses, strict=True)]
+    return trained + adjusted
 
 
-def _batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -> Batch:
-    """Return the augmented images of a step and their labels."""
+def _regions(state: TrainState, member: Member) -> list[dict[str, Region]]:
+    """Return the regions of parameters that a member uses."""
+    if not member.gates:
+        return [state.supernet.active_parameters(member.architecture)]
+    return state.supernet.active_in_mixture(member.architecture, member.gates)
+
+
+def augmented_batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -> Batch:
+    """Return the images of a step, augmented by the random numbers of that step, and labels."""
     normalised = normalise(images, recipe.splits.mean, recipe.splits.std)
-    generator = torch_stream(recipe.seed, "augment", step)
+    generator = torch_stream(recipe.data_seed, "augment", step)
     augmented, targets = mix(
         augment_images(normalised, recipe.augment, generator=generator),
         labels,
         recipe.augment,
         classes=len(recipe.splits.train.class_names),
-        rng=stream(recipe.seed, "mix", step),
+        rng=stream(recipe.data_seed, "mix", step),
     )
     return Batch(augmented, targets, channels_last=recipe.config.channels_last)
+
+
+def _regularisation(recipe: Recipe, member: Member) -> Regularisation | None:
+    """Return what is left out of a member at random; None for what its dropout does."""
+    if not member.regularised:
+        return Regularisation(dropout=False)
+    rate = recipe.config.drop_path
+    return Regularisation(drop_path=rate) if rate else None
+
+
+def _held_out_batch(recipe: Recipe, step: int) -> Batch:
+    """Return as many images of the validation split as a batch has, not augmented."""
+    held_out = recipe.splits.validation
+    size = min(recipe.config.batch_size, len(held_out))
+    chosen = stream(recipe.seed, "held out", step).choice(len(held_out), size, replace=False)
+    part = held_out.select(torch.from_numpy(chosen)).to(recipe.device)
+    normalised = normalise(part.images, recipe.splits.mean, recipe.splits.std)
+    return Batch(normalised, part.labels, channels_last=recipe.config.channels_last)
 
 
 def _gradients(
@@ -135,9 +195,15 @@ def _gradients(
     for member in members:
         resolution = supernet.space.resolution_of(member.architecture)
         with _mixed_precision(recipe):
-            logits = supernet(batch.at(resolution), member.architecture)
-        teacher = first if frozen is None else frozen(resolution)
-        loss = member.loss(logits, Targets(batch.labels, teacher))
+            images = batch.at(resolution)[member.images]
+            if member.gates or member.rectified:
+                logits = supernet.mixture(
+                    images, member.architecture, member.gates, rectified=member.rectified
+                )
+            else:
+                logits = supernet(images, member.architecture, _regularisation(recipe, member))
+        teacher = first if frozen is None else frozen(resolution)[member.images]
+        loss = member.loss(logits, Targets(batch.labels[member.images], teacher))
         (loss * member.weight).backward()  # type: ignore[no-untyped-call]
         first = logits.detach() if first is None else first
         losses.append(loss.detach())
@@ -149,6 +215,10 @@ def _frozen_teacher(
     recipe: Recipe, state: TrainState, phase: Phase, batch: Batch
 ) -> Callable[[int], Tensor] | None:
     """Return what gives a frozen teacher's logits at a resolution, computed once; or None."""
+    if recipe.stored is not None:
+        epoch, position = divmod(recipe.data_step(state.step), recipe.steps_per_epoch)
+        answers = recipe.stored.logits(epoch, position, device=recipe.device)
+        return lambda resolution: answers
     network = state.teacher
     if not phase.taught or network is None:
         return None
@@ -156,7 +226,8 @@ def _frozen_teacher(
     @cache
     def logits(resolution: int) -> Tensor:
         with torch.no_grad(), _mixed_precision(recipe):
-            result: Tensor = network(batch.at(resolution), largest_at(network.space, resolution))
+            teacher = phase.teacher or largest_at(network.space, resolution)
+            result: Tensor = network(batch.at(resolution), teacher)
         return result
 
     return logits

@@ -98,6 +98,32 @@ class ElasticBlock(Elastic):
         """Return the channels inside the block that may change places; by default none."""
         return ()
 
+    def mixture(self, inputs: Sequence[Tensor], specs: Sequence[Any], shares: Tensor) -> Tensor:
+        """Return the sum of what the block puts out at several specs, times their shares.
+
+        Where a share is zero, its own gradient is all that the spec adds.
+
+        Args:
+            inputs: As of `forward`.
+            specs: Different blocks with one shape of what they put out.
+            shares: A tensor [specs].
+        """
+        terms = []
+        for share, shut, spec in zip(shares, (shares == 0).tolist(), specs, strict=True):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not shut):
+                output = self(*inputs, spec)
+            terms.append(share * output)
+        made: Tensor = sum(terms[1:], start=terms[0])
+        return made
+
+    def residual_scales(self, blocks: Sequence[Any]) -> Sequence[str]:
+        """Return the scales of the batch norm in front of the sum with the input; by default none.
+
+        Args:
+            blocks: All that may run; a scale counts where all of them add their input.
+        """
+        return ()
+
     def static(self, spec: BlockSpec) -> nn.Module:
         """Return the plain module of one block with copies of its slice of the weights."""
         module = _twins(type(spec)).plain(spec)
@@ -161,6 +187,15 @@ class ElasticChoice(ElasticBlock):
             for name in self.groups
             for group in self._named(name).channel_groups()
         ]
+
+    def residual_scales(self, blocks: Sequence[Any]) -> Sequence[str]:
+        """Return those of all groups."""
+        names: list[str] = []
+        for group in self.groups:
+            own = [b for b in blocks if _group_name(b, self.separate_weights) == group]
+            scales = self._named(group).residual_scales(own)
+            names += [f"groups.{group}.{scale}" for scale in scales]
+        return names
 
     def _used(self, name: str, group: ChannelGroup, spec: BlockSpec) -> int:
         """Return how many channels of a group of channels a block uses."""

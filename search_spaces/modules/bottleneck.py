@@ -15,6 +15,7 @@ from search_spaces.modules.channels import ChannelGroup, outputs
 from search_spaces.modules.conv import ElasticConvBN, conv_bn
 from search_spaces.modules.elastic import Part
 from search_spaces.modules.pool import avg_pool
+from search_spaces.modules.regularise import drop_path
 
 __all__ = ["ElasticBottleneck", "ElasticMaxPool", "StaticBottleneck", "StaticMaxPool"]
 
@@ -61,7 +62,7 @@ class ElasticBottleneck(ElasticBlock):
         y = self.expand(y, spec.cout)
         if self.skip is not None and spec.project:
             x = self.skip(avg_pool(x, spec.stride), spec.cout)
-        return activate(y + x, spec.act)
+        return activate(drop_path(y, self.training) + x, spec.act)
 
     def channel_groups(self) -> Sequence[ChannelGroup]:
         """Return the inner channels in front of the square convolution and behind it."""
@@ -73,6 +74,10 @@ class ElasticBottleneck(ElasticBlock):
             )
             for before, after in (("reduce", "square"), ("square", "expand"))
         ]
+
+    def residual_scales(self, blocks: Sequence[Bottleneck]) -> Sequence[str]:
+        """Return that of the last convolution."""
+        return ["expand.bn.weight"]
 
     def parts(self, spec: Bottleneck) -> Sequence[Part]:
         """Return the convolutions with their sizes."""

@@ -12,6 +12,7 @@ from search_spaces.modules.block import ElasticBlock, register_modules
 from search_spaces.modules.channels import ChannelGroup, outputs
 from search_spaces.modules.conv import ElasticConvBN, conv_bn
 from search_spaces.modules.elastic import Part
+from search_spaces.modules.regularise import drop_path
 from search_spaces.modules.squeeze_excite import (
     CHANNELS,
     ElasticSqueezeExcite,
@@ -68,7 +69,7 @@ class ElasticFusedMBConv(ElasticBlock):
         if self.se is not None and spec.se:
             y = self.se(y, spec.se, act=spec.se_act, gate=spec.se_gate)
         y = self.project(y, spec.cout)
-        return y + x if spec.shortcut else y
+        return drop_path(y, self.training) + x if spec.shortcut else y
 
     def channel_groups(self) -> Sequence[ChannelGroup]:
         """Return the expanded channels and the squeezed ones."""
@@ -76,6 +77,10 @@ class ElasticFusedMBConv(ElasticBlock):
         axes |= CHANNELS if self.se is not None else {}
         inner = ChannelGroup(axes, "project.conv.weight", lambda spec: int(spec.mid))
         return [inner] if self.se is None else [inner, squeeze_group()]
+
+    def residual_scales(self, blocks: Sequence[FusedMBConv]) -> Sequence[str]:
+        """Return that of the last convolution, where all blocks have a shortcut."""
+        return ["project.bn.weight"] if all(block.shortcut for block in blocks) else []
 
     def parts(self, spec: FusedMBConv) -> Sequence[Part]:
         """Return the layers of one block with their sizes."""

@@ -26,6 +26,7 @@ from search_spaces.modules.block import ElasticBlock, register_modules, require_
 from search_spaces.modules.elastic import Part
 from search_spaces.modules.layers import BatchNorm1d, BatchNorm2d, Conv2d, Linear
 from search_spaces.modules.pieces import PiecedBatchNorm, PiecedWeights
+from search_spaces.modules.regularise import drop
 
 __all__ = [
     "ElasticGeneralConv",
@@ -156,7 +157,7 @@ class ElasticPointwise(ElasticBlock):
         """Run one block on [n, c, h, w] or [n, c]."""
         y = x if self.bn is None else self.bn(x, spec.cin)
         y = activate(y, spec.act, inplace=self.bn is not None)
-        return functional.dropout(y, spec.dropout, self.training)
+        return drop(y, spec.dropout, self.training)
 
     def parts(self, spec: Pointwise) -> Sequence[Part]:
         """Return the batch norm with its sizes."""

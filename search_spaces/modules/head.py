@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from search_spaces.blocks import Head
 from search_spaces.modules.activations import activate, make_activation
 from search_spaces.modules.block import ElasticBlock, register_modules
 from search_spaces.modules.elastic import ElasticBatchNorm, ElasticLinear, Part
 from search_spaces.modules.layers import BatchNorm1d, Linear
+from search_spaces.modules.regularise import drop
 
 __all__ = ["ElasticHead", "StaticHead"]
 
@@ -69,7 +69,7 @@ class ElasticHead(ElasticBlock):
             x = self.norm(x)
         if self.hidden is not None and spec.hidden:
             x = activate(self.hidden(x, spec.hidden, spec.hidden_bias), spec.act)
-        x = functional.dropout(x, spec.dropout, self.training)
+        x = drop(x, spec.dropout, self.training)
         logits: Tensor = self.classifier(x, spec.classes, spec.bias)
         return logits
 

@@ -22,6 +22,7 @@ from search_spaces.modules.elastic import (
     leading,
 )
 from search_spaces.modules.layers import BatchNorm2d, Conv2d, GroupNorm
+from search_spaces.modules.regularise import drop_path
 
 __all__ = ["ElasticLSConv", "StaticLSConv", "aggregate"]
 
@@ -112,7 +113,7 @@ class ElasticLSConv(ElasticBlock):
         y = self.mix(y, spec.mid, "relu")
         kernels = self.norm(self.predict(y, spec.small**2 * spec.kernels), spec.kernels)
         y = self.bn(aggregate(x, kernels, spec))
-        return x + y
+        return x + drop_path(y, self.training)
 
     def parts(self, spec: LSConv) -> Sequence[Part]:
         """Return the layers of one block with their sizes."""

@@ -12,6 +12,7 @@ from search_spaces.modules.block import ElasticBlock, register_modules
 from search_spaces.modules.conv import ElasticConvBN, ElasticDepthwiseBN, conv_bn, depthwise_bn
 from search_spaces.modules.elastic import Elastic, Part, Region
 from search_spaces.modules.layers import OffsetTable
+from search_spaces.modules.regularise import drop_path
 
 __all__ = ["ElasticMapAttention", "StaticMapAttention"]
 
@@ -105,7 +106,11 @@ class ElasticMapAttention(ElasticBlock):
         k, v = self.key(x, keys), self.value(x, values)
         table = self.bias.weight[: spec.heads, : spec.hw, : spec.hw]
         y: Tensor = self.project(_attend(q, k, v, table, spec).relu(), spec.cin)
-        return y + x
+        return drop_path(y, self.training) + x
+
+    def residual_scales(self, blocks: Sequence[MapAttention]) -> Sequence[str]:
+        """Return that of the last convolution."""
+        return ["project.bn.weight"]
 
     def parts(self, spec: MapAttention) -> Sequence[Part]:
         """Return the layers of one block with their sizes."""

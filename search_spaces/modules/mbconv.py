@@ -14,6 +14,7 @@ from search_spaces.modules.conv import ElasticConvBN, ElasticDepthwiseBN, conv_b
 from search_spaces.modules.elastic import ElasticConv2d, Part
 from search_spaces.modules.layers import Conv2d
 from search_spaces.modules.pool import avg_pool
+from search_spaces.modules.regularise import drop_path
 from search_spaces.modules.squeeze_excite import (
     CHANNELS,
     ElasticSqueezeExcite,
@@ -105,7 +106,7 @@ class ElasticMBConv(ElasticBlock):
             x = avg_pool(x, spec.stride)
         if self.skip is not None and _has_skip_conv(spec):
             x = self.skip(x, spec.cout)
-        return y + x
+        return drop_path(y, self.training) + x
 
     def channel_groups(self) -> Sequence[ChannelGroup]:
         """Return the expanded channels, where all blocks expand, and the squeezed ones."""
@@ -115,6 +116,10 @@ class ElasticMBConv(ElasticBlock):
             axes |= CHANNELS if self.se is not None else {}
             groups.append(ChannelGroup(axes, "project.conv.weight", lambda spec: int(spec.mid)))
         return groups
+
+    def residual_scales(self, blocks: Sequence[MBConv]) -> Sequence[str]:
+        """Return that of the last convolution, where all blocks have a shortcut."""
+        return ["project.bn.weight"] if all(block.shortcut for block in blocks) else []
 
     def parts(self, spec: MBConv) -> Sequence[Part]:
         """Return the layers of one block with their sizes."""

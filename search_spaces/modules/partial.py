@@ -12,6 +12,7 @@ from search_spaces.modules.block import ElasticBlock, register_modules
 from search_spaces.modules.conv import ElasticConvBN, conv_bn
 from search_spaces.modules.elastic import ElasticConv2d, Part
 from search_spaces.modules.layers import Conv2d
+from search_spaces.modules.regularise import drop_path
 
 __all__ = ["ElasticPartialConvBlock", "StaticPartialConvBlock"]
 
@@ -49,7 +50,7 @@ class ElasticPartialConvBlock(ElasticBlock):
         mixed = self.mix(x[:, : spec.part], spec.part, spec.kernel)
         y: Tensor = torch.cat([mixed, x[:, spec.part :]], dim=1)
         y = self.project(self.expand(y, spec.mid, spec.act), spec.cin)
-        return x + y
+        return x + drop_path(y, self.training)
 
     def parts(self, spec: PartialConvBlock) -> Sequence[Part]:
         """Return the convolutions with their sizes."""

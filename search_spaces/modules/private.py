@@ -6,6 +6,7 @@ Every approximation computes what the private engine computes, up to its fixed-p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from search_spaces.blocks import PrivateAttention, PrivateMlp
 from search_spaces.modules.block import ElasticBlock, register_modules, require_equal
 from search_spaces.modules.elastic import Part
 from search_spaces.modules.layers import LayerNorm, TokenLinear
+from search_spaces.modules.regularise import drop_path
 from search_spaces.modules.tokens import ElasticLayerNorm, token_linear
 
 __all__ = [
@@ -52,12 +54,22 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+def _scores(q: Tensor, k: Tensor, v: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
+    """Return scores [n, heads, tokens, tokens] and values [n, heads, tokens, head_dim]."""
+    n, tokens, features = q.shape
+    shape = (n, tokens, features // head_dim, head_dim)
+    q, k, v = (x.reshape(shape).transpose(1, 2) for x in (q, k, v))
+    return (q * head_dim**-0.5) @ k.transpose(2, 3), v
+
+
+def _merged(weights: Tensor, v: Tensor) -> Tensor:
+    """Return what the heads of all tokens attend to, [n, tokens, heads * head_dim]."""
+    return (weights @ v).transpose(1, 2).flatten(2)
+
+
 def _attention(q: Tensor, k: Tensor, v: Tensor, spec: PrivateAttention) -> Tensor:
     """Attend with queries, keys and values [n, tokens, heads * head_dim]; return alike."""
-    n, tokens, features = q.shape
-    shape = (n, tokens, features // spec.head_dim, spec.head_dim)
-    q, k, v = (x.reshape(shape).transpose(1, 2) for x in (q, k, v))
-    scores = (q * spec.head_dim**-0.5) @ k.transpose(2, 3)
+    scores, v = _scores(q, k, v, spec.head_dim)
     groups = spec.groups
     gathered = [head for indices in groups.values() for head in indices]
     if len(groups) == 1:
@@ -65,7 +77,34 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, spec: PrivateAttention) -> Tenso
     else:
         parts = [_WEIGHTS[kind](scores[:, list(indices)]) for kind, indices in groups.items()]
         weights = torch.cat(parts, 1)[:, [gathered.index(i) for i in range(len(gathered))]]
-    return (weights @ v).transpose(1, 2).reshape(n, tokens, features)
+    return _merged(weights, v)
+
+
+def _mixed_attention(
+    q: Tensor, k: Tensor, v: Tensor, specs: Sequence[PrivateAttention], shares: Tensor
+) -> Tensor:
+    """Attend with the mean over specs of every head's kind, weighted by their shares.
+
+    A head's output depends on its own kind alone and all that follows is linear, so the mean
+    over combinations of kinds is taken head by head (MPCViT, section 3.2).
+    """
+    scores, v = _scores(q, k, v, specs[0].head_dim)
+    kinds = _kinds_of(tuple(spec.kinds for spec in specs))
+    made: Tensor | None = None
+    for kind, where in kinds.items():
+        share = shares @ where.to(shares)
+        part = share[:, None, None] * _WEIGHTS[kind](scores)
+        made = part if made is None else made + part
+    assert made is not None
+    return _merged(made, v)
+
+
+@lru_cache(maxsize=64)
+def _kinds_of(specs: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return by kind which heads of which spec have it, bool [specs, heads]."""
+    heads = [spec.split() for spec in specs]
+    found = dict.fromkeys(kind for spec in heads for kind in spec)
+    return {kind: torch.tensor([[h == kind for h in spec] for spec in heads]) for kind in found}
 
 
 class StaticPrivateAttention(nn.Module):
@@ -107,8 +146,25 @@ class ElasticPrivateAttention(ElasticBlock):
         features = len(spec.heads) * spec.head_dim
         y = self.norm(x)
         q, k, v = (layer(y, features) for layer in (self.q, self.k, self.v))
-        made: Tensor = x + self.project(_attention(q, k, v, spec), spec.cin)
+        attended = self.project(_attention(q, k, v, spec), spec.cin)
+        made: Tensor = x + drop_path(attended, self.training)
         return made
+
+    def mixture(
+        self, inputs: Sequence[Tensor], specs: Sequence[PrivateAttention], shares: Tensor
+    ) -> Tensor:
+        """Mix kinds head by head in one pass; heads of other numbers block by block."""
+        spec = specs[0]
+        if len({(other.cin, len(other.heads)) for other in specs}) > 1:
+            return super().mixture(inputs, specs, shares)
+        (x,) = inputs
+        features = len(spec.heads) * spec.head_dim
+        y = self.norm(x)
+        q, k, v = (layer(y, features) for layer in (self.q, self.k, self.v))
+        total = shares.sum()
+        made = self.project(_mixed_attention(q, k, v, specs, shares / total), spec.cin)
+        mixed: Tensor = total * (x + made)
+        return mixed
 
     def parts(self, spec: PrivateAttention) -> Sequence[Part]:
         """Return norm and linear layers with their sizes."""
@@ -153,7 +209,21 @@ class ElasticPrivateMlp(ElasticBlock):
     def forward(self, x: Tensor, spec: PrivateMlp) -> Tensor:
         """Run one block on tokens [n, tokens, cin]."""
         inner = _ACTIVATIONS[spec.act](self.expand(self.norm(x), spec.mid))
-        made: Tensor = x + self.reduce(inner, spec.cin)
+        made: Tensor = x + drop_path(self.reduce(inner, spec.cin), self.training)
+        return made
+
+    def mixture(
+        self, inputs: Sequence[Tensor], specs: Sequence[PrivateMlp], shares: Tensor
+    ) -> Tensor:
+        """Mix activations in one pass; perceptrons of other widths block by block."""
+        spec = specs[0]
+        if len({(other.cin, other.mid) for other in specs}) > 1:
+            return super().mixture(inputs, specs, shares)
+        (x,) = inputs
+        expanded, total = self.expand(self.norm(x), spec.mid), shares.sum()
+        acts = [_ACTIVATIONS[other.act](expanded) for other in specs]
+        inner = sum(share * act for share, act in zip(shares / total, acts, strict=True))
+        made: Tensor = total * (x + self.reduce(inner, spec.cin))
         return made
 
     def parts(self, spec: PrivateMlp) -> Sequence[Part]:

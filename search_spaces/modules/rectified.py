@@ -27,18 +27,40 @@ __all__ = [
     "StaticPartialRelu",
     "StaticRectifiedConv",
     "StaticRectifiedSum",
+    "nearest_parabola",
 ]
 
-_CURVATURE = 1 / (2 * math.sqrt(2 * math.pi))
-_COEFFICIENTS = (_CURVATURE, 0.5, _CURVATURE)
-"""c0, c1, c2 of the parabola nearest to max(x, 0) in the mean square of a standard normal x,
-which is what batch norm makes (AutoReP, arXiv:2308.10134, section 3.3, at mean 0 and deviation 1).
-"""
+
+def nearest_parabola(mean: Tensor, std: Tensor) -> Tensor:
+    """Return c0, c1, c2 of the parabola nearest to max(x, 0) for normally distributed x.
+
+    The mean square is smallest; the parts are those of the Hermite polynomials of degree 0 to 2
+    in (x - mean) / std (AutoReP, arXiv:2308.10134, section 3.3).
+
+    Args:
+        mean: Of x, a tensor [channels].
+        std: Standard deviation of x, above zero, [channels].
+
+    Returns:
+        A tensor [3, channels].
+    """
+    t = mean / std
+    density = (-0.5 * t.square()).exp() / math.sqrt(2 * math.pi)
+    positive = 0.5 * (1 + torch.erf(t / math.sqrt(2)))
+    curvature = density / (2 * std)
+    at_mean = mean * positive + std * density - curvature * std.square()
+    return torch.stack(
+        [
+            at_mean - positive * mean + curvature * mean.square(),
+            positive - 2 * curvature * mean,
+            curvature,
+        ]
+    )
 
 
 def _initial_coefficients(channels: int) -> nn.Parameter:
-    """Return fresh coefficients [3, channels]."""
-    return nn.Parameter(torch.tensor(_COEFFICIENTS)[:, None].repeat(1, channels))
+    """Return coefficients [3, channels] for a standard normal, which is what batch norm makes."""
+    return nn.Parameter(nearest_parabola(torch.zeros(channels), torch.ones(channels)))
 
 
 def _rectified(x: Tensor, mask: Tensor | None, coefficients: Tensor | None) -> Tensor:
@@ -124,11 +146,24 @@ class PartialRelu(Elastic):
         chosen[order[:count]] = True
         return chosen.reshape(scores.shape).expand(self.scores.shape)
 
-    def forward(self, x: Tensor, kept: int, rest: str, granularity: str) -> Tensor:
-        """Map [n, C, H, W] to the same shape."""
-        if kept == self.scores.numel():
+    def forward(
+        self, x: Tensor, kept: int, rest: str, granularity: str, *, gate: Tensor | None = None
+    ) -> Tensor:
+        """Map [n, C, H, W] to the same shape.
+
+        Args:
+            x: The map.
+            kept: Elements that are rectified.
+            rest: What happens to the others.
+            granularity: Whether elements or channels are kept.
+            gate: How much of every element is rectified, [C, H, W], in place of a mask.
+        """
+        if gate is None and kept == self.scores.numel():
             return activate(x, "relu")
         coefficients = self.coefficients if rest == "polynomial" else None
+        if gate is not None:
+            rest_of = _rectified(x, None, coefficients)
+            return rest_of + gate * (activate(x, "relu", inplace=False) - rest_of)
         return _rectified(x, self.mask(kept, granularity), coefficients)
 
     def active(self, kept: int, rest: str, granularity: str) -> dict[str, Region]:
@@ -206,10 +241,10 @@ class ElasticRectifiedConv(ElasticBlock):
         self.main = ElasticConvBN(first.cin, first.cout, kernel=first.kernel, generator=generator)
         self.act = _elastic_activation(blocks, generator)
 
-    def forward(self, x: Tensor, spec: RectifiedConv) -> Tensor:
-        """Run one block on [n, cin, h, w]."""
+    def forward(self, x: Tensor, spec: RectifiedConv, *, gate: Tensor | None = None) -> Tensor:
+        """Run one block on [n, cin, h, w]; for the gate see `PartialRelu`."""
         y = self.main(x, spec.cout, kernel=spec.kernel, stride=spec.stride)
-        made: Tensor = self.act(y, *_kept(spec))
+        made: Tensor = self.act(y, *_kept(spec), gate=gate)
         return made
 
     def parts(self, spec: RectifiedConv) -> Sequence[Part]:
@@ -233,12 +268,14 @@ class ElasticRectifiedSum(ElasticBlock):
             self.skip = ElasticConvBN(first.cin, first.cout, generator=generator)
         self.act = _elastic_activation(blocks, generator)
 
-    def forward(self, x: Tensor, shortcut: Tensor, spec: RectifiedSum) -> Tensor:
-        """Run one block on [n, cout, h', w'] and [n, cin, h, w]."""
+    def forward(
+        self, x: Tensor, shortcut: Tensor, spec: RectifiedSum, *, gate: Tensor | None = None
+    ) -> Tensor:
+        """Run one block on [n, cout, h', w'] and [n, cin, h, w]; see `PartialRelu`."""
         y = self.main(x, spec.cout, kernel=spec.kernel)
         if self.skip is not None:
             shortcut = self.skip(shortcut, spec.cout, stride=spec.stride)
-        made: Tensor = self.act(y + shortcut, *_kept(spec))
+        made: Tensor = self.act(y + shortcut, *_kept(spec), gate=gate)
         return made
 
     def parts(self, spec: RectifiedSum) -> Sequence[Part]:

@@ -13,6 +13,7 @@ from search_spaces.modules.block import ElasticBlock, register_modules, require_
 from search_spaces.modules.channels import ChannelGroup
 from search_spaces.modules.elastic import ElasticLinear, Part, Region
 from search_spaces.modules.layers import LayerNorm, TokenLinear, TokenTable
+from search_spaces.modules.regularise import drop, drop_path
 from search_spaces.modules.tokens import (
     ElasticLayerNorm,
     ElasticRelativePosition,
@@ -160,9 +161,9 @@ class ElasticTransformerLayer(ElasticBlock):
         q, k, v = (getattr(self, name)(y, features, biases.get(name, True)) for name in _QKV)
         positions = (self.position_k(), self.position_v()) if self.relative else None
         y = attention(q, k, v, spec.head_dim, positions)
-        x = x + self.project(y, spec.cin)
+        x = x + drop_path(self.project(y, spec.cin), self.training)
         inner = functional.gelu(self.expand(self.norm_2(x), spec.mid))
-        made: Tensor = x + self.reduce(inner, spec.cin)
+        made: Tensor = x + drop_path(self.reduce(inner, spec.cin), self.training)
         return made
 
     def channel_groups(self) -> Sequence[ChannelGroup]:
@@ -246,7 +247,7 @@ class ElasticTokenHead(ElasticBlock):
     def forward(self, x: Tensor, spec: TokenHead) -> Tensor:
         """Run one block on tokens [n, tokens, cin]."""
         x = _pooled(self.norm(x), spec.pool)
-        x = functional.dropout(x, spec.dropout, self.training)
+        x = drop(x, spec.dropout, self.training)
         logits: Tensor = self.classifier(x, spec.classes)
         return logits
 

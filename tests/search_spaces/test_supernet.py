@@ -163,8 +163,13 @@ def test_gradients_reach_the_active_region_and_nothing_else(
             if cut and not len(nonzero):
                 continue  # all that reads it is multiplied by zero
             assert len(nonzero), key
-            box = zip(nonzero.amin(0).tolist(), nonzero.amax(0).tolist(), strict=True)
-            assert tuple(slice(low, high + 1) for low, high in box) == regions[key], key
+            bounds = zip(nonzero.amin(0).tolist(), nonzero.amax(0).tolist(), strict=True)
+            box = tuple(slice(low, high + 1) for low, high in bounds)
+            if cut:  # so may be what some of its channels read
+                pairs = zip(box, regions[key], strict=True)
+                assert all(a.start >= b.start and a.stop <= b.stop for a, b in pairs), key
+            else:
+                assert box == regions[key], key
 
 
 @every_space

@@ -13,14 +13,13 @@ from dataclasses import replace
 from functools import partial
 
 from nas.config import TrainConfig
-from nas.training.largest import largest
-from nas.training.losses import label_loss
+from nas.training.losses import hard_loss
 from nas.training.stages import OpenOptions
 from nas.training.state import TrainState
 from nas.training.strategies.member import Member, Moment
 from nas.training.strategies.phase import Phase, Strategy, cosine
 from nas.training.strategies.sandwich import layers_of_sandwich
-from predictors import Macs, compile_cost
+from predictors import Macs, compile_cost, largest
 from search_spaces import SearchSpace
 
 __all__ = ["delayed", "ramp_weight"]
@@ -33,7 +32,7 @@ def delayed(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> St
     steps = config.epochs * steps_per_epoch
     full, ramp = round(full_epochs * steps_per_epoch), round(ramp_epochs * steps_per_epoch)
     rate = cosine(config.learning_rate, config.warmup_epochs * steps_per_epoch, steps)
-    alone = (Member("largest", largest(space), label_loss(config.label_smoothing)),)
+    alone = (Member("largest", largest(space), hard_loss(config)),)
 
     def draw(moment: Moment) -> tuple[Member, ...]:
         rows = space.sample(config.random_subnets, moment.rng())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nas.config import TrainConfig
 from nas.rng import stream
-from nas.training.losses import label_loss
+from nas.training.losses import hard_loss
 from nas.training.strategies.member import Member, Moment
 from nas.training.strategies.phase import Strategy, one_phase
 from search_spaces import SearchSpace
@@ -23,7 +23,7 @@ __all__ = ["fair"]
 
 def fair(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> Strategy:
     """Return the strategy."""
-    loss = label_loss(config.label_smoothing)
+    loss = hard_loss(config)
     paths = int(space.option_counts.max())
 
     def draw(moment: Moment) -> tuple[Member, ...]:

@@ -7,16 +7,27 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nas.config import TrainConfig
+from nas.training.batch import Batch
 from nas.training.schedule import warmup_cosine
 from nas.training.state import TrainState
-from nas.training.strategies.member import Draw
+from nas.training.strategies.member import Draw, Moment
+from search_spaces import Architecture
 
-__all__ = ["Phase", "Preparation", "Strategy", "cosine", "one_phase"]
+__all__ = ["Adjustment", "Phase", "Preparation", "Strategy", "cosine", "one_phase"]
 
 Preparation: TypeAlias = Callable[[TrainState], None]
 """What is done to the state once, in front of the first step of a phase.
 
 It depends on the state alone: after a kill it is done again from the same state.
+"""
+
+Adjustment: TypeAlias = Callable[
+    [TrainState, Moment, Callable[[], Batch]], list[tuple[str, float]]
+]
+"""What is done to the state behind the update of the weights in every step.
+
+It depends on its arguments alone. The third gives images of the validation split, as many as a
+batch, other ones in every step. It returns losses by role, for the metrics.
 """
 
 
@@ -32,6 +43,10 @@ class Phase:
         prepare: Done in order in front of the first step.
         taught: Whether the state's frozen teacher teaches all members; otherwise the first
             member of a step teaches the others.
+        adjust: Done behind every step.
+        teacher: The architecture of the frozen teacher; None is the largest at the resolution
+            of each member.
+        fit: Done with the first step's batch, after ``prepare``.
     """
 
     name: str
@@ -40,6 +55,9 @@ class Phase:
     learning_rate: Callable[[int], float]
     prepare: tuple[Preparation, ...] = ()
     taught: bool = False
+    adjust: Adjustment | None = None
+    teacher: Architecture | None = None
+    fit: Callable[[TrainState, Batch], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +90,12 @@ class Strategy:
 
 
 def one_phase(
-    config: TrainConfig, steps_per_epoch: int, draw: Draw, *, taught: bool = False
+    config: TrainConfig,
+    steps_per_epoch: int,
+    draw: Draw,
+    *,
+    prepare: tuple[Preparation, ...] = (),
+    taught: bool = False,
 ) -> Strategy:
     """Return the strategy that trains all steps alike.
 
@@ -80,11 +103,12 @@ def one_phase(
         config: The training section.
         steps_per_epoch: Whole batches in an epoch.
         draw: Chooses the members of a step.
+        prepare: See `Phase`.
         taught: See `Phase`.
     """
     steps = config.epochs * steps_per_epoch
     rate = cosine(config.learning_rate, config.warmup_epochs * steps_per_epoch, steps)
-    return Strategy((Phase(config.strategy, steps, draw, rate, taught=taught),))
+    return Strategy((Phase(config.strategy, steps, draw, rate, prepare, taught),))
 
 
 def cosine(

@@ -16,12 +16,13 @@ from functools import partial
 import numpy as np
 
 from nas.config import StageConfig, TrainConfig
-from nas.training.largest import RESOLUTION, largest
+from nas.training.largest import RESOLUTION
 from nas.training.losses import Loss, label_and_soft_loss, label_loss
 from nas.training.stages import OpenOptions, open_options
 from nas.training.state import TrainState
 from nas.training.strategies.member import Draw, Member, Moment
 from nas.training.strategies.phase import Phase, Preparation, Strategy, cosine
+from predictors import largest
 from search_spaces import SearchSpace
 
 __all__ = ["progressive"]

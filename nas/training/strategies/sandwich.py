@@ -2,7 +2,7 @@
 
 The rule and the distillation are those of Yu and Huang 2019 (arXiv:1903.05134, sections 3.2
 and 3.3): the largest subnet learns the labels; the smallest and some random ones learn the
-largest's soft labels of the same batch.
+largest's soft labels of the same batch. Only the largest is regularised (BigNAS, section 3.1).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nas.config import TrainConfig
-from nas.training.losses import SOFT_LOSSES, label_loss
+from nas.training.losses import SOFT_LOSSES, hard_loss
 from nas.training.strategies.member import Member, Moment
 from nas.training.strategies.phase import Strategy, one_phase
 from predictors import CostTable, Macs, compile_cost
@@ -35,8 +35,11 @@ def layers_of_sandwich(
 ) -> tuple[Member, ...]:
     """Return largest, smallest and the given subnets with what each of them learns."""
     soft = SOFT_LOSSES[config.soft_loss]
+    others = [("smallest", macs.minimum().architecture), *(("random", one) for one in random)]
     return (
-        Member("largest", macs.maximum().architecture, label_loss(config.label_smoothing)),
-        Member("smallest", macs.minimum().architecture, soft),
-        *(Member("random", architecture, soft) for architecture in random),
+        Member("largest", macs.maximum().architecture, hard_loss(config)),
+        *(
+            Member(role, architecture, soft, regularised=config.regularise == "all")
+            for role, architecture in others
+        ),
     )

@@ -8,7 +8,7 @@ small and large networks are trained as often as the many of middle size.
 from __future__ import annotations
 
 from nas.config import TrainConfig
-from nas.training.losses import label_loss
+from nas.training.losses import hard_loss
 from nas.training.strategies.bins import CostBins
 from nas.training.strategies.member import Member, Moment
 from nas.training.strategies.phase import Strategy, one_phase
@@ -20,7 +20,7 @@ __all__ = ["single_path"]
 
 def single_path(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> Strategy:
     """Return the strategy that trains one path a step."""
-    loss = label_loss(config.label_smoothing)
+    loss = hard_loss(config)
     bins = None
     if config.cost_bins is not None:
         bins = CostBins(compile_cost(space, Macs()), config.cost_bins)

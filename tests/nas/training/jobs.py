@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from nas.config import Config, parse_config
 from nas.data import DataSplits, ImageSet
 from nas.runs import RunFolder
 from nas.training import Moment, TrainReport, train
-from search_spaces import Architecture, SearchSpace, SpaceBuilder
-from search_spaces.blocks import Conv, Head, MBConv
+from nas.training.state import TrainState
+from search_spaces import Architecture, SearchSpace, SpaceBuilder, get_space
+from search_spaces.blocks import BlockSpec, Conv, Head, MBConv, NodeSum, SeparableConv, Zero
 from search_spaces.progress import Progress, silent
 from search_spaces.supernet import Supernet
 
@@ -25,7 +27,7 @@ def zero(architecture: Architecture) -> float:
     return 0.0
 
 
-def tiny_space(width: int = 16) -> SearchSpace:
+def tiny_space(width: int = 16, dropout: float = 0.1) -> SearchSpace:
     """Elastic resolution, width, depth, kernel and expansion; dropout, too."""
     builder = SpaceBuilder("tiny")
     r = builder.choice("resolution", (8, 12))
@@ -46,8 +48,72 @@ def tiny_space(width: int = 16) -> SearchSpace:
             MBConv(w, w, w * e, r // 2, kernel=k, shortcut=True) if d == 2 else None
         ),
     )
-    builder.slot("head", reads=(r, w), block=lambda r, w: Head(w, CLASSES, r // 2, dropout=0.1))
+    builder.slot(
+        "head", reads=(r, w), block=lambda r, w: Head(w, CLASSES, r // 2, dropout=dropout)
+    )
     return builder.build()
+
+
+def operation_space() -> SearchSpace:
+    """One operation of three in each of two layers, one of which may be skipped."""
+    builder = SpaceBuilder("operations")
+    first = builder.choice("first", ("k3", "k5", "k7"))
+    second = builder.choice("second", ("k3", "k5", "skip"))
+    builder.slot("stem", block=lambda: Conv(1, 8, 12, kernel=3))
+    for name, choice in (("first", first), ("second", second)):
+        builder.slot(
+            name,
+            reads=(choice,),
+            block=lambda o: (
+                None if o == "skip" else MBConv(8, 8, 16, 12, kernel=int(o[1:]), shortcut=True)
+            ),
+            separate_weights=("kernel",),
+        )
+    builder.slot("head", block=lambda: Head(8, CLASSES, 12, dropout=0.1))
+    return builder.build()
+
+
+def tiny_resnet() -> SearchSpace:
+    """A residual network that may keep a part of its ReLUs."""
+    options = {"classes": CLASSES, "resolution": 12, "channels": 1}
+    return get_space("mpc_resnet", **options, widths=(4, 8), depths=(1, 1))
+
+
+def present_space() -> SearchSpace:
+    """Two nodes, each the sum of three operations that are there or not."""
+    builder = SpaceBuilder("present")
+    last = builder.slot("stem", block=lambda: Conv(1, 8, 12, kernel=3, stride=2))
+    for node in (1, 2):
+        made = []
+        for kernel in (0, 3, 5):
+            choice = builder.choice(f"{node}_{kernel}", ("no", "yes"))
+            block = partial(_present, kernel)
+            slot = builder.slot(f"n{node}k{kernel}", reads=(choice,), inputs=(last,), block=block)
+            made.append(slot)
+        last = builder.slot(f"sum{node}", inputs=made, block=lambda: NodeSum(8, 6, inputs=3))
+    builder.slot("head", block=lambda: Head(8, CLASSES, 6, dropout=0.1))
+    return builder.build()
+
+
+def _present(kernel: int, present: str) -> BlockSpec | None:
+    """Return a convolution, a skip for the kernel 0, or zeros."""
+    if present == "no":
+        return Zero(8, 6)
+    return SeparableConv(8, 8, 6, kernel=kernel, repeats=1) if kernel else None
+
+
+SPACES: dict[str, Callable[[], SearchSpace]] = {
+    "proxyless": operation_space,
+    "autorep": tiny_resnet,
+    "snl": tiny_resnet,
+    "gold_nas": present_space,
+}
+"""Spaces of strategies for which `tiny_space` is none."""
+
+
+def space_for(strategy: str) -> SearchSpace:
+    """Return a space for a strategy."""
+    return SPACES.get(strategy, tiny_space)()
 
 
 def quadrants(n: int, seed: int) -> ImageSet:
@@ -78,6 +144,7 @@ STAGES = (
     {"name": "kernel", "epochs": 1, "open": {"kernel": [3, 5], "depth": [1, 2]}, "subnets": 2},
     {"name": "expand", "epochs": 2, "open": {"expand": [1, 2]}, "learning_rate": 0.02},
 )
+RELUS = {"budget": 150, "full_epochs": 1.0, "mask_epochs": 1.5, "gate_learning_rate": 0.1}
 OPTIONS: dict[str, dict[str, Any]] = {
     "single_path": {},
     "fair": {},
@@ -85,6 +152,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "attentive": {"random_subnets": 1, "cost_bins": 4, "soft_loss": "alpha_divergence"},
     "delayed": {"random_subnets": 1, "ramp_epochs": 0.5},
     "progressive": {"stages": STAGES, "warmup_epochs": 0},
+    "prenas": {"param_intervals": 3},
+    "multi_architecture": {"architectures": 3},
+    "proxyless": {"proxyless": {"weight_epochs": 0.5, "every": 1, "gate_learning_rate": 0.1}},
+    "mpcvit": {"mpcvit": {"choices": ["kernel", "expand"], "cost": "macs"}},
+    "autorep": {"relus": RELUS},
+    "snl": {"relus": RELUS},
+    "gold_nas": {"gold_nas": {"penalty_step": 0.05, "settled_epochs": 1}},
+    "netaug": {"netaug": {"vary": ["expand"], "vary_early": ["width"]}},
 }
 """Training options by strategy, for four epochs."""
 
@@ -121,12 +196,16 @@ def run_folder(path: Path, **train_options: Any) -> RunFolder:
 
 
 def train_run(
-    run: RunFolder, *, progress: Progress = silent, splits: DataSplits | None = None
+    run: RunFolder,
+    *,
+    progress: Progress = silent,
+    splits: DataSplits | None = None,
+    space: SearchSpace | None = None,
 ) -> TrainReport:
     """Train a run from its newest checkpoint."""
     config = run.config
     return train(
-        Supernet(tiny_space(), seed=config.seed),
+        Supernet(space or space_for(config.train.strategy), seed=config.seed),
         splits or tiny_splits(),
         config.train,
         seed=config.seed,
@@ -137,10 +216,16 @@ def train_run(
 
 
 def moment(
-    step: int, *, seed: int = 0, label_loss: Callable[[Architecture], float] = zero
+    step: int,
+    *,
+    seed: int = 0,
+    label_loss: Callable[[Architecture], float] = zero,
+    state: TrainState | None = None,
 ) -> Moment:
     """Return a step as a strategy sees it."""
-    return Moment(seed, step, label_loss)
+    if state is None:
+        return Moment(seed, step, label_loss)
+    return Moment(seed, step, label_loss, tuple(state.chosen), state.gates)
 
 
 def newest(run: RunFolder) -> Path:

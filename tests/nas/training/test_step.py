@@ -194,3 +194,35 @@ def test_mixed_images_are_learnt_with_mixed_labels() -> None:
     by_hand = -(targets * logits.log_softmax(1)).sum(1).mean()
     ((_, loss),) = training_step(recipe, state, images, labels)
     assert loss == pytest.approx(float(by_hand), rel=1e-5)
+
+
+def test_a_batch_of_several_architectures_equals_separate_passes() -> None:
+    options = {"gradient_clip": None, "weight_decay": 0.0, "momentum": 0.0, "nesterov": False}
+    config = tiny_config(strategy="multi_architecture", **options).train
+    splits, space = tiny_splits(), tiny_space(dropout=0.0)
+    strategy = STRATEGIES["multi_architecture"](space, config, 4)
+    recipe = Recipe(config, AugmentConfig(), 0, splits, strategy, torch.device("cpu"))
+    state = TrainState.begin(Supernet(space, seed=0), config)  # batch norm by each group's batch
+    images, labels = splits.train.images[:16], splits.train.labels[:16]
+    members = drawn(recipe, 0)
+    assert len({space.id_of(m.architecture) for m in members}) == 3
+    ready = normalise(images, splits.mean, splits.std)
+    total = {n: torch.zeros_like(p) for n, p in state.supernet.named_parameters()}
+    covered = []
+    for member in members:
+        separate = Supernet(space, seed=0)
+        part = list(range(16))[member.images]
+        covered += part
+        size = space.resolution_of(member.architecture)
+        logits = separate(resize(ready[part], size), member.architecture)
+        loss = cross_entropy(logits, labels[part], label_smoothing=0.1)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for name, parameter in separate.named_parameters():
+            if parameter.grad is not None:
+                total[name] += parameter.grad * len(part) / 16
+    assert covered == list(range(16))
+    before = {n: p.detach().clone() for n, p in state.supernet.named_parameters()}
+    training_step(recipe, state, images, labels)
+    for name, parameter in state.supernet.named_parameters():
+        moved = before[name] - recipe.learning_rate(0) * total[name]
+        torch.testing.assert_close(parameter.detach(), moved, msg=name)

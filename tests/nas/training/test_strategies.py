@@ -8,22 +8,30 @@ import numpy as np
 import pytest
 
 from nas.config import TrainConfig
-from nas.training import STRATEGIES
+from nas.training import STRATEGIES, build_strategy
 from nas.training.losses import soft_label_loss
 from nas.training.schedule import warmup_cosine
+from nas.training.state import TrainState
 from nas.training.strategies.bins import CostBins
 from predictors import Macs, compile_cost
 from search_spaces import Architecture, SpaceBuilder
 from search_spaces.blocks import Conv
-from tests.nas.training.jobs import OPTIONS, moment, tiny_config, tiny_space
+from search_spaces.supernet import Supernet
+from tests.nas.training.jobs import OPTIONS, moment, space_for, tiny_config, tiny_space
 
 STEPS = 3000
 
 
 def members(strategy: str, steps: int, **options: object) -> list[list[tuple[str, Architecture]]]:
     config = tiny_config(strategy=strategy, **options).train
-    draw = STRATEGIES[strategy](tiny_space(), config, steps).phases[-1].draw
-    return [[(m.role, m.architecture) for m in draw(moment(step))] for step in range(steps)]
+    phases = build_strategy(space_for(strategy), config, steps).phases
+    state = TrainState.begin(Supernet(space_for(strategy), seed=0), config)
+    for prepare in (prepare for phase in phases for prepare in phase.prepare):
+        prepare(state)
+    return [
+        [(m.role, m.architecture) for m in phases[-1].draw(moment(s, state=state))]
+        for s in range(steps)
+    ]
 
 
 def test_single_path_draws_every_option_of_every_choice_equally_often() -> None:
@@ -73,7 +81,8 @@ def test_sandwich_teaches_all_but_the_largest_by_soft_labels() -> None:
 def test_the_members_of_a_step_depend_on_seed_and_step_alone(strategy: str) -> None:
     drawn = members(strategy, 9)
     assert drawn == members(strategy, 9)
-    assert drawn[3] != drawn[4]
+    if strategy not in ("gold_nas", "autorep", "snl"):  # which end with one network
+        assert len(set(map(tuple, drawn))) > 1
 
 
 def test_fair_uses_every_option_of_every_choice_once_in_each_of_its_cycles() -> None:

@@ -1,0 +1,281 @@
+"""What strategies that keep few ReLUs share: the phases, and what a budget keeps.
+
+Both published methods begin with a trained network that rectifies everything, learn which
+elements matter, and train the network with those alone on, taught by the first (SNL, Cho et al.
+2022, arXiv:2202.02340, section 3; AutoReP, Peng et al. 2023, arXiv:2308.10134, section 3). Here
+the three are phases of one run over a space such as `mpc_resnet`, whose options say how many
+elements each activation may keep: the budget is spent on those options by an exact knapsack.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nas.config import TrainConfig
+from nas.errors import ConfigError
+from nas.training.batch import Batch
+from nas.training.gates import new_gates, update_gates
+from nas.training.losses import Targets, label_and_soft_loss, label_loss
+from nas.training.state import TrainState
+from nas.training.strategies.knapsack import best_within
+from nas.training.strategies.member import Member, Moment
+from nas.training.strategies.phase import Phase, Strategy, cosine
+from predictors import compile_cost
+from predictors.mpc import ReluCount
+from search_spaces import Architecture, SearchSpace
+from search_spaces.blocks import RectifiedConv, RectifiedSum
+from search_spaces.choices import Option
+from search_spaces.modules.rectified import PartialRelu, nearest_parabola
+
+__all__ = ["Masks", "Site", "kept_within", "sites_of", "three_phases"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One activation that may keep some of its elements.
+
+    Attributes:
+        slot: Its slot.
+        kept: The choice of the share that it keeps.
+        shape: Of the map, (C, H, W).
+    """
+
+    slot: str
+    kept: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """How a method trains what decides which elements are kept.
+
+    Attributes:
+        rest: What happens to the others.
+        start: First scores by slot, a tensor [C, H, W] each.
+        gates: From the state's gates, where ``alpha/SLOT`` are the scores, to how much of every
+            ReLU is taken, by slot.
+        penalty: From these to what is added to the loss, before its weight.
+        settle: Done to the state's gates behind every update.
+        memory: What it keeps beside the scores, by name.
+    """
+
+    rest: str
+    start: Mapping[str, Tensor]
+    gates: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+    penalty: Callable[[Mapping[str, Tensor]], Tensor]
+    settle: Callable[[dict[str, Tensor]], None]
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def sites_of(space: SearchSpace) -> list[Site]:
+    """Return the activations of a space whose choices are those of `mpc_resnet`.
+
+    Raises:
+        ConfigError: There is none, or one cannot keep everything and nothing.
+    """
+    found = []
+    for slot in space.slots:
+        blocks = space.slot_blocks(slot.name)
+        if not any(isinstance(block, RectifiedConv | RectifiedSum) for block in blocks):
+            continue
+        read = [space.choices[variable] for variable in slot.scope]
+        kept = next(choice for choice in read if choice.name.startswith("kept_"))
+        if not {0.0, 1.0} <= set(kept.options):
+            raise ConfigError(
+                f"{kept.name!r} of {space.name!r} has the shares {list(kept.options)}; 0 and 1 "
+                "must be among them. Add them to space.options.shares."
+            )
+        found.append(Site(slot.name, kept.name, blocks[0].out_shape))
+    if not found:
+        raise ConfigError(
+            f"No block of {space.name!r} rectifies part of its elements. Train this strategy on "
+            "such a space: mpc_resnet."
+        )
+    return found
+
+
+def everywhere(space: SearchSpace, share: float, rest: str) -> Architecture:
+    """Return the architecture that keeps one share of the elements everywhere.
+
+    Raises:
+        ConfigError: The space lacks an option.
+    """
+    wanted = {"kept": share, "rest": rest, "granularity": "pixel"}
+    options = {}
+    for choice in space.choices:
+        option = wanted.get(choice.name.partition("_")[0], choice.options[0])
+        if option not in choice.options:
+            raise ConfigError(
+                f"{choice.name!r} of {space.name!r} must allow {option!r}; it has "
+                f"{list(choice.options)}."
+            )
+        options[choice.name] = option
+    return Architecture(options)
+
+
+def kept_within(
+    space: SearchSpace, scores: Mapping[str, Tensor], budget: int, *, rest: str
+) -> Architecture:
+    """Return the architecture whose kept elements have the largest scores within a budget.
+
+    Every activation that keeps k elements keeps those of its k largest scores. Among the shares
+    that the space allows, the sum of the kept scores is the largest possible, to the grid of
+    the dynamic program.
+
+    Args:
+        space: With choices such as those of `mpc_resnet`.
+        scores: By slot, a tensor [C, H, W] each.
+        budget: Elements that may be rectified in all.
+        rest: What happens to the others.
+
+    Raises:
+        ConfigError: See `sites_of`.
+    """
+    kept = {
+        site: np.array([_count(site, float(share)) for share in _shares(space, site)])
+        for site in sites_of(space)
+    }
+    worth = {}
+    for site, counts in kept.items():
+        ranked = scores[site.slot].detach().double().flatten().sort(descending=True).values
+        sums = np.concatenate([[0.0], ranked.cumsum(0).cpu().numpy()])
+        worth[site.kept] = sums[counts]
+    others = everywhere(space, 0.0, rest)
+    relus = compile_cost(space, ReluCount())
+    return best_within(space, worth, relus, float(budget), others=others, method="dynamic")
+
+
+def _shares(space: SearchSpace, site: Site) -> tuple[Option, ...]:
+    return next(choice.options for choice in space.choices if choice.name == site.kept)
+
+
+def _count(site: Site, share: float) -> int:
+    """Return how many elements a share of an activation is; see `mpc_resnet`."""
+    return max(round(share * math.prod(site.shape)), 1 if share else 0)
+
+
+def three_phases(
+    space: SearchSpace,
+    config: TrainConfig,
+    steps_per_epoch: int,
+    masks: Masks,
+) -> Strategy:
+    """Return the phases: everything rectified, masks trained, the kept elements alone.
+
+    Args:
+        space: With choices such as those of `mpc_resnet`.
+        config: The training section.
+        steps_per_epoch: Whole batches in an epoch.
+        masks: How the method trains what decides.
+    """
+    relus, sites, rest = config.relus, sites_of(space), masks.rest
+    whole, nothing = everywhere(space, 1.0, rest), everywhere(space, 0.0, rest)
+    soft = label_and_soft_loss(config.label_smoothing, config.teacher_weight)
+    alone = Member("all ReLUs", whole, label_loss(config.label_smoothing))
+    full = round(relus.full_epochs * steps_per_epoch)
+    trained = round(relus.mask_epochs * steps_per_epoch)
+    kept = config.epochs * steps_per_epoch - full - trained
+    gentle = relus.weights_learning_rate or config.learning_rate / 10
+
+    def begin(state: TrainState) -> None:
+        device = next(state.supernet.parameters()).device
+        state.gates = new_gates(masks.start, device)
+        state.gates |= {name: value.to(device) for name, value in masks.memory.items()}
+
+    def draw_masked(moment: Moment) -> tuple[Member, ...]:
+        for site in sites:
+            moment.gates[f"alpha/{site.slot}"].requires_grad_()
+        rectified = masks.gates(moment.gates)
+
+        def loss(logits: Tensor, targets: Targets) -> Tensor:
+            return soft(logits, targets) + relus.weight * masks.penalty(rectified)
+
+        return (Member("masked", nothing, loss, rectified=rectified),)
+
+    def adjust(
+        state: TrainState, moment: Moment, held_out: Callable[[], Batch]
+    ) -> list[tuple[str, float]]:
+        alphas = {site.slot: state.gates[f"alpha/{site.slot}"] for site in sites}
+        gradients = {slot: a.grad for slot, a in alphas.items() if a.grad is not None}
+        update_gates(state.gates, gradients, relus.gate_learning_rate)
+        for alpha in alphas.values():
+            alpha.requires_grad_(False).grad = None
+        masks.settle(state.gates)
+        return []
+
+    def keep(state: TrainState) -> None:
+        scores = {site.slot: state.gates[f"alpha/{site.slot}"] for site in sites}
+        _keep_scores(state, scores)
+        state.chosen = [kept_within(space, scores, relus.budget, rest=rest)]
+
+    def draw_kept(moment: Moment) -> tuple[Member, ...]:
+        return (Member("kept", moment.chosen[0], soft),)
+
+    warmup = config.warmup_epochs * steps_per_epoch
+    return Strategy(
+        (
+            Phase("full", full, lambda _: (alone,), cosine(config.learning_rate, warmup, full)),
+            Phase(
+                "masks",
+                trained,
+                draw_masked,
+                cosine(gentle, 0, trained, first=full),
+                (begin, TrainState.keep_teacher, TrainState.restart_optimizer),
+                adjust=adjust,
+                fit=partial(_fit_parabolas, architecture=whole),
+                taught=True,
+                teacher=whole,
+            ),
+            Phase(
+                "kept",
+                kept,
+                draw_kept,
+                cosine(gentle, 0, kept, first=full + trained),
+                (keep, TrainState.restart_optimizer),
+                taught=True,
+                teacher=whole,
+            ),
+        )
+    )
+
+
+def _activations(state: TrainState) -> dict[str, PartialRelu]:
+    modules = state.supernet.named_modules()
+    return {name: module for name, module in modules if isinstance(module, PartialRelu)}
+
+
+@torch.no_grad()
+def _fit_parabolas(state: TrainState, batch: Batch, *, architecture: Architecture) -> None:
+    """Set every channel's polynomial to the nearest to its ReLU on the batch (DaPa)."""
+
+    def fit(module: PartialRelu, inputs: tuple[Tensor, ...], *, name: str) -> None:
+        if module.coefficients is None:
+            return
+        std, mean = torch.std_mean(inputs[0].float(), dim=(0, 2, 3))
+        fitted = nearest_parabola(mean, std.clamp(min=1e-3))
+        module.coefficients.copy_(fitted)
+        if (key := f"{name}.coefficients") in state.ema:
+            state.ema[key].copy_(fitted)
+
+    hooks = [
+        module.register_forward_pre_hook(partial(fit, name=name))
+        for name, module in _activations(state).items()
+    ]
+    state.supernet(batch.at(state.supernet.space.resolution_of(architecture)), architecture)
+    for hook in hooks:
+        hook.remove()
+
+
+@torch.no_grad()
+def _keep_scores(state: TrainState, scores: Mapping[str, Tensor]) -> None:
+    """Write the trained scores where the supernet reads which elements a share keeps."""
+    modules = {f"blocks.{slot.replace('.', '_')}.act": slot for slot in scores}
+    for name, module in _activations(state).items():
+        module.scores.copy_(scores[modules[name]])

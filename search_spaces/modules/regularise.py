@@ -1,0 +1,68 @@
+"""Dropout and drop-path of a supernet: whether they act is an argument of its forward.
+
+A block does not hand the argument on to its layers; it lies in a context variable for as long as
+the forward runs, so that no module remembers it and threads do not meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["Regularisation", "at_depth", "drop", "drop_path", "regularised"]
+
+
+@dataclass(frozen=True, slots=True)
+class Regularisation:
+    """What a forward in training mode may leave out.
+
+    Attributes:
+        dropout: Whether dropout acts, at the rates that the blocks have.
+        drop_path: Probability with which the last block leaves out what it adds to its shortcut,
+            for each image; it rises linearly from the first block on (Huang et al. 2016,
+            arXiv:1603.09382, section 3).
+    """
+
+    dropout: bool = True
+    drop_path: float = 0.0
+
+
+_USUAL = Regularisation()
+_current: ContextVar[Regularisation] = ContextVar("regularisation", default=_USUAL)
+_depth: ContextVar[float] = ContextVar("depth", default=1.0)
+
+
+@contextmanager
+def regularised(regularisation: Regularisation) -> Iterator[None]:
+    """Let layers that run inside the block act by it."""
+    token = _current.set(regularisation)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def at_depth(depth: float) -> None:
+    """Say how deep the blocks lie that run next, from 0 for the first to 1 for the last."""
+    _depth.set(depth)
+
+
+def drop(x: Tensor, rate: float, training: bool) -> Tensor:
+    """Leave out features by dropout."""
+    return functional.dropout(x, rate, training and _current.get().dropout)
+
+
+def drop_path(branch: Tensor, training: bool) -> Tensor:
+    """Leave out for some images what is to be added to a shortcut, and scale the others."""
+    rate = _current.get().drop_path * _depth.get()
+    if not training or not rate:
+        return branch
+    shape = (len(branch), *[1] * (branch.dim() - 1))
+    kept = torch.rand(shape, device=branch.device) >= rate
+    return branch * kept / (1.0 - rate)
