@@ -76,6 +76,23 @@ def test_private_predictions_are_those_of_torch(
     assert {key: predicted[key] for key in shared} == {key: found[key] for key in shared}
 
 
+def test_without_an_engine_the_command_says_how_to_get_it(
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (export,) = (run / "exports").iterdir()
+    monkeypatch.delenv("NAS_SPU_PYTHON", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert main(["mpc", "run", "--export", str(export)]) == 2
+    assert "nas mpc setup" in capsys.readouterr().err
+    table = tmp_path / "t.mpc.json"
+    arguments = ["--space", "mpc_vit", "--under-load", "--out", str(table)]
+    assert main(["mpc", "measure", *arguments]) == 2
+    assert not table.exists()
+
+
 def test_what_cannot_be_run_says_why(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (export,) = (run / "exports").iterdir()
     for arguments, said in (
@@ -84,6 +101,7 @@ def test_what_cannot_be_run_says_why(run: Path, capsys: pytest.CaptureFixture[st
         (["--export", str(run.parent)], "lies in no run folder"),
         (["--export", str(run / "exports" / "none")], "is no export folder"),
         (["--export", str(export), "--protocol", "semi3k"], "no protocol 'semi3k'"),
+        (["--export", str(export), "--protocol", "delphi"], "No engine here runs delphi"),
     ):
         assert main(["mpc", "run", *arguments]) == 2
         assert said in capsys.readouterr().err
