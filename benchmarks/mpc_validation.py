@@ -29,6 +29,7 @@ from predictors.mpc import (
     Laws,
     Network,
     OperatorPrices,
+    Protocol,
     ReluCount,
     get_protocol,
     load_mpc_table,
@@ -106,37 +107,55 @@ def counts(names: Sequence[str], protocols: Sequence[str], nets: int, seed: int)
 
 
 def latency(name: str, table: Path, nets: int, seed: int) -> None:
-    """Compare seconds over a shaped link; a run that was stopped goes on."""
+    """Compare seconds over a shaped link; a run that was stopped goes on.
+
+    What was executed is kept; what is predicted is computed anew from the table.
+    """
     space, prices = get_space(name, **SPACES[name]), load_mpc_table(table)
     path = RESULTS / f"mpc_validation_latency_{name}.json"
     kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    rows: list[dict[str, Any]] = kept["rows"] if kept.get("seed") == seed else []
-    for architecture in drawn(space, nets, seed)[len(rows) :]:
-        rows.append(_timed(space, architecture, prices))
+    executed: list[dict[str, Any]] = kept["rows"] if kept.get("seed") == seed else []
+    architectures = drawn(space, nets, seed)
+    while True:
+        rows = [
+            {**row, **_predicted(space, architecture, prices, row["link_rtt_ms"])}
+            for row, architecture in zip(executed, architectures, strict=False)
+        ]
         result = {"seed": seed, "options": SPACES[name], "table": prices.provenance.to_json()}
+        result["message_cpu_s"] = prices.message_cpu_s
         write_result(path.stem, {**result, "summary": _summary(rows), "rows": rows})
+        if len(executed) >= nets:
+            break
+        executed.append(_executed(space, architectures[len(executed)], prices.protocol))
     print_table([{"what": key, "": f"{value:.4g}"} for key, value in _summary(rows).items()])
 
 
-def _timed(
-    space: SearchSpace, architecture: Architecture, prices: OperatorPrices
+def _executed(
+    space: SearchSpace, architecture: Architecture, protocol: Protocol
 ) -> dict[str, Any]:
     program = program_of(placed_blocks(space, architecture))
-    arrays, predicted = random_arrays(program), predict(program, prices)
-    images = [arrays["input"]] * 2
-    done = execute(program, arrays, prices.protocol, images=images, network=WAN)
+    arrays = random_arrays(program)
+    done = execute(program, arrays, protocol, images=[arrays["input"]] * 2, network=WAN)
     assert done.rtt_ms is not None, "the link cannot be shaped here: it needs root and TUN"
-    relus = ReluCount()
     return {
         "id": space.id_of(architecture),
         "executed_s": done.walls_s,
+        "executed_cpu_s": done.cost.cpu_s,
         "link": done.link,
         "link_rtt_ms": done.rtt_ms,
         "load": os.getloadavg()[0],
+    }
+
+
+def _predicted(
+    space: SearchSpace, architecture: Architecture, prices: OperatorPrices, rtt_ms: float
+) -> dict[str, Any]:
+    predicted = predict(program_of(placed_blocks(space, architecture)), prices)
+    measured, relus = Network("measured", rtt_ms, WAN.mbit_per_s), ReluCount()
+    return {
         "predicted_s": predicted.latency_s(WAN),
-        "predicted_at_link_s": predicted.latency_s(
-            Network("measured", done.rtt_ms, WAN.mbit_per_s)
-        ),
+        "predicted_at_link_s": predicted.latency_s(measured),
+        "predicted_cpu_s": predicted.cpu_s,
         "online_bytes": predicted.online_bytes,
         "sends": predicted.sends,
         "relus": sum(relus(b) for b in space.blocks(architecture).values() if b is not None),
@@ -145,6 +164,8 @@ def _timed(
 
 def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Return errors of the mean of both executions, and Kendall's tau of every order with it."""
+    if not rows:
+        return {}
     both = np.array([row["executed_s"] for row in rows])
     measured = both.mean(1)
     figures: dict[str, float] = {"networks": len(rows)}
@@ -154,7 +175,9 @@ def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
         figures[f"largest_error_{name}"] = float(errors.max())
     if len(rows) > 2:
         for name in ("predicted_s", "predicted_at_link_s", "online_bytes", "sends", "relus"):
-            figures[f"kendall_{name}"] = kendall_tau_b([row[name] for row in rows], measured)
+            values = [row[name] for row in rows]
+            if len(set(values)) > 1:  # else it orders nothing
+                figures[f"kendall_{name}"] = kendall_tau_b(values, measured)
         figures["kendall_of_two_executions"] = kendall_tau_b(both[:, 0], both[:, 1])
     figures["link_rtt_ms"] = float(np.mean([row["link_rtt_ms"] for row in rows]))
     figures["load"] = max(row["load"] for row in rows)

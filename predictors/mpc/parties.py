@@ -17,7 +17,10 @@ from predictors.mpc.engine.process import START_S, Worker, receive_all
 from predictors.mpc.profiles import Network, Protocol
 from predictors.mpc.program import Operator
 
-__all__ = ["Parties", "RoundMeter"]
+__all__ = ["Parties", "RoundMeter", "waiting_cpu_s"]
+
+_REPEATS = 4
+_PAUSE = Network("pause", 10.0, 1e5)
 
 
 class Parties:
@@ -114,6 +117,26 @@ class Parties:
         self._stack.__exit__(kind, error, trace)
 
 
+def _least(parties: Parties, operator: Operator, what: str) -> float:
+    """Return the least, of the runs after the first, of what the slowest party needs."""
+    request = {"kind": operator.kind, "sizes": operator.sizes, "repeats": _REPEATS}
+    found = [answer[what] for answer in parties.ask(request)]
+    return float(min(max(run) for run in list(zip(*found, strict=True))[1:]))
+
+
+def waiting_cpu_s(protocol: Protocol, operator: Operator) -> float:
+    """Return the processor seconds of a party that waits 5 ms for each message of an operator.
+
+    Over links in memory an operator needs less: here every message passes the kernel, and wakes
+    a thread whose caches have gone cold.
+
+    Raises:
+        MeasurementError: A party dies or hangs, or the engine fails.
+    """
+    with Parties(protocol, network=_PAUSE) as parties:
+        return _least(parties, operator, "cpus_s")
+
+
 class RoundMeter:
     """Measures effective rounds: by how many one-way delays an operator lasts longer.
 
@@ -126,7 +149,6 @@ class RoundMeter:
 
     _RTT_MS = 200.0
     _NEAR, _FAR = Network("near", 0.0, 1e5), Network("far", _RTT_MS, 1e5)
-    _REPEATS = 3
 
     def __init__(self, protocol: Protocol) -> None:
         self._stack = contextlib.ExitStack()
@@ -151,9 +173,7 @@ class RoundMeter:
 
     def _least_s(self, parties: Parties, operator: Operator) -> float:
         """Return the seconds of the fastest run after the first."""
-        request = {"kind": operator.kind, "sizes": operator.sizes, "repeats": self._REPEATS}
-        walls = [answer["walls_s"] for answer in parties.ask(request)]
-        return float(min(max(run) for run in list(zip(*walls, strict=True))[1:]))
+        return _least(parties, operator, "walls_s")
 
     def __enter__(self) -> Self:
         return self

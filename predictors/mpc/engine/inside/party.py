@@ -74,15 +74,16 @@ class Party:
         inputs = operations.plain_inputs(kind, sizes, np.random.default_rng(0))
         executable = compiled(operations.operator(kind, sizes), inputs)
         shares = [self._shared(value, CLIENT) for value in inputs]
-        walls = []
+        walls, cpus = [], []
         for _ in range(request["repeats"]):
             self._link.barrier()
-            start = time.perf_counter()
+            cpu, start = time.process_time(), time.perf_counter()
             execute(self._runtime, executable, shares)
             walls.append(time.perf_counter() - start)
+            cpus.append(time.process_time() - cpu)
             self._log.links(1)
         self._link.barrier()
-        return {"rank": self._rank, "walls_s": walls}
+        return {"rank": self._rank, "walls_s": walls, "cpus_s": cpus}
 
     def _load(self, request: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         """Compile a program, and share its weights."""
