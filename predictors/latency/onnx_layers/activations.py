@@ -64,6 +64,13 @@ def _relu_softmax(
     return graph.node("Div", [kept, total])
 
 
+def _mean(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    total = x[0]
+    for other in x[1:]:
+        total = graph.node("Add", [total, other])
+    return graph.node("Mul", [total, number(graph, 1.0 / len(x))])
+
+
 def _row_sum(graph: OnnxGraph, x: str) -> str:
     return graph.node("ReduceSum", [x, graph.constant(np.array([-1], dtype=np.int64))], keepdims=1)
 
