@@ -43,13 +43,6 @@ def _relu_or(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence
     return graph.node("Where", [graph.constant(mask), graph.node("Relu", x), rest])
 
 
-def _mean(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    total = x[0]
-    for other in x[1:]:
-        total = graph.node("Add", [total, other])
-    return graph.node("Mul", [total, number(graph, 1.0 / len(x))])
-
-
 def _two_quad(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
     shifted = graph.node("Add", [x[0], number(graph, 5.0)])
     squares = graph.node("Mul", [shifted, shifted])
