@@ -25,6 +25,7 @@ from nas.config import Config, parse_config
 from nas.errors import RunError, nearest
 from nas.files import atomic_write, remove_leftovers, write_error
 from nas.json_files import append_line, read_lines, read_object
+from nas.launch import launcher
 
 __all__ = ["RunFolder", "StageState"]
 
@@ -69,6 +70,7 @@ class RunFolder:
             "format": FORMAT,
             "created": _now(),
             "command": list(sys.argv if command is None else command),
+            "launcher": launcher(),
             "python": platform.python_version(),
             "platform": platform.platform(),
             "packages": _versions(),
@@ -137,8 +139,10 @@ class RunFolder:
 
     @property
     def archive_path(self) -> Path:
-        """The database of all evaluations."""
-        return self.path / "archive.sqlite"
+        """The database of all evaluations: of subnets, or of the ensembles that are searched."""
+        ensemble = self.config.search.ensemble
+        name = "archive" if ensemble is None else f"ensembles-{ensemble.members}"
+        return self.path / f"{name}.sqlite"
 
     def worker_archive(self, worker: str) -> Path:
         """Return where one of several workers of a shared study keeps what it evaluated."""

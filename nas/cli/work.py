@@ -9,7 +9,7 @@ from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_run
 from nas.errors import RunError
-from nas.problems import space_of
+from nas.problems import network_space, searched_space, space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
 from nas.search.optuna_bridge import SharedStudy, WorkPlan, work
@@ -37,21 +37,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     folder = RunFolder.open(arguments.run)
-    config, space = folder.config, space_of(folder.config)
+    config, networks = folder.config, network_space(folder.config)
     pipeline.check_trained(folder)
     # Workers that share a folder read its tables side by side; only one may build them.
     with nullcontext() if pipeline.has_tables(folder) else folder.lock():
-        tables = pipeline.latency_stage(folder, space, ProgressBar)
-    problem = pipeline.problem_of(folder, space, tables)
+        tables = pipeline.latency_stage(folder, space_of(config), ProgressBar)
+    problem = pipeline.problem_of(folder, searched_space(config), tables)
     pipeline.check_limits(config, problem)
     name = arguments.name or folder.path.resolve().name
     study = SharedStudy(problem, arguments.study, name, lease_s=arguments.lease)
-    splits = pipeline.load_splits(config, space, ProgressBar)
-    evaluate = pipeline.subnet_evaluator(folder, space, splits)
+    splits = pipeline.load_splits(config, networks, ProgressBar)
+    evaluate = pipeline.subnet_evaluator(folder, networks, splits)
     searcher = build_searcher(config.search, objectives=len(problem.objectives))
     with (
         folder.worker(arguments.worker or "") as worker,
-        pipeline.open_archive(folder, space, folder.worker_archive(worker)) as archive,
+        pipeline.open_archive(folder, networks, folder.worker_archive(worker)) as archive,
         ProgressBar("search") as progress,
     ):
         plan = WorkPlan(config.search.evaluations, config.search.population, config.seed, worker)

@@ -21,10 +21,11 @@ from nas.config.section import (
 from nas.config.train import TrainConfig
 from nas.data.config import AugmentConfig, DataConfig
 from nas.errors import ConfigError
-from nas.metric_names import LATENCY, is_latency, placed, split_place
+from nas.metric_names import LATENCY, is_latency, is_private, placed, split_place
 
 __all__ = [
     "Config",
+    "EnsembleConfig",
     "EvaluateConfig",
     "ExportConfig",
     "LatencyConfig",
@@ -37,6 +38,10 @@ __all__ = [
 ]
 
 
+Kept: TypeAlias = dict[str, Annotated[tuple[int | float | str, ...], Field(strict=False)]]
+"""The options to keep by choice; a name may be a pattern such as kernel_*."""
+
+
 class SpaceConfig(Section):
     """Which search space, and the arguments of its factory."""
 
@@ -44,6 +49,8 @@ class SpaceConfig(Section):
     """Name of a registered search space."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the space's factory, for example classes and width."""
+    keep: Kept = Field(default_factory=dict)
+    """The options that are trained and searched, by choice or pattern; others are dropped."""
 
 
 class LatencyConfig(Section):
@@ -76,10 +83,11 @@ LatencySections: TypeAlias = Annotated[
 
 
 class PredictorConfig(Section):
-    """One predictor made by `nas predictor fit`, whose metric becomes a cost."""
+    """One predictor made by `nas predictor fit`, or a table, whose metric becomes a cost."""
 
     path: str
-    """The file; it holds one sum of prices of layers, from ``--model additive``."""
+    """The file: one sum of prices of layers, from ``--model additive``; or a table of another
+    metric than latency, from `nas lut build --metric`, whose name ends in .json."""
 
 
 class EvaluateConfig(Section):
@@ -113,6 +121,15 @@ class NniConfig(Section):
     """Arguments of its constructor."""
     limits: Literal["penalty", "reject"] = "penalty"
     """Whether subnets outside the limits are told with a bad value, or as failed trials."""
+
+
+class EnsembleConfig(Section):
+    """Searching for several subnets that share layers and are averaged."""
+
+    members: Annotated[int, Field(ge=2, le=4)] = 2
+    """Subnets in an ensemble."""
+    splits: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Slots at which they may part; none allows every slot where one tensor passes."""
 
 
 class SearchConfig(Section):
@@ -158,6 +175,10 @@ class SearchConfig(Section):
     limits: dict[str, int | float | str] = Field(default_factory=dict)
     """Upper limits by metric: 2.5, "60M", "2.5 ms", or "60%" of the largest subnet's; for a
     latency also "<= 20 ms @ 95%", which keeps back what the table may be wrong by."""
+    keep: Kept = Field(default_factory=dict)
+    """The options that are searched, by choice or pattern, of those that were trained."""
+    ensemble: EnsembleConfig | None = None
+    """Searches for ensembles in place of single subnets."""
     optuna: OptunaConfig = OptunaConfig()
     """Optuna's part."""
     nni: NniConfig = NniConfig()
@@ -206,14 +227,23 @@ class ExportConfig(Section):
 class MpcConfig(Section):
     """Private inference: the protocol and the network that its costs are for."""
 
-    protocol: Literal["semi2k", "aby3"] = "semi2k"
-    """The protocol; one whose costs are laws in the sizes of its operators."""
+    protocol: Literal["semi2k", "aby3", "cheetah", "delphi"] = "semi2k"
+    """The protocol; semi2k and aby3 have laws, delphi published ones, cheetah needs a table."""
+    table: str | None = None
+    """Table of measured operators by `nas mpc measure`, of that protocol; none takes the laws."""
     network: Literal["lan", "wan"] = "wan"
     """Between the parties: 0.3 ms and 3 Gbit/s, or 40 ms and 400 Mbit/s."""
     rtt_ms: Annotated[float, Field(ge=0)] | None = None
     """Round-trip time, in place of the network's."""
     mbit_per_s: Positive | None = None
     """Bandwidth in one direction, 10^6 bits a second, in place of the network's."""
+
+
+MpcSections: TypeAlias = Annotated[
+    Annotated[MpcConfig, Tag("one")] | Annotated[dict[str, MpcConfig], Tag("named")],
+    Discriminator(one_or_named),
+]
+"""One section, or one for each of several protocols and networks by its name."""
 
 
 class Config(Section):
@@ -232,8 +262,9 @@ class Config(Section):
     latency: LatencySections | None = None
     """Where the latency table comes from; none measures no latency. For several devices, a
     section [latency.NAME] for each, whose cost is ``NAME_latency_ms``."""
-    mpc: MpcConfig | None = None
-    """What private inference costs; none prices and limits none."""
+    mpc: MpcSections | None = None
+    """What private inference costs; none prices and limits none. For several protocols or
+    networks, a section [mpc.NAME] for each, whose costs are ``NAME_mpc_online_s`` and so on."""
     predictors: Annotated[tuple[PredictorConfig, ...], Field(strict=False)] = ()
     """Fitted predictors, each of which gives one more cost."""
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -249,6 +280,12 @@ class Config(Section):
         check_names(latency, LatencyConfig, "latency")
         return latency
 
+    @field_validator("mpc", mode="before")
+    @classmethod
+    def _check_settings(cls, mpc: Any) -> Any:
+        check_names(mpc, MpcConfig, "mpc")
+        return mpc
+
     @field_validator("predictors", mode="before")
     @classmethod
     def _check_predictors(cls, predictors: Any) -> Any:
@@ -261,10 +298,20 @@ class Config(Section):
         for metric in self.search.limits:
             if is_latency(metric) and metric not in self.latencies and not self.predictors:
                 refuse({f"search.limits.{metric}": self.latency_missing(metric)})
-        if self.mpc is None:
-            private = [metric for metric in self.search.limits if metric.startswith("mpc_")]
-            refuse({f"search.limits.{metric}": "it needs an [mpc] section" for metric in private})
+            place, _ = split_place(metric)
+            if is_private(metric) and place not in self.mpcs:
+                section = f"[mpc.{place}]" if place else "[mpc]"
+                there = f"; the sections there are named {', '.join(self.mpcs)}"
+                needs = f"it needs a section {section}{there if any(self.mpcs) else ''}"
+                refuse({f"search.limits.{metric}": needs})
         return self
+
+    @property
+    def mpcs(self) -> dict[str, MpcConfig]:
+        """The sections of private inference by name; the only one has none, ``""``."""
+        if self.mpc is None:
+            return {}
+        return {"": self.mpc} if isinstance(self.mpc, MpcConfig) else dict(self.mpc)
 
     @property
     def latencies(self) -> dict[str, LatencyConfig]:
