@@ -103,6 +103,8 @@ def main() -> None:
     parser.add_argument("--confidence", type=float, default=0.8, help="of dropping options")
     parser.add_argument("--name", help="name of the result (default: the folder's)")
     arguments = parser.parse_args()
+    if arguments.evaluations < 50 or not 2 <= arguments.seeds <= 10:
+        parser.error("give --evaluations of at least 50 and --seeds from 2 to 10")
     run = RunFolder.open(arguments.run)
     base = space_of(run.config)
     pairs = EnsembleSpace(base, arguments.members)
