@@ -93,13 +93,16 @@ class World:
 
     def any(self, flag: bool) -> bool:
         """Return whether a flag is set in any process."""
-        return (self.size > 1 and bool(self.total(torch.tensor(float(flag))))) or flag
+        return flag if self.size == 1 else bool(self.total(torch.tensor(float(flag))))
 
     def receive(self, tensor: Tensor) -> None:
         """Give a tensor the values that it has in the first process."""
         if self.size > 1:
+            sent = tensor.contiguous()  # the only layout that is sent
             with _explained():
-                distributed.broadcast(tensor, src=0)
+                distributed.broadcast(sent, src=0)
+            if sent is not tensor:
+                tensor.copy_(sent)
 
     def tell(self, value: Any) -> Any:
         """Return what the first process says, a JSON value, in every process."""

@@ -42,7 +42,7 @@ def rand_augment(
     if not operations:
         return images
     names = [name for name in OPERATIONS if images.shape[1] == 3 or name != "saturation"]
-    result = images.float()
+    result = images.to(torch.get_default_dtype())
     drawn, own = (count or len(images),), slice(first, first + len(images))
     for _ in range(operations):
         chosen = torch.randint(len(names), drawn, generator=generator)[own]
