@@ -26,6 +26,7 @@ __all__ = [
     "paired_cpu_seconds",
     "peer",
     "print_table",
+    "process_bytes",
     "write_result",
 ]
 
@@ -80,6 +81,18 @@ def paired_cpu_seconds(
         gc.enable()
     ratios = [a / b for a, b in zip(times[0], times[1], strict=True)]
     return statistics.median(times[0]), statistics.median(times[1]), statistics.median(ratios)
+
+
+def process_bytes(field: str) -> int:
+    """Return a size from the kernel's account of this process.
+
+    Args:
+        field: ``VmRSS`` for what it holds in memory, ``VmHWM`` for the most it ever held.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit(f"/proc/self/status has no {field}; this measurement needs Linux.")
 
 
 def peer(python: str, program: str, **options: Any) -> Any:
@@ -137,6 +150,21 @@ def write_result(name: str, payload: Mapping[str, Any]) -> Path:
     """Write ``results/NAME.json`` with the machine beside the figures, and return its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    text = json.dumps({"machine": machine(), **payload}, indent=2)
+    text = _json({"machine": machine(), **payload})
     path.write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def _json(value: Any, indent: str = "") -> str:
+    """Return JSON with a line for each row of a table, and otherwise one for each value."""
+    if isinstance(value, Mapping) and (not indent or any(_nested(v) for v in value.values())):
+        items = [f"{json.dumps(key)}: {_json(v, indent + '  ')}" for key, v in value.items()]
+        return f"{{\n{indent}  " + f",\n{indent}  ".join(items) + f"\n{indent}}}"
+    if isinstance(value, list | tuple) and any(_nested(v) for v in value):
+        items = [_json(v, indent + "  ") for v in value]
+        return f"[\n{indent}  " + f",\n{indent}  ".join(items) + f"\n{indent}]"
+    return json.dumps(value)
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple)

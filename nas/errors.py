@@ -14,6 +14,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "DataError",
+    "ElsewhereError",
     "ExportError",
     "InfeasibleError",
     "InterruptedRunError",
@@ -54,3 +55,11 @@ class InterruptedRunError(NasError):
     """The run was stopped from outside; everything finished is on disk and can be resumed."""
 
     exit_code = 4
+
+
+class ElsewhereError(NasError):
+    """Another process of this training failed and says why; this one ends in silence."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("")
+        self.exit_code = exit_code

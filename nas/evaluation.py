@@ -17,11 +17,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas.archive import Metric
 from nas.config import EvaluateConfig
-from nas.data import DataSplits, ImageSet, batches, calibration_subset, normalise, resize
+from nas.data import DataSplits, Images, batches, calibration_subset, normalise, resize
 from nas.devices import prepare_device, to_channels_last
+from nas.diversity import metered
 from nas.errors import ConfigError
 from predictors import Provenance
 from search_spaces import Architecture, SearchSpace
+from search_spaces.ensemble import EnsembleSpace
 from search_spaces.supernet import Supernet
 
 __all__ = ["SubnetEvaluator", "accuracy", "recalibrate"]
@@ -91,7 +93,7 @@ def _batch_norms(subnet: nn.Module) -> list[_BatchNorm]:
 @torch.inference_mode()
 def accuracy(
     model: nn.Module,
-    image_set: ImageSet,
+    image_set: Images,
     *,
     resolution: int,
     mean: Sequence[float],
@@ -156,11 +158,17 @@ class SubnetEvaluator:
     def __call__(self, architecture: Architecture) -> dict[str, Metric]:
         """Return ``accuracy``: on the validation split, with inherited weights, recalibrated.
 
+        Of an ensemble also ``diversity``, on the same images; see `nas.diversity`.
+
         Raises:
             SpaceError: The architecture is not of the supernet's space.
         """
         subnet = self.subnet(architecture)
-        return {"accuracy": self.score(subnet, architecture, split="validation")}
+        if not isinstance(self.space, EnsembleSpace):
+            return {"accuracy": self.score(subnet, architecture, split="validation")}
+        with metered(subnet) as meter:
+            found = self.score(subnet, architecture, split="validation")
+        return {"accuracy": found, "diversity": Metric(meter.value, found.provenance)}
 
     @property
     def space(self) -> SearchSpace:
@@ -189,7 +197,7 @@ class SubnetEvaluator:
             architecture: Its choices, for the resolution.
             split: ``validation`` in a search; ``test`` for the final subnets, once.
         """
-        image_set: ImageSet = getattr(self._splits, split)
+        image_set: Images = getattr(self._splits, split)
         value = accuracy(
             subnet,
             image_set,

@@ -13,7 +13,7 @@ from search_spaces.files import WRITING, replacing
 __all__ = ["atomic_path", "atomic_write", "disk_full", "remove_leftovers", "write_error"]
 
 _LEFTOVERS = (f"{WRITING}*", ".tmp*")  # the second is how safetensors names its own
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, a quota, a limit of the process
 _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR)
 
 
@@ -38,7 +38,7 @@ def write_error(path: Path | str, error: OSError) -> RunError:
 def _explain(error: BaseException, path: Path, temporary: Path) -> RunError | None:
     """Return our error for what a person can mend, None for anything else."""
     # Writers in Rust (safetensors) raise an exception of their own that quotes the system's.
-    if "No space left on device" in str(error):
+    if any(f"os error {number})" in str(error) for number in _FULL):
         return disk_full(path)
     if not isinstance(error, OSError):
         return None

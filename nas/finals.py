@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import torch
 from torch import nn
 
 from nas.archive import Evaluated, Metric
@@ -130,7 +131,7 @@ def export_final(
         dataset=splits.source,
         weights=run.imported(),
     )
-    images = splits.test.images[:_CHECKED_IMAGES]
+    images = splits.test.select(torch.arange(min(_CHECKED_IMAGES, len(splits.test)))).images
     files = export_subnet(
         subnet,
         run.exports / row.id,

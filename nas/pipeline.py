@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,9 +26,10 @@ from nas.errors import (
 )
 from nas.files import atomic_path, atomic_write
 from nas.latency_tables import AnyTable, is_published, read_table
+from nas.launch import processes
 from nas.metric_names import measured, split_place
 from nas.predicted import keep_predictors, predicted_costs
-from nas.problems import build_problem, space_of
+from nas.problems import build_problem, network_space
 from nas.run_evaluator import RunEvaluator
 from nas.runs import RunFolder
 from nas.search import (
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from nas.data import DataSplits
     from nas.evaluation import SubnetEvaluator
     from nas.training.stored_teacher import StoredTeacher
+    from nas.world import World
 
 __all__ = [
     "Bars",
@@ -246,15 +248,31 @@ def check_limits(config: Config, problem: Problem) -> None:
     executor_factory(config.search.executor)
 
 
-def check_training(config: Config, space: SearchSpace) -> None:
-    """Refuse a training strategy that does not go with the space.
+def check_training(config: Config, space: SearchSpace, *, images: int | None = None) -> None:
+    """Refuse a training that does not go with the space or the data.
+
+    Args:
+        config: The configuration.
+        space: Its space.
+        images: In the training split; none while it is not loaded.
 
     Raises:
-        ConfigError: A stage opens a choice or an option that the space lacks.
+        ConfigError: A stage opens a choice or an option that the space lacks, say, or a slot is
+            to be frozen that is none.
+        CheckpointError: There is no stored teacher, or one that is not finished.
+        TrainingError: The batch is larger than the training split, or smaller than the
+            processes need.
     """
-    from nas.training import build_strategy
+    from nas.training import build_strategy, check_batch
+    from nas.training.state import frozen_slots
+    from nas.training.stored_teacher import StoredTeacher
 
+    if images is not None:
+        check_batch(config.train, images, processes=processes())
     build_strategy(space, config.train, 1)
+    frozen_slots(space, config.train.freeze)
+    if config.train.stored_teacher is not None:
+        StoredTeacher.open(config.train.stored_teacher.path, {})
 
 
 def train_stage(
@@ -264,24 +282,28 @@ def train_stage(
     bars: Bars,
     *,
     costs: Mapping[str, CostTable] | None = None,
+    world: World | None = None,
 ) -> None:
     """Train the supernet, or go on where training stopped.
 
     Args:
-        run: The run folder.
+        run: The run folder; only the first process writes to it.
         space: Of the supernet.
         splits: Only the training split is used.
-        bars: For progress.
+        bars: For progress of the first process.
         costs: Of the run's problem, for a strategy that has one in its loss; None finds what
             it needs, and measures the latency table where that is it.
+        world: The processes that train together; None means that this one is alone.
 
     Raises:
         RunError: Its weights were imported.
         NasError: As `nas.training.train`.
     """
     from nas.training import train
+    from nas.world import ALONE
     from search_spaces.supernet import Supernet
 
+    world = world or ALONE
     if source := run.imported():
         raise RunError(
             f"The supernet of {run.path} was trained elsewhere ({source}), so there is no "
@@ -289,9 +311,17 @@ def train_stage(
         )
     config = run.config
     if costs is None and config.train.priced_by not in (None, "macs", "params"):
+        if world.size > 1:
+            raise ConfigError(
+                f"{config.train.priced_by!r} in the loss of {config.train.strategy} is known in "
+                "one process only. Train without torchrun, or by macs or params."
+            )
         costs = problem_of(run, space, latency_stage(run, space, bars)).costs
     supernet = Supernet(space, seed=config.seed)
-    with _stage(run, "train"), bars("training") as progress:
+    with (
+        _stage(run, "train") if world.is_first else nullcontext(),
+        bars("training") if world.is_first else nullcontext() as progress,
+    ):
         train(
             supernet,
             splits,
@@ -299,8 +329,10 @@ def train_stage(
             seed=config.seed,
             augment=config.augment,
             run=run,
+            evaluate=config.evaluate,
             costs=costs,
             progress=progress,
+            world=world,
         )
 
 
@@ -331,7 +363,11 @@ def subnet_evaluator(run: RunFolder, space: SearchSpace, splits: DataSplits) -> 
 
 
 def open_archive(run: RunFolder, space: SearchSpace, path: Path | None = None) -> Archive:
-    """Open the archive of a run for writing, or another one at ``path`` for the same space."""
+    """Open the archive of a run for writing, or another one at ``path`` for the same space.
+
+    Parts of a space share one.
+    """
+    space = space.whole
     return Archive.open(
         path or run.archive_path,
         space_name=space.name,
@@ -372,7 +408,9 @@ def _mirrored(
 def _searcher(run: RunFolder, problem: Problem) -> tuple[Searcher, int]:
     """Return what proposes subnets, and how many are to be evaluated."""
     config, space = run.config.search, problem.space
-    chosen = read_chosen(run.path, space)
+    # Chosen were single networks; of them those in the part of the space that is searched count.
+    single = () if config.ensemble else read_chosen(run.path, network_space(run.config))
+    chosen = [architecture for architecture in single if space.holds(architecture)]
     if not chosen:
         return build_searcher(config, objectives=len(problem.objectives)), config.evaluations
     rows = space.unique(space.encode_all(chosen))
@@ -398,7 +436,7 @@ def search_stage(run: RunFolder, problem: Problem, splits: DataSplits, bars: Bar
     searcher, evaluations = _searcher(run, problem)
     with (
         _stage(run, "search"),
-        _evaluation(run, problem.space, splits) as evaluate,
+        _evaluation(run, network_space(config), splits) as evaluate,
         open_archive(run, problem.space) as archive,
         bars("search") as progress,
         _mirrored(run, problem, archive, progress) as report,
@@ -516,14 +554,25 @@ def export_stage(
     *,
     tables: Mapping[str, AnyTable],
     bars: Bars,
+    space: SearchSpace | None = None,
 ) -> None:
     """Score the chosen subnets on the test split, time them, export them and check the files.
 
     They are timed in the runtime of each table that was measured on this machine.
+
+    Args:
+        run: With the trained supernet.
+        problem: What was searched; its costs are recorded.
+        splits: The images.
+        chosen: Rows of the archive.
+        formats: File formats.
+        tables: The latency tables by metric.
+        bars: Shows progress.
+        space: Of the run's weights; by default what the configuration says.
     """
     from nas.finals import cost_metrics, export_final, measured_latencies
 
-    space = problem.space
+    space = space or network_space(run.config)
     evaluator = subnet_evaluator(run, space, splits)
     subnets = {row.id: evaluator.subnet(row.architecture) for row in chosen}
     shaped = {row.id: (subnets[row.id], space.input_shape_of(row.architecture)) for row in chosen}
@@ -586,7 +635,9 @@ def finetune_stage(
         scored = evaluator(row.architecture)
         found = Evaluated(row.id, row.architecture, scored, order=1)
         formats = run.config.export.formats
-        export_stage(tuned, problem, splits, [found], formats, tables=tables, bars=bars)
+        export_stage(
+            tuned, problem, splits, [found], formats, tables=tables, bars=bars, space=only
+        )
     with Archive.read(tuned.archive_path) as archive:
         return archive.rows()[0]
 
@@ -627,7 +678,7 @@ def teacher_stage(
     if top < 1 or (epochs is not None and epochs < 1):
         raise ConfigError(f"--top = {top} and --epochs = {epochs} must be at least 1.")
     check_trained(run)
-    space = space_of(run.config)
+    space = network_space(run.config)
     architecture = largest(space)
     if id is not None:
         problem = problem_of(run, space, None)

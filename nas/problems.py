@@ -30,8 +30,16 @@ from predictors.mpc import (
     private_costs,
 )
 from search_spaces import SearchSpace, get_space
+from search_spaces.ensemble import EnsembleSpace
 
-__all__ = ["build_problem", "compiled_costs", "space_of", "sweep_values"]
+__all__ = [
+    "build_problem",
+    "compiled_costs",
+    "network_space",
+    "searched_space",
+    "space_of",
+    "sweep_values",
+]
 
 _EVALUATED = "accuracy"  # what `nas.evaluation` measures
 
@@ -40,8 +48,35 @@ _ON_REQUEST = (INT8_PEAK_MEMORY,)
 
 
 def space_of(config: Config) -> SearchSpace:
-    """Return the space that a configuration names."""
-    return get_space(config.space.name, **config.space.options)
+    """Return the space whose supernet a configuration trains.
+
+    Raises:
+        SpaceError: There is no such space, option or choice.
+    """
+    space = get_space(config.space.name, **config.space.options)
+    return space.restrict(config.space.keep) if config.space.keep else space
+
+
+def network_space(config: Config) -> SearchSpace:
+    """Return the space of the networks that are searched: of subnets, or of ensembles of them.
+
+    Raises:
+        SpaceError: As `space_of`, or the subnets cannot share layers as asked.
+    """
+    space, asked = space_of(config), config.search.ensemble
+    if asked is None:
+        return space
+    return EnsembleSpace(space, asked.members, splits=asked.splits)
+
+
+def searched_space(config: Config) -> SearchSpace:
+    """Return the part of `network_space` that a search looks at.
+
+    Raises:
+        SpaceError: As `network_space`.
+    """
+    space, keep = network_space(config), config.search.keep
+    return space.restrict(keep) if keep else space
 
 
 def compiled_costs(
@@ -199,6 +234,12 @@ def _margin(limit: Limit, table: AnyTable | None, cost: CostTable) -> float:
             f"search.limits.{limit.metric}: a predictor keeps no errors of single networks, so no "
             'limit on it can be kept with a confidence. Leave out what follows the "@", and '
             "lower the limit by what `nas predictor show` says."
+        )
+    if not is_latency(limit.metric) and cost.provenance.kind == "table":
+        raise ConfigError(
+            f"search.limits.{limit.metric}: only limits on latency, by the table of a "
+            'section latency, are kept with a confidence. Leave out what follows the "@", and '
+            "lower the limit by what `nas lut show` says."
         )
     if not is_latency(limit.metric):
         raise ConfigError(

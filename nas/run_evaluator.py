@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nas.archive import Metric
 from nas.errors import NasError, RunError
-from nas.problems import space_of
+from nas.problems import network_space
 from nas.runs import RunFolder
 from search_spaces import Architecture
 from search_spaces.progress import silent
@@ -51,7 +51,7 @@ def _loaded(wanted: RunEvaluator) -> SubnetEvaluator:
 
     try:
         run = RunFolder.open(wanted.path)
-        space = space_of(run.config)
+        space = network_space(run.config)
         splits = pipeline.load_splits(run.config, space, lambda title: nullcontext(silent))
         evaluator = pipeline.subnet_evaluator(run, space, splits)
     except NasError as error:

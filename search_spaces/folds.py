@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,20 @@ class Fold:
         columns = tuple(column for column, _ in reads)
         ends = tuple(sorted(reachable))
         return cls(name, columns, states, position[initial], tuple(steps), ends)
+
+    def restricted(self, options: Sequence[NDArray[np.int16]]) -> Fold:
+        """Return the fold over fewer options.
+
+        Args:
+            options: For every choice of the space the positions of the options that stay.
+        """
+        steps = tuple(
+            step[:, options[column]] for column, step in zip(self.reads, self.steps, strict=True)
+        )
+        reached = {self.initial}
+        for step in steps:
+            reached = set(step[sorted(reached)].ravel().tolist())
+        return replace(self, steps=steps, reachable=tuple(sorted(reached)))
 
     def __call__(self, population: NDArray[np.integer]) -> NDArray[np.int16]:
         """Return the state of every architecture, int16 [n], for a population [n, d]."""

@@ -67,6 +67,7 @@ def fingerprint(
         digest.update(json.dumps(parts).encode())
     for slot, table in zip(slots, tables, strict=True):
         parts = [slot.name, table.scope, slot.inputs, slot.separate_weights]
+        parts += [slot.weights] if slot.weights else []
         digest.update(json.dumps(parts).encode())
         digest.update(np.ascontiguousarray(table.values, dtype="<u8").tobytes())
     for isomorphism in isomorphisms:

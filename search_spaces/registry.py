@@ -30,6 +30,7 @@ _BUILT_IN = (
     "darts",
     "efficientnet",
     "efficientnet_v2",
+    "ensemble",
     "fasternet",
     "ghostnet",
     "gold_nas",

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
 
 from search_spaces.architecture import Architecture
 from search_spaces.blocks import BlockSpec
 from search_spaces.choices import Choice
 from search_spaces.slots import Slot
-from search_spaces.space import SearchSpace
+from search_spaces.space import Population, SearchSpace
 
 __all__ = ["single"]
+
+
+class _Single(SearchSpace):
+    """A space of one architecture, which keeps the id it has in the space it comes from."""
+
+    def __init__(
+        self,
+        origin: SearchSpace,
+        architecture: Architecture,
+        choices: Sequence[Choice],
+        slots: Sequence[Slot],
+    ) -> None:
+        super().__init__(origin.name, choices, slots=slots, options=origin.options)
+        self._key = origin.keys(origin.encode(architecture)[None])[0]
+
+    def keys(self, population: Population) -> NDArray[np.uint64]:
+        """Return the id of the architecture for every row, uint64 [n]."""
+        return np.full(len(population), self._key)
 
 
 def single(space: SearchSpace, architecture: Architecture) -> SearchSpace:
@@ -31,7 +53,7 @@ def single(space: SearchSpace, architecture: Architecture) -> SearchSpace:
         Slot(slot.name, (), partial(_given, blocks[slot.name]), slot.inputs)
         for slot in space.slots
     ]
-    return SearchSpace(space.name, choices, slots=slots, options=space.options)
+    return _Single(space, architecture, choices, slots)
 
 
 def _given(block: BlockSpec | None) -> BlockSpec | None:

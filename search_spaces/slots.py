@@ -35,6 +35,8 @@ class Slot:
         separate_weights: Names of block fields whose values get weights of their own in a
             supernet. Blocks of one family share weights by slicing otherwise; blocks of
             different families never share.
+        weights: Name of the place whose weights a supernet uses; by default the slot's own.
+            Slots of the same weights share them by slicing, as the blocks of one slot do.
     """
 
     name: str
@@ -42,6 +44,12 @@ class Slot:
     block: Callable[..., BlockSpec | None]
     inputs: tuple[str, ...]
     separate_weights: tuple[str, ...] = ()
+    weights: str = ""
+
+    @property
+    def weights_name(self) -> str:
+        """Name of the place whose weights a supernet uses."""
+        return self.weights or self.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)

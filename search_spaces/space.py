@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -29,6 +30,8 @@ from search_spaces.tables import Evaluator, Table, absorb, count
 if TYPE_CHECKING:
     import networkx
     from torch import nn
+
+    from search_spaces.restriction import Keep
 
 __all__ = ["Population", "SearchSpace"]
 
@@ -111,6 +114,40 @@ class SearchSpace:
 
         limits = Widths(tuple(widths), divisor, keep)
         return space_of_module(model, input_shape, name=name, widths=limits)
+
+    def restrict(self, keep: Keep) -> SearchSpace:
+        """Return the part of the space that keeps only some options of some choices.
+
+        Its ``fraction`` says exactly which share of the different networks remains. Its
+        architectures are architectures of this space too, with the same ids.
+
+        Args:
+            keep: The options to keep by choice; a name may be a pattern such as ``kernel_*``.
+
+        Raises:
+            SpaceError: A name or an option is unknown, or no option of a choice is kept.
+        """
+        from search_spaces.restriction import restrict
+
+        return restrict(self, keep)
+
+    @property
+    def whole(self) -> SearchSpace:
+        """The space that this one restricts; itself where it restricts none."""
+        return self
+
+    @property
+    def fraction(self) -> Fraction:
+        """The share of the whole space's different networks that are in this one, exactly."""
+        return Fraction(self.size, self.whole.size)
+
+    def holds(self, architecture: Mapping[str, Any]) -> bool:
+        """Return whether an architecture is of the space."""
+        try:
+            self.encode(architecture)
+        except SpaceError:
+            return False
+        return True
 
     def __repr__(self) -> str:
         return f"SearchSpace({self.name!r}, {len(self.choices)} choices, {len(self.slots)} slots)"

@@ -6,7 +6,7 @@ computes at an architecture equals what the extracted plain `Subnet` computes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,10 +19,11 @@ from search_spaces.errors import SpaceError
 from search_spaces.mixture import MixedSlot, mixed_slots
 from search_spaces.modules.block import ElasticBlock, build_block, build_elastic
 from search_spaces.modules.channels import Orders, importance_order
-from search_spaces.modules.elastic import Region
+from search_spaces.modules.elastic import Region, hull
 from search_spaces.modules.initialise import generator_for
 from search_spaces.modules.network import Subnet, Wiring, module_names, wire
 from search_spaces.modules.regularise import Regularisation, at_depth, regularised
+from search_spaces.slots import Slot
 from search_spaces.space import SearchSpace
 
 __all__ = ["Gate", "Regularisation", "Supernet", "build_network"]
@@ -65,8 +66,18 @@ def _plan(
     return present, wiring, shape
 
 
+def _sharing(slots: Sequence[Slot]) -> dict[str, list[Slot]]:
+    """Return the slots by the name of their weights, in order of first occurrence."""
+    groups: dict[str, list[Slot]] = {}
+    for slot in slots:
+        groups.setdefault(slot.weights_name, []).append(slot)
+    return groups
+
+
 class Supernet(nn.Module):
     """One elastic module for each slot of a space whose blocks have layers.
+
+    Slots that name the same `Slot.weights` share one module.
 
     Args:
         space: The search space.
@@ -80,13 +91,15 @@ class Supernet(nn.Module):
         super().__init__()
         self.space = space
         self.blocks = nn.ModuleDict()
-        self._names = module_names(slot.name for slot in space.slots)
-        for slot in space.slots:
-            if blocks := [block for block in space.slot_blocks(slot.name) if layers_of(block)]:
-                self.blocks[self._names[slot.name]] = build_elastic(
+        owners = module_names(dict.fromkeys(slot.weights_name for slot in space.slots))
+        self._names = {slot.name: owners[slot.weights_name] for slot in space.slots}
+        for owner, sharing in _sharing(space.slots).items():
+            found = dict.fromkeys(b for slot in sharing for b in space.slot_blocks(slot.name))
+            if blocks := [block for block in found if layers_of(block)]:
+                self.blocks[owners[owner]] = build_elastic(
                     blocks,
-                    slot.separate_weights,
-                    generator=generator_for(seed, slot.name),
+                    sharing[0].separate_weights,
+                    generator=generator_for(seed, owner),
                 )
 
     def _block(self, slot: str) -> ElasticBlock:
@@ -99,6 +112,7 @@ class Supernet(nn.Module):
         x: Tensor,
         architecture: Architecture,
         regularisation: Regularisation | None = None,
+        outputs: dict[str, Tensor] | None = None,
     ) -> Tensor:
         """Run the network of one architecture.
 
@@ -106,6 +120,7 @@ class Supernet(nn.Module):
             x: Images [n, channels, resolution, resolution], at the architecture's resolution.
             architecture: One option for each choice.
             regularisation: What is left out in training mode; by default what dropout does.
+            outputs: Takes what every slot yields, by its name.
 
         Returns:
             The last slot's output: logits [n, classes].
@@ -123,25 +138,18 @@ class Supernet(nn.Module):
 
         def run(slot: str, inputs: list[Tensor]) -> Tensor:
             output: Tensor = self.blocks[self._names[slot]](*inputs, blocks[slot])
+            if outputs is not None:
+                outputs[slot] = output
             return output
 
-        if regularisation is None:
-            return wiring.run(x, run)
-        last = max(1, len(wiring.steps) - 1)
-        depths = {step.slot: position / last for position, step in enumerate(wiring.steps)}
-
-        def run_at_depth(slot: str, inputs: list[Tensor]) -> Tensor:
-            at_depth(depths[slot])
-            return run(slot, inputs)
-
-        with regularised(regularisation):
-            return wiring.run(x, run_at_depth)
+        return _run(wiring, x, run, regularisation)
 
     def mixture(
         self,
         x: Tensor,
         architecture: Architecture,
         gates: Mapping[str, Gate],
+        regularisation: Regularisation | None = None,
         *,
         rectified: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
@@ -155,6 +163,7 @@ class Supernet(nn.Module):
             x: Images at the architecture's resolution.
             architecture: The options of the other choices.
             gates: Of the mixed choices, by name.
+            regularisation: As in `forward`.
             rectified: Of slots whose blocks rectify some of their elements, how much of the ReLU
                 of each element is taken, [C, H, W]; see `modules.rectified.PartialRelu`.
 
@@ -175,7 +184,7 @@ class Supernet(nn.Module):
             output: Tensor = self.blocks[self._names[slot]](*inputs, block, **told)
             return output
 
-        return wire(self.space.slots, representative).run(x, run)
+        return _run(wire(self.space.slots, representative), x, run, regularisation)
 
     def _run_mixed(
         self, slot: str, inputs: list[Tensor], mixed: MixedSlot, gates: Mapping[str, Gate]
@@ -227,6 +236,8 @@ class Supernet(nn.Module):
     def active_parameters(self, architecture: Architecture) -> dict[str, Region]:
         """Return the exact region of every parameter that an architecture's forward uses.
 
+        Where several slots use the same weights it is the smallest region that holds theirs.
+
         Returns:
             Parameter name to one slice for each dimension; an absent parameter is unused.
 
@@ -234,11 +245,7 @@ class Supernet(nn.Module):
             SpaceError: The architecture is not of the space.
         """
         blocks, _, _ = _plan(self.space, architecture)
-        return {
-            name: region
-            for slot, block in blocks.items()
-            for name, region in self.active_in_slot(slot, block).items()
-        }
+        return hull(self.active_in_slot(slot, block) for slot, block in blocks.items())
 
     def active_in_slot(self, slot: str, block: BlockSpec) -> dict[str, Region]:
         """Return the exact region of every parameter that one block of a slot uses."""
@@ -277,17 +284,39 @@ class Supernet(nn.Module):
         """
         orders: Orders = {}
         tensors = self.state_dict()
-        for slot in (slot.name for slot in self.space.slots if slot.name in kept):
-            if self._names[slot] not in self.blocks:
+        for sharing in _sharing(self.space.slots).values():
+            blocks = {block for slot in sharing for block in kept.get(slot.name, ())}
+            slot = sharing[0].name
+            if not blocks or self._names[slot] not in self.blocks:
                 continue
             prefix = f"blocks.{self._names[slot]}."
             for group in self._block(slot).channel_groups():
                 axis = group.axes[group.reader]
-                widths = {group.used(block) for block in kept[slot]}
+                widths = {group.used(block) for block in blocks}
                 order = importance_order(tensors[prefix + group.reader], axis, widths)
                 for name, dimension in group.axes.items():
                     orders.setdefault(prefix + name, []).append((dimension, order))
         return orders
+
+
+def _run(
+    wiring: Wiring,
+    x: Tensor,
+    run: Callable[[str, list[Tensor]], Tensor],
+    regularisation: Regularisation | None,
+) -> Tensor:
+    """Run a network with what a regularisation leaves out; by default what dropout does."""
+    if regularisation is None:
+        return wiring.run(x, run)
+    last = max(1, len(wiring.steps) - 1)
+    depths = {step.slot: position / last for position, step in enumerate(wiring.steps)}
+
+    def run_at_depth(slot: str, inputs: list[Tensor]) -> Tensor:
+        at_depth(depths[slot])
+        return run(slot, inputs)
+
+    with regularised(regularisation):
+        return wiring.run(x, run_at_depth)
 
 
 def build_network(space: SearchSpace, architecture: Architecture, *, seed: int = 0) -> Subnet:

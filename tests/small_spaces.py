@@ -30,6 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "widths": (8, 8, 8, 12, 16, 20, 24, 32),
         "depths": (1, 2, 2, 1, 2, 2),
     },
+    "ensemble": {"of": "mobile_small", "of_options": {"resolutions": [24, 32]}, "members": 2},
     "fasternet": {
         "resolutions": (32, 64),
         "classes": 10,

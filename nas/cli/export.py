@@ -8,7 +8,7 @@ from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_run
 from nas.config import ExportConfig, parse_config
-from nas.problems import space_of
+from nas.problems import searched_space, space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
 
@@ -39,9 +39,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     folder = RunFolder.open(arguments.run)
     config = _asked(folder, arguments)
-    space = space_of(folder.config)
+    space = searched_space(folder.config)
     with folder.lock():
-        tables = pipeline.latency_stage(folder, space, ProgressBar)
+        tables = pipeline.latency_stage(folder, space_of(folder.config), ProgressBar)
         problem = pipeline.problem_of(folder, space, tables)
         splits = pipeline.load_splits(folder.config, space, ProgressBar)
         chosen = pipeline.choose(

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from nas import __version__
-from nas.errors import InterruptedRunError, NasError, nearest
+from nas.errors import ElsewhereError, InterruptedRunError, NasError, nearest
+from nas.launch import processes, rank
 
 __all__ = ["main", "parse"]
 
@@ -40,6 +41,10 @@ _COMMANDS = {
 }
 
 
+_TOGETHER = ("train", "spaces", "explain", "cost", "doctor")
+"""Commands that several processes may run at once: they train together, or write nothing."""
+
+
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors name the nearest valid word."""
 
@@ -56,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except NasError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if not isinstance(error, ElsewhereError):
+            where = f"process {rank()}: " if rank() else ""
+            print(f"{where}error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted: everything finished so far is on disk.", file=sys.stderr)
@@ -89,6 +96,11 @@ def parse(arguments: Sequence[str]) -> tuple[ModuleType, argparse.Namespace]:
     name = _top_parser().parse_args(arguments[:1]).command
     if name not in _COMMANDS:
         raise NasError(f"There is no command {name!r}. {nearest(name, _COMMANDS)}")
+    if name not in _TOGETHER and processes() > 1:
+        raise NasError(
+            f"`nas {name}` runs in one process, not in {processes()}; only `nas train` runs "
+            "under torchrun. Train by it, then run this command without torchrun."
+        )
     module = importlib.import_module(f"nas.cli.{name.replace('-', '_')}")
     parser = _Parser(prog=f"nas {name}", description=_COMMANDS[name])
     module.configure(parser)

@@ -11,7 +11,7 @@ from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, checked_run, read_config
 from nas.latency_tables import AnyTable
 from nas.predicted import predicted_costs
-from nas.problems import build_problem, space_of
+from nas.problems import build_problem, searched_space, space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
 from nas.search import Problem
@@ -48,13 +48,17 @@ def train_and_search(folder: RunFolder, splits: DataSplits) -> tuple[Problem, Ta
 
     The caller holds the lock of the folder.
     """
-    space = space_of(folder.config)
-    tables = pipeline.latency_stage(folder, space, ProgressBar)
-    problem = pipeline.problem_of(folder, space, tables)
+    from nas.data import check_calibration
+
+    check_calibration(splits.train, folder.config.evaluate.calibration_images)
+    trained, searched = space_of(folder.config), searched_space(folder.config)
+    tables = pipeline.latency_stage(folder, trained, ProgressBar)
+    problem = pipeline.problem_of(folder, searched, tables)
     print_ranges(problem)
     pipeline.check_limits(folder.config, problem)
     if not folder.imported():
-        pipeline.train_stage(folder, space, splits, ProgressBar, costs=problem.costs)
+        costs = problem.costs if searched.fingerprint == trained.fingerprint else None
+        pipeline.train_stage(folder, trained, splits, ProgressBar, costs=costs)
     pipeline.search_stage(folder, problem, splits, ProgressBar)
     if len(problem.objectives) > 1:
         print_front(problem, pipeline.front_stage(folder, problem))
@@ -79,12 +83,13 @@ def run_chain(folder: RunFolder, splits: DataSplits) -> None:
 def _dry_run(arguments: argparse.Namespace) -> None:
     folder = RunFolder.open(arguments.resume) if arguments.resume else None
     config = folder.config if folder else read_config(arguments)
-    space = space_of(config)
+    space = searched_space(config)
     predicted = predicted_costs(config, space, folder.path if folder else None)
     problem = build_problem(config, space, None, predicted)
     pipeline.check_limits(config, problem)
-    pipeline.check_training(config, space)
-    print(f"{space.name}: {space.size:,} architectures, {len(space.slots)} slots")
+    pipeline.check_training(config, space_of(config))
+    kept = "" if space.whole is space else f" ({float(space.fraction):.3g} of the whole space)"
+    print(f"{space.name}: {space.size:,} architectures{kept}, {len(space.slots)} slots")
     print(f"latency table: {len(space.distinct_blocks()):,} different blocks")
     print(f"training: {config.train.strategy}, {config.train.epochs} epochs")
     print(f"search: {config.search.searcher}, {config.search.evaluations} evaluations\n")

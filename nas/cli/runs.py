@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas import pipeline
 from nas.cli.progress import ProgressBar
-from nas.config import Config, LatencyConfig, changed_keys, load_config
+from nas.config import (
+    MAY_CHANGE,
+    Config,
+    LatencyConfig,
+    changed_keys,
+    load_config,
+    parse_config,
+)
 from nas.errors import ConfigError
+from nas.launch import launcher, restarted
 from nas.predicted import keep_predictors, predicted_costs
-from nas.problems import build_problem, space_of
+from nas.problems import build_problem, searched_space, space_of
 from nas.runs import RunFolder
+from search_spaces.progress import silent
 
 if TYPE_CHECKING:
     from nas.data import DataSplits
+    from nas.world import World
 
-__all__ = ["add_config", "add_run", "checked_run", "opened_run", "read_config"]
+__all__ = ["add_config", "add_run", "checked_run", "opened_run", "read_config", "shared_run"]
 
 _FIXED = ("space", "data", "augment", "train", "seed", "latency", "predictors")
-_MAY_CHANGE = ("train.threads", "train.device", "train.checkpoint_every_s", "data.cache")
+_MAY_CHANGE = (*(f"train.{key}" for key in MAY_CHANGE), "data.cache", "data.workers")
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +87,7 @@ def opened_run(arguments: argparse.Namespace, *, reuse: bool = False) -> RunFold
             raise ConfigError("--set needs the configuration file: give CONFIG as well.")
         return _with_config(run, read_config(arguments))
     config = read_config(arguments)
-    path = arguments.out or Path("runs") / arguments.config.stem
+    path = _run_path(arguments)
     if reuse and (path / "run.json").exists():
         return _with_config(RunFolder.open(path), config)
     return RunFolder.create(path, config)
@@ -88,6 +99,8 @@ def checked_run(arguments: argparse.Namespace) -> tuple[RunFolder, DataSplits]:
     Raises:
         NasError: As `opened_run`; or the data or the limits that need no measurement are wrong.
     """
+    if arguments.resume is None and restarted():
+        arguments.resume = _begun_before(arguments)
     if arguments.resume is not None:
         run = opened_run(arguments)
         return run, _checked_images(run.config, run)
@@ -97,12 +110,48 @@ def checked_run(arguments: argparse.Namespace) -> tuple[RunFolder, DataSplits]:
     return run, splits
 
 
+def shared_run(arguments: argparse.Namespace, world: World) -> tuple[RunFolder, DataSplits]:
+    """Return run folder and images in every one of several processes.
+
+    The first does what `checked_run` does and tells the others the configuration, so that they
+    need neither the folder nor the file, and find the images that it decoded in the cache.
+
+    Raises:
+        NasError: As `checked_run`, in the first process.
+        ElsewhereError: In the others, where it failed.
+    """
+    checked = world.first(lambda: checked_run(arguments))
+    run = checked[0] if checked else None
+    told = world.tell(run and {"path": str(run.path), "config": run.config.to_json()})
+    if checked:
+        return checked
+    config = parse_config(told["config"], source="that the first process told")
+    splits = pipeline.load_splits(config, space_of(config), lambda title: nullcontext(silent))
+    return RunFolder(Path(told["path"]), config), splits
+
+
+def _run_path(arguments: argparse.Namespace) -> Path:
+    """Return where the new run folder is to be."""
+    path: Path = arguments.out or Path("runs") / arguments.config.stem
+    return path
+
+
+def _begun_before(arguments: argparse.Namespace) -> Path | None:
+    """Return the run folder that these processes made before torchrun restarted them."""
+    path = _run_path(arguments)
+    if not (path / "run.json").exists():
+        return None
+    return path if RunFolder.open(path).about().get("launcher") == launcher() else None
+
+
 def _checked_images(config: Config, run: RunFolder | None = None) -> DataSplits:
-    space = space_of(config)
-    predicted = predicted_costs(config, space, run.path if run else None)
-    pipeline.check_limits(config, build_problem(config, space, None, predicted))
+    space, searched = space_of(config), searched_space(config)
+    predicted = predicted_costs(config, searched, run.path if run else None)
+    pipeline.check_limits(config, build_problem(config, searched, None, predicted))
     pipeline.check_training(config, space)
-    return pipeline.load_splits(config, space, ProgressBar)
+    splits = pipeline.load_splits(config, space, ProgressBar)
+    pipeline.check_training(config, space, images=len(splits.train))
+    return splits
 
 
 def _with_config(run: RunFolder, config: Config) -> RunFolder:

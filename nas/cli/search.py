@@ -10,7 +10,7 @@ from nas.cli.output import print_front, print_ranges
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_config, opened_run
 from nas.config import parse_sweep
-from nas.problems import space_of, sweep_values
+from nas.problems import searched_space, space_of, sweep_values
 from nas.report import report_plain
 from nas.search import Problem, Target, check_feasible, swept
 from nas.text import columns, quantity, title
@@ -32,10 +32,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     sweep = parse_sweep(arguments.sweep) if arguments.sweep else None
     folder = opened_run(arguments, reuse=True)
-    space = space_of(folder.config)
+    space = searched_space(folder.config)
     with folder.lock():
         pipeline.check_limits(folder.config, pipeline.problem_of(folder, space))
-        tables = pipeline.latency_stage(folder, space, ProgressBar)
+        tables = pipeline.latency_stage(folder, space_of(folder.config), ProgressBar)
         problem = pipeline.problem_of(folder, space, tables)
         values = sweep_values(problem, sweep) if sweep else ()
         searched = swept(problem, sweep.metric, values) if sweep else problem

@@ -1,10 +1,11 @@
-"""``nas spaces list`` and ``nas spaces show NAME``."""
+"""``nas spaces``: list all, show one, or shrink one."""
 
 from __future__ import annotations
 
 import argparse
 import inspect
 
+from nas.cli import spaces_shrink
 from nas.cli.arguments import add_json, add_space, chosen_space
 from nas.cli.describe import describe
 from nas.cli.output import print_json
@@ -16,15 +17,25 @@ from search_spaces.registry import space_factory
 __all__ = ["configure", "run"]
 
 
+_ACTIONS = {
+    "list": "list all spaces",
+    "show": "show one: its size, its smallest and largest network, its choices",
+    "table": "print the page of all spaces and published subnets",
+    "shrink": "say which options evidence and windows on costs speak against, and what remains",
+}
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Define the options."""
-    parser.add_argument(
-        "action",
-        choices=("list", "show", "table"),
-        help="list all, show one, or print the page of all spaces and published subnets",
-    )
-    add_space(parser, positional=True)
-    add_json(parser)
+    """Define the actions and their options."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    parsers = {
+        name: actions.add_parser(name, help=text, description=text)
+        for name, text in _ACTIONS.items()
+    }
+    add_space(parsers["show"], positional=True)
+    for name in ("list", "show"):
+        add_json(parsers[name])
+    spaces_shrink.configure(parsers["shrink"])
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -33,6 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
         _list(as_json=arguments.json)
     elif arguments.action == "table":
         print(space_table(), end="")
+    elif arguments.action == "shrink":
+        spaces_shrink.run(arguments)
     else:
         _show(chosen_space(arguments), as_json=arguments.json)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
-import socket
 from contextlib import nullcontext
 
 from nas import pipeline
 from nas.cli.progress import ProgressBar
 from nas.cli.runs import add_run
 from nas.errors import RunError
-from nas.problems import space_of
+from nas.problems import network_space, searched_space, space_of
 from nas.report import report_plain
 from nas.runs import RunFolder
 from nas.search.optuna_bridge import SharedStudy, WorkPlan, work
@@ -32,30 +30,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "journal file on a shared disk",
     )
     add("--name", metavar="NAME", help="of the study (the name of the run folder)")
-    add("--worker", metavar="NAME", help="of this worker (host and process)")
+    add("--worker", metavar="NAME", help="of this worker (host and number)")
     add("--lease", metavar="S", type=float, default=120.0, help="a worker is dead after (120)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     folder = RunFolder.open(arguments.run)
-    config, space = folder.config, space_of(folder.config)
+    config, networks = folder.config, network_space(folder.config)
     pipeline.check_trained(folder)
     # Workers that share a folder read its tables side by side; only one may build them.
     with nullcontext() if pipeline.has_tables(folder) else folder.lock():
-        tables = pipeline.latency_stage(folder, space, ProgressBar)
-    problem = pipeline.problem_of(folder, space, tables)
+        tables = pipeline.latency_stage(folder, space_of(config), ProgressBar)
+    problem = pipeline.problem_of(folder, searched_space(config), tables)
     pipeline.check_limits(config, problem)
     name = arguments.name or folder.path.resolve().name
-    worker = arguments.worker or f"{socket.gethostname()}-{os.getpid()}"
     study = SharedStudy(problem, arguments.study, name, lease_s=arguments.lease)
-    splits = pipeline.load_splits(config, space, ProgressBar)
-    evaluate = pipeline.subnet_evaluator(folder, space, splits)
+    splits = pipeline.load_splits(config, networks, ProgressBar)
+    evaluate = pipeline.subnet_evaluator(folder, networks, splits)
     searcher = build_searcher(config.search, objectives=len(problem.objectives))
-    plan = WorkPlan(config.search.evaluations, config.search.population, config.seed, worker)
-    own = folder.worker_archive(worker)
-    own.parent.mkdir(exist_ok=True)
-    with pipeline.open_archive(folder, space, own) as archive, ProgressBar("search") as progress:
+    with (
+        folder.worker(arguments.worker or "") as worker,
+        pipeline.open_archive(folder, networks, folder.worker_archive(worker)) as archive,
+        ProgressBar("search") as progress,
+    ):
+        plan = WorkPlan(config.search.evaluations, config.search.population, config.seed, worker)
         done = work(study, searcher, evaluate, plan, archive=archive, progress=progress)
     print(f"{worker} made {done} evaluations of {name}.")
     _collect(folder, study)

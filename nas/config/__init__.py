@@ -14,6 +14,7 @@ from nas.config.models import (
     SearchConfig,
     SpaceConfig,
 )
+from nas.config.section import default_values
 from nas.config.strategies import (
     GoldConfig,
     MpcVitConfig,
@@ -23,9 +24,10 @@ from nas.config.strategies import (
     StageConfig,
     StoredTeacherConfig,
 )
-from nas.config.train import TrainConfig
+from nas.config.train import MAY_CHANGE, TrainConfig
 
 __all__ = [
+    "MAY_CHANGE",
     "Config",
     "EvaluateConfig",
     "ExportConfig",
@@ -47,6 +49,7 @@ __all__ = [
     "Sweep",
     "TrainConfig",
     "changed_keys",
+    "default_values",
     "load_config",
     "parse_config",
     "parse_limit",

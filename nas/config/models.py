@@ -25,6 +25,7 @@ from nas.metric_names import LATENCY, is_latency, is_private, placed, split_plac
 
 __all__ = [
     "Config",
+    "EnsembleConfig",
     "EvaluateConfig",
     "ExportConfig",
     "LatencyConfig",
@@ -37,6 +38,10 @@ __all__ = [
 ]
 
 
+Kept: TypeAlias = dict[str, Annotated[tuple[int | float | str, ...], Field(strict=False)]]
+"""The options to keep by choice; a name may be a pattern such as kernel_*."""
+
+
 class SpaceConfig(Section):
     """Which search space, and the arguments of its factory."""
 
@@ -44,6 +49,8 @@ class SpaceConfig(Section):
     """Name of a registered search space."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the space's factory, for example classes and width."""
+    keep: Kept = Field(default_factory=dict)
+    """The options that are trained and searched, by choice or pattern; others are dropped."""
 
 
 class LatencyConfig(Section):
@@ -76,10 +83,11 @@ LatencySections: TypeAlias = Annotated[
 
 
 class PredictorConfig(Section):
-    """One predictor made by `nas predictor fit`, whose metric becomes a cost."""
+    """One predictor made by `nas predictor fit`, or a table, whose metric becomes a cost."""
 
     path: str
-    """The file; it holds one sum of prices of layers, from ``--model additive``."""
+    """The file: one sum of prices of layers, from ``--model additive``; or a table of another
+    metric than latency, from `nas lut build --metric`, whose name ends in .json."""
 
 
 class EvaluateConfig(Section):
@@ -113,6 +121,15 @@ class NniConfig(Section):
     """Arguments of its constructor."""
     limits: Literal["penalty", "reject"] = "penalty"
     """Whether subnets outside the limits are told with a bad value, or as failed trials."""
+
+
+class EnsembleConfig(Section):
+    """Searching for several subnets that share layers and are averaged."""
+
+    members: Annotated[int, Field(ge=2, le=4)] = 2
+    """Subnets in an ensemble."""
+    splits: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Slots at which they may part; none allows every slot where one tensor passes."""
 
 
 class SearchConfig(Section):
@@ -158,6 +175,10 @@ class SearchConfig(Section):
     limits: dict[str, int | float | str] = Field(default_factory=dict)
     """Upper limits by metric: 2.5, "60M", "2.5 ms", or "60%" of the largest subnet's; for a
     latency also "<= 20 ms @ 95%", which keeps back what the table may be wrong by."""
+    keep: Kept = Field(default_factory=dict)
+    """The options that are searched, by choice or pattern, of those that were trained."""
+    ensemble: EnsembleConfig | None = None
+    """Searches for ensembles in place of single subnets."""
     optuna: OptunaConfig = OptunaConfig()
     """Optuna's part."""
     nni: NniConfig = NniConfig()

@@ -16,6 +16,7 @@ __all__ = [
     "Section",
     "Share",
     "check_names",
+    "default_values",
     "one_or_named",
     "refuse",
 ]
@@ -38,6 +39,12 @@ class Section(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
+
+
+def default_values(section: type[BaseModel]) -> dict[str, Any]:
+    """Return the defaults of a section as JSON values; keys that must be given are left out."""
+    values: dict[str, Any] = section.model_construct().model_dump(mode="json", warnings=False)
+    return values
 
 
 def refuse(problems: dict[str, str]) -> None:

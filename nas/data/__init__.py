@@ -11,10 +11,15 @@ from nas.data.config import AugmentConfig, DataConfig
 from search_spaces.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from nas.data.batching import batches, calibration_subset, epoch_order
-    from nas.data.image_set import DataSplits, ImageSet
+    from nas.data.batching import batches, calibration_subset, check_calibration, epoch_order
+    from nas.data.erasing import erase
+    from nas.data.image_set import ImageSet
     from nas.data.load import load_data
     from nas.data.mixing import mix
+    from nas.data.operations import rand_augment
+    from nas.data.prefetch import on_device
+    from nas.data.splits import DataSplits
+    from nas.data.streaming import Images, StreamedSet, explained_decoding
     from nas.data.transforms import augment, normalise, resize
 
 __all__ = [
@@ -22,28 +27,42 @@ __all__ = [
     "DataConfig",
     "DataSplits",
     "ImageSet",
+    "Images",
+    "StreamedSet",
     "augment",
     "batches",
     "calibration_subset",
+    "check_calibration",
     "epoch_order",
+    "erase",
+    "explained_decoding",
     "load_data",
     "mix",
     "normalise",
+    "on_device",
+    "rand_augment",
     "resize",
 ]
 
 __getattr__ = lazy_names(
     __name__,
     {
-        "DataSplits": "image_set",
+        "DataSplits": "splits",
         "ImageSet": "image_set",
+        "Images": "streaming",
+        "StreamedSet": "streaming",
         "augment": "transforms",
         "batches": "batching",
         "calibration_subset": "batching",
+        "check_calibration": "batching",
         "epoch_order": "batching",
+        "erase": "erasing",
+        "explained_decoding": "streaming",
         "load_data": "load",
         "mix": "mixing",
         "normalise": "transforms",
+        "on_device": "prefetch",
+        "rand_augment": "operations",
         "resize": "transforms",
     },
 )

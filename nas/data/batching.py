@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from nas.data.image_set import ImageSet
+from nas.data.streaming import Images, StreamedSet
 from nas.errors import DataError
 from nas.rng import stream
 
-__all__ = ["batches", "calibration_subset", "epoch_order"]
+__all__ = ["batches", "calibration_subset", "check_calibration", "epoch_order"]
 
 
 def epoch_order(count: int, *, seed: int, epoch: int) -> torch.Tensor:
@@ -20,7 +21,7 @@ def epoch_order(count: int, *, seed: int, epoch: int) -> torch.Tensor:
 
 
 def batches(
-    image_set: ImageSet,
+    image_set: Images,
     batch_size: int,
     *,
     order: torch.Tensor | None = None,
@@ -39,6 +40,10 @@ def batches(
     """
     count = len(image_set) if order is None else len(order)
     stop = count - count % batch_size if drop_last else count
+    if isinstance(image_set, StreamedSet):
+        indices = torch.arange(count) if order is None else order
+        yield from image_set.batches(torch.split(indices[:stop], batch_size))
+        return
     where = None if order is None else order.to(image_set.images.device)
     for start in range(0, stop, batch_size):
         window = slice(start, min(start + batch_size, stop))
@@ -46,7 +51,17 @@ def batches(
         yield image_set.images[chosen], image_set.labels[chosen]
 
 
-def calibration_subset(image_set: ImageSet, count: int, *, seed: int) -> ImageSet:
+def check_calibration(image_set: Images, count: int) -> None:
+    """Refuse more calibration images than there are training images; raises DataError."""
+    if not 1 <= count <= len(image_set):
+        raise DataError(
+            f"{count} calibration images were asked for, but the training split has "
+            f"{len(image_set)}. Allowed is 1 to {len(image_set)}. Set a smaller "
+            "evaluate.calibration_images."
+        )
+
+
+def calibration_subset(image_set: Images, count: int, *, seed: int) -> ImageSet:
     """Return images to recalibrate batch-norm statistics on, drawn without replacement.
 
     Args:
@@ -57,10 +72,6 @@ def calibration_subset(image_set: ImageSet, count: int, *, seed: int) -> ImageSe
     Raises:
         DataError: More images asked for than there are.
     """
-    if not 1 <= count <= len(image_set):
-        raise DataError(
-            f"{count} calibration images were asked for, but the training split has "
-            f"{len(image_set)}. Allowed is 1 to {len(image_set)}. Choose a smaller number."
-        )
+    check_calibration(image_set, count)
     chosen = stream(seed, "calibration").choice(len(image_set), size=count, replace=False)
     return image_set.select(torch.from_numpy(chosen.astype(np.int64)))

@@ -19,14 +19,18 @@ _STRICT = ConfigDict(
     use_attribute_docstrings=True,
 )
 
+_MAGNITUDE = 9.0  # of 10, as DeiT is trained (Touvron et al. 2021, arXiv:2012.12877)
+
 
 class DataConfig(BaseModel):
     """The image set of a run and its split."""
 
     model_config = _STRICT
 
-    format: Literal["digits", "idx", "npz", "folder"]
-    """digits (8x8, bundled with scikit-learn), idx (MNIST and its relatives), npz, or folder."""
+    format: Literal["digits", "idx", "npz", "cifar", "folder", "webdataset"]
+    """digits (8x8, bundled with scikit-learn), idx (MNIST and its relatives), npz (also MedMNIST
+    and ImageNet at 32 or 64 px), cifar (10 and 100), folder (also ImageNet and Tiny-ImageNet), or
+    webdataset (tar shards)."""
     path: str | None = Field(default=None, min_length=1)
     """The folder or file; every format but digits needs it."""
     validation: int = Field(ge=1)
@@ -39,6 +43,11 @@ class DataConfig(BaseModel):
     """Height and width in pixels to resize and centre-crop to; none keeps them as stored."""
     channels: Literal[1, 3] | None = None
     """1 makes colour images grey, 3 repeats grey ones; none keeps them as stored."""
+    streamed: bool = False
+    """Whether training and test images are decoded while the network trains, and not all before:
+    for a folder or shards that do not fit in memory."""
+    workers: int = Field(default=4, ge=1)
+    """Processes that decode streamed images, for each process that trains."""
     cache: bool = True
     """Whether decoded images are kept below the user's cache folder for the next run."""
 
@@ -47,11 +56,16 @@ class DataConfig(BaseModel):
         if self.format == "digits" and self.path is not None:
             raise ValueError(
                 f"`path` is {self.path!r}, but the digits are bundled with scikit-learn; "
-                "leave `path` out, or choose the format idx, npz or folder"
+                "leave `path` out, or choose another format"
             )
         if self.format != "digits" and self.path is None:
             raise ValueError(
                 f"`path` is missing; the format {self.format!r} needs the file or folder of images"
+            )
+        if self.streamed and self.format not in ("folder", "webdataset"):
+            raise ValueError(
+                f"`streamed` is for the formats folder and webdataset; {self.format} lies in "
+                "memory anyway, so leave it out"
             )
         return self
 
@@ -73,3 +87,19 @@ class AugmentConfig(BaseModel):
     cutmix: float = Field(default=0.0, ge=0.0)
     """The same for the shares of two images of which one has a rectangle of the other
     (arXiv:1905.04899); with mixup and cutmix a coin decides for each batch."""
+    erase: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Probability with which a rectangle of an image becomes noise (arXiv:1708.04896)."""
+    rand_augment: int = Field(default=0, ge=0)
+    """Random operations on each image, one after another, as RandAugment does them
+    (arXiv:1909.13719); 0 does none."""
+    rand_magnitude: float = Field(default=_MAGNITUDE, ge=0.0, le=10.0)
+    """How strong they are."""
+
+    @model_validator(mode="after")
+    def _magnitude_belongs_to_operations(self) -> Self:
+        if not self.rand_augment and self.rand_magnitude != _MAGNITUDE:
+            raise ValueError(
+                f"`rand_magnitude` is {self.rand_magnitude}, but `rand_augment` is 0, so no "
+                "operation is done; set it to 1 or more, or leave both out"
+            )
+        return self

@@ -21,7 +21,14 @@ from nas.data.config import DataConfig
 from nas.errors import DataError
 from search_spaces.progress import Progress
 
-__all__ = ["Encoded", "decode_images", "fit_images"]
+__all__ = [
+    "Encoded",
+    "decode_image",
+    "decode_images",
+    "fit_images",
+    "other_size",
+    "to_channels",
+]
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _GREY = ("1", "L", "LA")
@@ -101,13 +108,10 @@ def _decode_all(
         stop = min(start + _CHUNK, count)
         for i in range(start, stop):
             image = _decode(source(i), size)
-            if image.pixels.shape != first.pixels.shape:
-                raise DataError(
-                    f"{source(i).name} has {image.pixels.shape[1]} x {image.pixels.shape[0]} "
-                    f"pixels, but {source(0).name} has {width} x {height}. Without `image_size` "
-                    "all images must be of one size. Set `image_size` in the data section."
-                )
-            images[i] = image.pixels.transpose(2, 0, 1)
+            pixels = image.pixels.transpose(2, 0, 1)
+            if pixels.shape[1:] != (height, width):
+                raise other_size(source(i), pixels, source(0), (3, height, width))
+            images[i] = pixels
             grey[i] = image.grey
         return stop
 
@@ -116,6 +120,50 @@ def _decode_all(
         for done in pool.map(work, range(0, count, _CHUNK)):
             progress(done, count, f"{done:,} of {count:,} decoded")
     return np.ascontiguousarray(images[:, :1]) if grey.all() else images
+
+
+def decode_image(encoded: Encoded, *, size: int | None) -> NDArray[np.uint8]:
+    """Return one image as `decode_images` does, uint8 [3, h, w].
+
+    Raises:
+        DataError: It is broken or of a kind not supported.
+    """
+    return _decode(encoded, size).pixels.transpose(2, 0, 1)
+
+
+def other_size(
+    encoded: Encoded, pixels: NDArray[np.uint8], first: Encoded, shape: tuple[int, int, int]
+) -> DataError:
+    """Return the error that says that an image has another size than the first.
+
+    Args:
+        encoded: The image.
+        pixels: Its pixels [c, h, w].
+        first: The first image.
+        shape: (C, H, W) of the first.
+    """
+    return DataError(
+        f"{encoded.name} has {pixels.shape[2]} x {pixels.shape[1]} pixels, but {first.name} has "
+        f"{shape[2]} x {shape[1]}. Without `image_size` all images must be of one size. Set "
+        "`image_size` in the data section."
+    )
+
+
+def to_channels(images: NDArray[np.uint8], channels: int | None) -> NDArray[np.uint8]:
+    """Return images [n, c, h, w] in colour (3), in grey levels (1), or as they are (None)."""
+    if channels == 3 and images.shape[1] == 1:
+        return images.repeat(3, axis=1)
+    if channels == 1 and images.shape[1] == 3:
+        parts = np.array_split(images, len(images) // 4096 + 1)  # 4 bytes a value while computing
+        return np.concatenate([_luma(part) for part in parts])
+    return images
+
+
+def _luma(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return grey levels [n, 1, h, w] of colour images (ITU-R BT.601, rounded as Pillow does)."""
+    weights = np.array([19595, 38470, 7471], dtype=np.uint32)
+    grey = np.tensordot(images.astype(np.uint32), weights, axes=([1], [0])) + 0x8000 >> 16
+    return grey[:, None].astype(np.uint8)
 
 
 def _decode(encoded: Encoded, size: int | None) -> _Decoded:

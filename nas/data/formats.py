@@ -11,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.config import DataConfig
-from nas.data.decode import Encoded, decode_images
-from nas.data.raw import RawData, file_state, find_path, join_splits, make_raw
+from nas.data.folder import list_folder
+from nas.data.raw import RawData, find_path, join_splits, make_raw
+from nas.data.sources import decoded
 from nas.errors import DataError
 from search_spaces.optional import import_optional
 from search_spaces.progress import Progress
 
 __all__ = ["read_digits", "read_folder", "read_idx"]
-
-_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
-_TEST_FOLDERS = ("test", "val", "valid", "validation")
 
 
 def read_digits() -> RawData:
@@ -84,65 +82,9 @@ def _idx_array(folder: Path, name: str, *, dimensions: int) -> NDArray[np.uint8]
 
 
 def read_folder(path: Path, config: DataConfig, progress: Progress) -> RawData:
-    """Read PATH/train/CLASS/ with PATH/test or PATH/val, or PATH/CLASS/ without a split.
-
-    Images may lie deeper below their class folder; hidden files and other suffixes are ignored.
-    ``val`` takes the place of a missing ``test``, else it joins ``train``.
+    """Read all images that `list_folder` finds.
 
     Raises:
         DataError: No class, a class without image, a broken image, or sizes that differ.
     """
-    root = find_path(path, folder=True)
-    top = [folder.name for folder in _subfolders(root)]
-    held = next((name for name in _TEST_FOLDERS if name in top), None)
-    if held and "train" not in top:
-        raise DataError(
-            f"{root} has the folder {held!r} but no 'train'. Allowed are train/CLASS/ with "
-            "test/CLASS/ or val/CLASS/, or class folders alone. Add 'train'."
-        )
-    names = [name for name in ("train", *_TEST_FOLDERS) if name in top]
-    splits = [root / name for name in names] or [root]
-    classes = tuple(folder.name for folder in _subfolders(splits[0]))
-    if len(classes) < 2:
-        raise DataError(
-            f"{splits[0]} has {len(classes)} class folder(s). At least two are needed, each with "
-            "the images of one class. Correct `path`, or sort the images into folders."
-        )
-    found = [(split, file) for split in splits for file in _class_files(split, classes)]
-    files = [file for _, file in found]
-    number = {name: i for i, name in enumerate(classes)}
-    labels = [number[file.relative_to(split).parts[0]] for split, file in found]
-    test = np.array([held is not None and split.name == held for split, _ in found])
-
-    def source(i: int) -> Encoded:
-        return Encoded(str(files[i]), files[i])
-
-    identity = [file_state(file) for file in files]
-    images = decode_images(source, len(files), config=config, identity=identity, progress=progress)
-    raw = make_raw(images, np.array(labels), where=str(root), test=test)
-    return RawData(raw.images, raw.labels, raw.test, classes)
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _class_files(split: Path, classes: tuple[str, ...]) -> list[Path]:
-    """Return the images of one split, class by class."""
-    names = [folder.name for folder in _subfolders(split)]
-    if not names or not set(names) <= set(classes):
-        raise DataError(
-            f"{split} has the class folders {', '.join(names) or '(none)'}. Allowed are the "
-            f"classes of 'train': {', '.join(classes[:20])}. Rename, add or remove folders."
-        )
-    files: list[Path] = []
-    for name in names:
-        inside = sorted(p for p in (split / name).rglob("*") if p.suffix.lower() in _SUFFIXES)
-        images = [p for p in inside if not p.name.startswith(".") and p.is_file()]
-        if not images:
-            raise DataError(
-                f"{split / name} holds no image. Allowed suffixes: {', '.join(_SUFFIXES)}. "
-                "Add images of this class or remove the folder."
-            )
-        files += images
-    return files
+    return decoded(list_folder(path), config, progress)

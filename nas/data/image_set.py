@@ -1,13 +1,12 @@
-"""Labelled images in memory, and the three disjoint splits of a run."""
+"""Labelled images in memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
 
 import torch
 
-__all__ = ["DataSplits", "ImageSet"]
+__all__ = ["ImageSet", "channel_statistics"]
 
 
 @dataclass(frozen=True)
@@ -36,44 +35,19 @@ class ImageSet:
         channels, height, width = self.images.shape[1:]
         return channels, height, width
 
+    def at(self, indices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return images and labels at `indices` (int64 [k]), on the device of the set."""
+        where = indices.to(self.images.device)
+        return self.images[where], self.labels[where]
+
     def select(self, indices: torch.Tensor) -> ImageSet:
         """Return the images at `indices` (int64 [k]) as a set of their own."""
-        where = indices.to(self.images.device)
-        return replace(self, images=self.images[where], labels=self.labels[where])
+        images, labels = self.at(indices)
+        return replace(self, images=images, labels=labels)
 
     def to(self, device: torch.device | str) -> ImageSet:
         """Return the set on `device`."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
-
-
-@dataclass(frozen=True)
-class DataSplits:
-    """Training, validation and test images; no image is in two of them.
-
-    Attributes:
-        train: What weights and batch-norm statistics are fitted on.
-        validation: What the search is guided by; held out of the training split.
-        test: What the final subnets are scored on, once.
-        mean: Per channel, of `train`, on the scale [0, 1].
-        std: Per channel, of `train`, on the scale [0, 1]; at least one grey level (1/255).
-        source: Where the images came from, for people.
-    """
-
-    train: ImageSet
-    validation: ImageSet
-    test: ImageSet
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    source: str
-
-    def to(self, device: torch.device | str) -> Self:
-        """Return the splits with all images on `device`."""
-        return replace(
-            self,
-            train=self.train.to(device),
-            validation=self.validation.to(device),
-            test=self.test.to(device),
-        )
 
 
 def channel_statistics(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -1,21 +1,30 @@
-"""From the data section of a configuration to three disjoint splits in memory."""
+"""From the data section of a configuration to three disjoint splits."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nas.data.cifar import read_cifar
 from nas.data.config import DataConfig
-from nas.data.decode import fit_images
+from nas.data.decode import decode_image, fit_images, to_channels
+from nas.data.folder import list_folder
 from nas.data.formats import read_digits, read_folder, read_idx
-from nas.data.image_set import DataSplits, ImageSet, channel_statistics
+from nas.data.image_set import ImageSet, channel_statistics
 from nas.data.npz import read_npz
 from nas.data.raw import RawData
+from nas.data.shards import list_shards
+from nas.data.sources import EncodedData, decoded
 from nas.data.split import stratified_choice
+from nas.data.splits import DataSplits
+from nas.data.streaming import StreamedSet
 from nas.errors import DataError
 from nas.rng import stream
 from search_spaces.progress import Progress, silent
@@ -23,6 +32,8 @@ from search_spaces.progress import Progress, silent
 __all__ = ["load_data"]
 
 _Indices = NDArray[np.int64]
+_Labelled = TypeVar("_Labelled", RawData, EncodedData)
+_STATISTICS_IMAGES = 4096  # that mean and deviation of streamed images are taken from
 
 
 def load_data(
@@ -45,7 +56,10 @@ def load_data(
         DataError: The source is missing, damaged or cannot be divided as asked.
         MissingExtraError: The digits are asked for without scikit-learn.
     """
-    raw, names = _named(_read(config, base, progress))
+    path = _path(config, base)
+    if config.streamed:
+        return _streamed(config, path, seed, progress)
+    raw, names = _named(_read(config, path, progress))
     images = _shaped(raw.images, config)
 
     def image_set(indices: _Indices) -> ImageSet:
@@ -54,12 +68,38 @@ def load_data(
 
     train, validation, test = map(image_set, _divide(raw, names, config, seed))
     mean, std = channel_statistics(train.images)
-    source = config.format if config.path is None else f"{config.format}: {Path(config.path).name}"
-    return DataSplits(train, validation, test, mean=mean, std=std, source=source)
+    return DataSplits(train, validation, test, mean=mean, std=std, source=_source(config))
+
+
+def _streamed(config: DataConfig, path: Path | None, seed: int, progress: Progress) -> DataSplits:
+    """Return splits of which only the validation images are in memory."""
+    assert path is not None, "the configuration was checked"
+    with _readable(path):
+        data, names = _named((list_shards if config.format == "webdataset" else list_folder)(path))
+        first = decode_image(data.source(0), size=config.image_size)
+        shape = (config.channels or 3, *first.shape[1:])
+        everything = torch.arange(len(data.labels))
+        whole = StreamedSet(
+            data.source, everything, torch.from_numpy(data.labels), names, shape, config
+        )
+        train, validation, test = (
+            whole.part(torch.from_numpy(indices)) for indices in _divide(data, names, config, seed)
+        )
+        held = validation.select(torch.arange(len(validation)), progress=progress)
+        count = min(len(train), _STATISTICS_IMAGES)
+        chosen = stream(seed, "statistics").choice(len(train), size=count, replace=False)
+        sample = train.select(torch.from_numpy(chosen), progress=progress)
+    mean, std = channel_statistics(sample.images)
+    return DataSplits(train, held, test, mean=mean, std=std, source=_source(config))
+
+
+def _source(config: DataConfig) -> str:
+    """Return where the images came from, for people."""
+    return config.format if config.path is None else f"{config.format}: {Path(config.path).name}"
 
 
 def _divide(
-    raw: RawData, names: tuple[str, ...], config: DataConfig, seed: int
+    raw: RawData | EncodedData, names: tuple[str, ...], config: DataConfig, seed: int
 ) -> tuple[_Indices, _Indices, _Indices]:
     """Return the images of training, validation and test split."""
 
@@ -83,30 +123,47 @@ def _divide(
     return train, validation, test
 
 
-def _read(config: DataConfig, base: Path, progress: Progress) -> RawData:
+def _path(config: DataConfig, base: Path) -> Path | None:
+    """Return where the images are; None where they come with a package."""
     if config.path is None:
-        return read_digits()
+        return None
     try:
-        path = base / Path(config.path).expanduser()
+        return base / Path(config.path).expanduser()
     except RuntimeError as error:
         raise DataError(
             f"The data path {config.path!r} starts with a home folder that is not known. "
             "Allowed are `~/` and paths without `~`. Write the path in full."
         ) from error
-    try:
+
+
+def _read(config: DataConfig, path: Path | None, progress: Progress) -> RawData:
+    if path is None:
+        return read_digits()
+    with _readable(path):
         if config.format == "idx":
             return read_idx(path)
+        if config.format == "cifar":
+            return read_cifar(path)
+        if config.format == "webdataset":
+            return decoded(list_shards(path), config, progress)
         reader = read_npz if config.format == "npz" else read_folder
         return reader(path, config, progress)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say what the system means when it cannot read the images at a path."""
+    try:
+        yield
     except (OSError, MemoryError) as error:
         raise DataError(
             f"The images at {str(path)[:500]!r} cannot be read: {error or 'not enough memory'}. "
             "They must be readable and fit in memory as uint8. Correct `path` or the access "
-            "rights, or set a smaller `image_size`."
+            "rights, set a smaller `image_size`, or decode while training: `streamed = true`."
         ) from error
 
 
-def _named(raw: RawData) -> tuple[RawData, tuple[str, ...]]:
+def _named(raw: _Labelled) -> tuple[_Labelled, tuple[str, ...]]:
     """Number the labels as the class names are; without names, number those that occur."""
     values = np.unique(raw.labels)
     names = raw.class_names
@@ -136,16 +193,4 @@ def _shaped(images: NDArray[np.uint8], config: DataConfig) -> NDArray[np.uint8]:
     """Bring images to the size and the number of channels that are asked for."""
     if config.image_size is not None:
         images = fit_images(images, config.image_size)
-    if config.channels == 3 and images.shape[1] == 1:
-        return images.repeat(3, axis=1)
-    if config.channels == 1 and images.shape[1] == 3:
-        parts = np.array_split(images, len(images) // 4096 + 1)  # 4 bytes a value while computing
-        return np.concatenate([_luma(part) for part in parts])
-    return images
-
-
-def _luma(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return grey levels [n, 1, h, w] of colour images (ITU-R BT.601, rounded as Pillow does)."""
-    weights = np.array([19595, 38470, 7471], dtype=np.uint32)
-    grey = np.tensordot(images.astype(np.uint32), weights, axes=([1], [0])) + 0x8000 >> 16
-    return grey[:, None].astype(np.uint8)
+    return to_channels(images, config.channels)

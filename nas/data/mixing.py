@@ -21,13 +21,15 @@ def mix(
     classes: int,
     rng: np.random.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mix every image of a batch with another one by mixup or cutmix.
+    """Mix every image of a batch with its neighbour by mixup or cutmix.
 
     Mixup (Zhang et al. 2018, arXiv:1710.09412) adds the images with the shares s and 1 - s,
     s from Beta(alpha, alpha). Cutmix (Yun et al. 2019, arXiv:1905.04899) replaces a rectangle
     of the share 1 - s of the image by that of the other; where the border cuts it off, the
     share is that of the pixels. The batch has one share; where both are asked for, a coin
-    decides for each batch.
+    decides for each batch. The images 2k and 2k + 1 are neighbours, which an epoch's random
+    order made so; a last one without a neighbour stays as it is. So a process that has whole
+    pairs of a batch mixes them as one that has the whole batch.
 
     Args:
         images: float [n, c, h, w].
@@ -45,13 +47,19 @@ def mix(
     kind = kinds[int(rng.integers(len(kinds)))]
     alpha = getattr(config, kind)
     share = float(rng.beta(alpha, alpha))
-    other = torch.from_numpy(rng.permutation(len(images))).to(images.device)
+    other = _neighbours(len(images)).to(images.device)
     if kind == "mixup":
         mixed = images * share + images[other] * (1 - share)
     else:
         mixed, share = _with_patch(images, images[other], share, rng)
     targets = one_hot(labels, classes).float()
     return mixed, targets * share + targets[other] * (1 - share)
+
+
+def _neighbours(count: int) -> torch.Tensor:
+    """Return the position of every image's neighbour, int64 [count]."""
+    positions = torch.arange(count)
+    return (positions ^ 1).where(positions ^ 1 < count, positions)
 
 
 def _with_patch(

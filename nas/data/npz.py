@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zipfile
 import zlib
@@ -31,7 +32,7 @@ _IMAGES = ("images", "x")
 _LABELS = ("labels", "y")
 _CLASS_NAMES = ("class_names", "classes", "label_names", "names", "wnids")
 _KNOWN = {name for pairs in _SPLITS.values() for pair in pairs for name in pair}.union(
-    _ENCODED, _IMAGES, _LABELS, _CLASS_NAMES, ("offsets", "split")
+    _ENCODED, _IMAGES, _LABELS, _CLASS_NAMES, ("offsets", "split", "data")
 )
 _DAMAGED = (
     OSError,
@@ -57,12 +58,18 @@ def read_npz(path: Path, config: DataConfig, progress: Progress) -> RawData:
     * ``jpeg`` (or ``images_encoded``), a uint8 blob in which image i is
       ``blob[offsets[i]:offsets[i + 1]]``, with ``labels`` and an optional ``split``.
 
+    * a folder of ``train_data_batch_*.npz`` and ``val_data.npz`` with ``data`` (one row of red,
+      then green, then blue values for each image) and ``labels``: ImageNet at 16, 32 or 64 px
+      (Chrabaszcz et al. 2017, arXiv:1707.08819).
+
     ``split`` is 0 for training and 1 for test. Names of classes are taken from a string array
     ``class_names``, ``classes``, ``label_names``, ``names`` or ``wnids``.
 
     Raises:
         DataError: The file is damaged, holds pickled objects, or none of these layouts.
     """
+    if path.is_dir():
+        return _read_batches(path)
     file = find_path(path, folder=False)
     arrays = _load(file)
     where = str(file)
@@ -89,6 +96,36 @@ def read_npz(path: Path, config: DataConfig, progress: Progress) -> RawData:
             )
         raw = join_splits(splits, where=where)
     return replace(raw, class_names=_class_names(arrays))
+
+
+def _read_batches(folder: Path) -> RawData:
+    """Read small ImageNet's batches; its labels begin with 1, which `load_data` evens out."""
+    train, test = sorted(folder.glob("train_data*.npz")), sorted(folder.glob("val_data*.npz"))
+    if not train or not test:
+        there = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
+        raise DataError(
+            f"{folder} holds no train_data_batch_*.npz and val_data.npz (there is: {there}). A "
+            "folder in the format npz is small ImageNet's; else `path` is one file. Correct it."
+        )
+    parts = {"train": map(_batch, train), "test": map(_batch, test)}
+    splits = {}
+    for name, batches in parts.items():
+        images, labels = zip(*batches, strict=True)
+        splits[name] = np.concatenate(images), np.concatenate(labels)
+    return join_splits(splits, where=str(folder))
+
+
+def _batch(file: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return images [n, 3, side, side] and labels of one batch of small ImageNet."""
+    arrays = _load(file)
+    rows, labels = arrays.get("data", np.empty(0)), arrays.get("labels", np.empty(0))
+    side = math.isqrt(rows.shape[-1] // 3)
+    if rows.ndim != 2 or rows.shape[1] != 3 * side * side or labels.ndim != 1:
+        raise DataError(
+            f"{file}: `data` is {list(rows.shape)} and `labels` {list(labels.shape)}. Allowed are "
+            "[n, 3 * side * side] and [n]. Fetch the file again."
+        )
+    return rows.reshape(-1, 3, side, side), labels
 
 
 def _load(file: Path) -> _Arrays:

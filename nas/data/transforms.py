@@ -1,7 +1,7 @@
 """Normalising, resizing and augmenting whole batches with torch, on the device they lie on.
 
-The usual order of a training step is ``resize(augment(normalise(images)))``: on normalised
-images the zeros of padding and cutout are the mean colour of the training images.
+The order of a training step is rand_augment, normalise, augment, erase, mix, resize: on
+normalised images the zeros of padding and cutout are the mean colour of the training images.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["augment", "normalise", "resize"]
 
 
 def normalise(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
-    """Return float32 images with mean 0 and standard deviation 1 per channel.
+    """Return images of torch's default type with mean 0 and standard deviation 1 per channel.
 
     Args:
         images: uint8 [n, c, h, w].
@@ -26,7 +26,7 @@ def normalise(images: torch.Tensor, mean: Sequence[float], std: Sequence[float])
     """
     offset = torch.tensor(mean, device=images.device).view(1, -1, 1, 1) * 255
     scale = 1 / (torch.tensor(std, device=images.device).view(1, -1, 1, 1) * 255)
-    return images.float().sub_(offset).mul_(scale)
+    return images.to(offset.dtype).sub_(offset).mul_(scale)
 
 
 def resize(images: torch.Tensor, resolution: int) -> torch.Tensor:
@@ -44,7 +44,12 @@ def resize(images: torch.Tensor, resolution: int) -> torch.Tensor:
 
 
 def augment(
-    images: torch.Tensor, config: AugmentConfig, *, generator: torch.Generator
+    images: torch.Tensor,
+    config: AugmentConfig,
+    *,
+    generator: torch.Generator,
+    first: int = 0,
+    count: int | None = None,
 ) -> torch.Tensor:
     """Crop, mirror and cut out, each image with random numbers of its own.
 
@@ -56,7 +61,9 @@ def augment(
     Args:
         images: [n, c, h, w], any dtype, any device.
         config: What to do; with the defaults the argument itself is returned.
-        generator: On the CPU; draws at most 5 n numbers.
+        generator: On the CPU; draws at most 5 numbers for each image of the batch.
+        first: Position of the first image in the batch that these images are a part of.
+        count: Images of that batch, for each of which numbers are drawn; None means n.
 
     Returns:
         [n, c, h, w], dtype and device of the argument.
@@ -66,8 +73,8 @@ def augment(
     n, channels, height, width = images.shape
 
     def draw(low: int, high: int) -> torch.Tensor:  # int64 [n, 1], low <= value < high
-        values = torch.randint(low, high, (n, 1), generator=generator)
-        return values.to(images.device, non_blocking=True)
+        values = torch.randint(low, high, (count or n, 1), generator=generator)
+        return values[first : first + n].to(images.device, non_blocking=True)
 
     y = rows = torch.arange(height, device=images.device).expand(n, height)
     x = columns = torch.arange(width, device=images.device).expand(n, width)

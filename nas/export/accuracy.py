@@ -9,7 +9,7 @@ import torch
 
 from nas.archive import Metric
 from nas.data.batching import batches
-from nas.data.image_set import ImageSet
+from nas.data.streaming import Images
 from nas.data.transforms import normalise, resize
 from nas.errors import ExportError
 from nas.export.folder import ExportedFiles
@@ -26,7 +26,7 @@ Predict = Callable[[torch.Tensor], torch.Tensor]
 
 def exported_accuracy(
     files: ExportedFiles,
-    image_set: ImageSet,
+    image_set: Images,
     *,
     format: str,
     split: str = "test",
@@ -68,7 +68,7 @@ def exported_accuracy(
 
 
 @torch.inference_mode()
-def _accuracy(predict: Predict, image_set: ImageSet, manifest: Manifest, batch_size: int) -> float:
+def _accuracy(predict: Predict, image_set: Images, manifest: Manifest, batch_size: int) -> float:
     channels, _, resolution = manifest.input_shape
     if image_set.shape[0] != channels:
         raise ExportError(
@@ -77,7 +77,7 @@ def _accuracy(predict: Predict, image_set: ImageSet, manifest: Manifest, batch_s
     if not len(image_set):
         raise ExportError("there are no images to measure the accuracy on.")
     right = 0
-    for images, labels in batches(image_set.to("cpu"), batch_size):
-        ready = resize(normalise(images, manifest.mean, manifest.std), resolution)
-        right += int((predict(ready).argmax(dim=1) == labels).sum())
+    for images, labels in batches(image_set, batch_size):
+        ready = resize(normalise(images.cpu(), manifest.mean, manifest.std), resolution)
+        right += int((predict(ready).argmax(dim=1) == labels.cpu()).sum())
     return right / len(image_set)

@@ -7,6 +7,7 @@ import math
 from search_spaces.blocks import (
     Activation,
     AsymmetricConv,
+    Average,
     AvgPool,
     BlockSpec,
     Bottleneck,
@@ -229,6 +230,8 @@ def _general(block: BlockSpec) -> str:
             kind = {"add": "sum", "sub": "difference", "mul": "product"}[block.op]
             kind += " with a gate" if block.gate else " of 2 inputs"
             return _listed(kind, f"{block.channels} channels", _place(block.hw))
+        case Average():
+            return f"mean of {block.inputs} networks, {block.shape[0]} outputs"
         case GeneralConcat():
             return _listed(
                 f"concatenation of {' + '.join(map(str, block.channels))} channels",

@@ -12,7 +12,7 @@ from nas.export import read_manifest, read_measurements
 from nas.latency_tables import AnyTable, is_published, read_table
 from nas.metric_names import LATENCY
 from nas.predicted import predicted_costs
-from nas.problems import build_problem
+from nas.problems import build_problem, searched_space
 from nas.runs import RunFolder
 from nas.search.problem import Problem, UpperLimit
 from nas.search.selection import best
@@ -125,12 +125,13 @@ def collect(run: RunFolder) -> Collected:
     config = run.config
     rows: list[Evaluated] = []
     failures: dict[str, str] = {}
-    name, options = config.space.name, dict(config.space.options)
+    space = searched_space(config)
     if run.archive_path.exists():
         with Archive.read(run.archive_path) as archive:
             rows, failures = archive.rows(), archive.failures()
-            name, options = archive.space_name, archive.space_options
-    space = get_space(name, **options)
+            if archive.fingerprint != space.whole.fingerprint:  # of a version before
+                space = get_space(archive.space_name, **archive.space_options)
+    rows = [row for row in rows if space.holds(row.architecture)]
     tables, table_problems = _usable_tables(run, space)
     problem = build_problem(config, space, tables, predicted_costs(config, space, run.path))
     parts = Collected(
@@ -202,6 +203,8 @@ def _exported(parts: Collected) -> list[Chosen]:
     folders = [path.parent for path in sorted(parts.run.exports.glob("[!.]*/architecture.json"))]
     for folder in folders:
         manifest = read_manifest(folder)
+        if not parts.space.holds(manifest.architecture):
+            continue  # from another search of the run
         row = known.get(manifest.id)
         metrics: dict[str, Metric] = {**(row.metrics if row else {}), **read_measurements(folder)}
         order = row.order if row else 0

@@ -1,35 +1,38 @@
-"""Predictor-assisted search: fit what was evaluated, evolve on the prediction, evaluate, refit.
+"""Predictor-assisted search: fit what was evaluated, propose what promises most, refit.
 
-For evaluations of seconds and more. The loop of Bayesian optimisation with the population
-engine as the optimiser of its acquisition, as in BANANAS (White et al. 2021, arXiv:1910.11858,
-section 3) with upper confidence bounds (Srinivas et al. 2010).
+For evaluations of seconds and more. The loop of Bayesian optimisation, as in BANANAS (White et
+al. 2021, arXiv:1910.11858, section 3), with expected improvement. Of a small space all networks
+are predicted; of a larger one random networks and several generations bred from the best.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nas.search.acquisition import choose_batch
 from nas.search.breeding import Breeding, at_least_one, uniformly
 from nas.search.history import History, Proposals
 from nas.search.sampling import draw_feasible
-from nas.search.surrogate import Fit, Fitted, fit_choices
-from search_spaces import Population
+from nas.search.surrogate import Fit, Fitted, fit_networks
+from search_spaces import Population, SearchSpace
 
 __all__ = ["AssistedSearch"]
 
 _PARENTS = 20
+_LISTED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class AssistedSearch:
-    """Proposals that a prediction holds for good, or is unsure of.
+    """Proposals from which a prediction expects most improvement.
 
     Attributes:
         first: Architectures drawn at random before the first fit.
-        candidates: Architectures that are predicted in each of the generations.
+        candidates: Architectures of a larger space that are predicted in each of the
+            generations; one of at most 20,000 is predicted whole.
         generations: Rounds of breeding on the prediction for one round of proposals.
         most: How many evaluated architectures are fitted at most: the best half of them and
             the latest.
@@ -40,7 +43,7 @@ class AssistedSearch:
     candidates: int = 2000
     generations: int = 2
     most: int = 300
-    fit: Fit = fit_choices
+    fit: Fit = fit_networks
 
     def __post_init__(self) -> None:
         at_least_one(
@@ -54,45 +57,48 @@ class AssistedSearch:
     def propose(
         self, history: History, count: int, *, round: int, rng: np.random.Generator
     ) -> Proposals:
-        """Return one round; see `Searcher.propose`.
-
-        Each proposal is the best candidate by its own trade of mean against uncertainty, from
-        the mean alone to two standard deviations.
-        """
+        """Return one round; see `Searcher.propose`."""
         if len(history) < self.first:
             return draw_feasible(history, count, rng=rng)
-        fitted = self._fitted(history, rng)
+        fitted, evaluated = self._fitted(history, rng)
+        best = float(fitted.predict(evaluated).mean.max())
+        pool = self._pool(history, rng)
+        new = history.fresh(history.problem.space.keys(pool.population))
+        return pool.take(choose_batch(fitted.predict(pool.population), new, best, count))
+
+    def _pool(self, history: History, rng: np.random.Generator) -> Proposals:
+        """Return feasible candidates, of a small space those already evaluated too."""
+        problem = history.problem
+        rows = _listed(problem.space)
+        if len(rows):
+            rows = rows[problem.feasible(rows)]
+            return Proposals(rows, ["prediction"] * len(rows), [()] * len(rows))
         pool = draw_feasible(history, self.candidates, rng=rng)
         parents = history.top(_PARENTS)
-        for _ in range(self.generations):
-            if not len(parents):
-                break
-            known = set(history.problem.space.keys(pool.population).tolist())
+        for _ in range(self.generations if len(parents) else 0):
+            known = set(problem.space.keys(pool.population).tolist())
             bred = Breeding(None, 0.5).generation(
                 history, uniformly(parents), self.candidates, rng, crossing=len(parents) > 1
             )
-            keys = history.problem.space.keys(bred.population)
+            keys = problem.space.keys(bred.population)
             pool = pool.join(bred.take(history.fresh(keys, besides=known)))
-        return pool.take(_chosen(fitted, pool.population, count))
+        return pool
 
-    def _fitted(self, history: History, rng: np.random.Generator) -> Fitted:
+    def _fitted(self, history: History, rng: np.random.Generator) -> tuple[Fitted, Population]:
+        """Return the prediction and the architectures it was fitted to."""
         gains = history.problem.gains(history.values)[:, 0]
         rows = np.arange(len(gains))
         if len(rows) > self.most:
             best = np.argsort(-gains, kind="stable")[: self.most // 2]
             latest = np.setdiff1d(rows, best)[-(self.most - len(best)) :]
             rows = np.concatenate([best, latest])
-        seed = int(rng.integers(2**31))
-        return self.fit(history.problem.space, history.population[rows], gains[rows], seed)
+        seed, population = int(rng.integers(2**31)), history.population[rows]
+        return self.fit(history.problem.space, population, gains[rows], seed), population
 
 
-def _chosen(fitted: Fitted, population: Population, count: int) -> NDArray[np.intp]:
-    """Return positions of up to ``count`` different candidates."""
-    mean, spread = fitted.predict(population)
-    chosen: list[int] = []
-    for trade in np.linspace(0.0, 2.0, count):
-        promise = mean + trade * spread
-        promise[chosen] = -np.inf
-        if len(chosen) < len(population):
-            chosen.append(int(promise.argmax()))
-    return np.array(chosen, dtype=np.intp)
+@lru_cache(maxsize=2)
+def _listed(space: SearchSpace) -> Population:
+    """Return all networks of a small space once, of a larger one none, int16 [n, d]."""
+    if not space.enumerable or space.size > _LISTED:
+        return np.empty((0, len(space.choices)), dtype=np.int16)
+    return space.unique(space.enumerated)

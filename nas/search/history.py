@@ -72,6 +72,7 @@ class History:
         self.problem = problem
         self.starts = np.zeros((0, choices), np.int16) if starts is None else starts
         self._seen: set[int] = set()
+        self._tops: dict[int, tuple[int, int, NDArray[np.intp]]] = {}  # see `top`
         self._columns: dict[str, Column] = {
             "rounds": Column(np.empty(0, dtype=np.int64)),
             "keys": Column(np.empty(0, dtype=np.uint64)),
@@ -150,30 +151,28 @@ class History:
             keys: uint64 [n].
             besides: More keys that do not count as new.
         """
-        taken = set(besides)
-        positions = []
-        for position, key in enumerate(keys.tolist()):
-            if key not in self._seen and key not in taken:
-                taken.add(key)
-                positions.append(position)
-        return np.array(positions, dtype=np.intp)
+        listed = keys.tolist()
+        first = dict(zip(reversed(listed), range(len(listed) - 1, -1, -1), strict=True))
+        new = set(first) - self._seen - set(besides)
+        return np.sort(np.array([first[key] for key in new], dtype=np.intp))
 
     def top(self, count: int, *, since: int = 0) -> NDArray[np.intp]:
         """Return positions of the feasible architectures best by the first objective, best first.
 
-        Ties go to the one evaluated earlier.
+        Ties go to the one evaluated earlier. Asked again, it looks at what was added only.
 
         Args:
             count: How many at most.
             since: Only of this round and later ones.
         """
-        candidates = np.flatnonzero(self.feasible & (self.rounds >= since))
-        gains = self._gains()[candidates]
-        if 0 < count < len(gains):
-            threshold = np.partition(gains, len(gains) - count)[len(gains) - count]
-            candidates = candidates[gains >= threshold]
-        best = np.argsort(-self._gains()[candidates], kind="stable")[:count]
-        return candidates[best]
+        known, start, best = self._tops.get(count, (since, 0, np.empty(0, dtype=np.intp)))
+        if known != since or not start:
+            start, best = int(np.searchsorted(self.rounds, since)), best[:0]
+        candidates = np.concatenate([best, start + np.flatnonzero(self.feasible[start:])])
+        gains = self.problem.gains(self.values[candidates])[:, 0]
+        best = candidates[np.argsort(-gains, kind="stable")[:count]]
+        self._tops[count] = (since, len(self), best)
+        return best
 
     def best_by_round(self, rounds: int) -> NDArray[np.float64]:
         """Return the best first objective of each of the first rounds, float64 [rounds].
@@ -182,8 +181,6 @@ class History:
         """
         best = np.full(rounds, -np.inf)
         counted = self.feasible & (self.rounds < rounds)
-        np.maximum.at(best, self.rounds[counted], self._gains()[counted])
+        gains = self.problem.gains(self.values[counted])[:, 0]
+        np.maximum.at(best, self.rounds[counted], gains)
         return best
-
-    def _gains(self) -> NDArray[np.float64]:
-        return self.problem.gains(self.values)[:, 0]

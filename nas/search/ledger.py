@@ -109,8 +109,12 @@ class Ledger:
         self._saved_at = time.monotonic()
 
     def _read(self, archive: Archive) -> None:
+        found = archive.rows()
+        outside = {row.id for row in found if not self._problem.space.holds(row.architecture)}
         rows = [
-            row for row in archive.rows() if all(name in row.metrics for name in self._evaluated)
+            row
+            for row in found
+            if row.id not in outside and all(name in row.metrics for name in self._evaluated)
         ]
         values = [[row.metrics[name].value for name in self._evaluated] for row in rows]
         self._add(
@@ -121,6 +125,8 @@ class Ledger:
         if self._results:  # when nothing ever succeeded, the cause may have been mended
             self._failures = {int(id, 16): why for id, why in archive.failures().items()}
         for id, proposal in archive.proposals():
+            if id in outside:
+                continue  # of a part of the space that is not searched any more
             self.rounds.setdefault(proposal.round, []).append(int(id, 16))
 
     def complete(self, round: int, batch: int) -> bool:

@@ -33,7 +33,8 @@ def best(problem: Problem, rows: Sequence[Evaluated], *, top: int = 1) -> list[E
 
     Args:
         problem: The objectives, costs and limits; costs are computed anew, not read.
-        rows: Of an archive, as ``Archive.rows`` returns them.
+        rows: Of an archive, as ``Archive.rows`` returns them; those outside the problem's space
+            do not count.
         top: How many at most.
 
     Returns:
@@ -42,6 +43,7 @@ def best(problem: Problem, rows: Sequence[Evaluated], *, top: int = 1) -> list[E
     objective = problem.objectives[0]
     cost = problem.costs.get(objective.metric)
     rows = [row for row in rows if cost is not None or objective.metric in row.metrics]
+    rows = [row for row in rows if problem.space.holds(row.architecture)]
     if not rows:
         return []
     population = problem.space.encode_all(row.architecture for row in rows)
@@ -71,6 +73,7 @@ def front(problem: Problem, rows: Sequence[Evaluated]) -> list[Evaluated]:
     """
     missing = [o.metric for o in problem.objectives if o.metric not in problem.costs]
     rows = [row for row in rows if all(name in row.metrics for name in missing)]
+    rows = [row for row in rows if problem.space.holds(row.architecture)]
     if not rows:
         return []
     population = problem.space.encode_all(row.architecture for row in rows)

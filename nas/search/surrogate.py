@@ -1,36 +1,72 @@
-"""A Gaussian process on choices: what a few hundred evaluations say about all other networks.
+"""A Gaussian process on networks: what a few hundred evaluations say about all the others.
 
-The kernel falls exponentially with the number of choices in which two canonical networks
-differ, a choice that is inactive in one of them counting half (Hamming distance on the one-hot
-encoding; Rasmussen and Williams 2006, chapters 2 and 5). Values are replaced by the normal
-scores of their ranks, so that neither a long tail of failures nor the unit matters.
+Two networks are compared in what they compute, so that whatever the output does not depend on
+is left out. The kernel is a sum of two, each of which falls exponentially with a distance:
+
+* in how many choices they differ, a choice that only one of them has counting half;
+* how far apart their layers are: of each kind the number, the MACs and the output elements.
+
+The first tells where something is, the second how much of it there is in all (Rasmussen and
+Williams 2006, chapters 2, 4 and 5). Values are replaced by the normal scores of their ranks, so
+that neither a long tail of failures nor the unit matters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.rng import stream
+from predictors.learned import Encoder
 from search_spaces import Population, SearchSpace
 
-__all__ = ["ChoiceProcess", "Fit", "Fitted", "fit_choices", "normal_scores"]
-
-_SCALES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # choices until the kernel has fallen to 1/e
-_NOISES = (0.001, 0.01, 0.1, 0.5)  # variance beside a signal variance of one
+__all__ = ["Fit", "Fitted", "Prediction", "fit_networks", "normal_scores"]
 
 Floats = NDArray[np.float64]
+
+_COMPARED = 1024  # networks drawn to learn how much each feature of layers varies in a space
+_STEPS = (1.4, 0.7, 0.35)  # of the search for the hyperparameters, which are logarithms
+_DOUBT = 1.5  # standard deviation of their prior
+# scale in choices, scale in layers, variance of each of the two, variance of the noise
+_PRIOR = np.log([8.0, 1.0, 0.5, 0.5, 0.05])
+_LEAST = np.log([0.5, 0.05, 1e-3, 1e-3, 1e-3])
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What is predicted of candidates.
+
+    Attributes:
+        mean: Float64 [n]; more is better.
+        spread: Standard deviation, float64 [n].
+    """
+
+    mean: Floats
+    spread: Floats
+
+    def take(self, positions: NDArray[np.intp]) -> Prediction:
+        """Return what is predicted of some of the candidates."""
+        return replace(self, mean=self.mean[positions], spread=self.spread[positions])
+
+    def after(self, position: int) -> Prediction:
+        """Return the prediction once a candidate has been evaluated and is as predicted.
+
+        This one does not know what one candidate tells about another: nothing changes.
+        """
+        return self
 
 
 class Fitted(Protocol):
     """What predicts a value of every architecture and how sure that is."""
 
-    def predict(self, population: Population) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation, float64 [n] each, of a population [n, d]."""
+    def predict(self, population: Population) -> Prediction:
+        """Return what is predicted of a population [n, d]."""
 
 
 Fit: TypeAlias = Callable[[SearchSpace, Population, Floats, int], Fitted]
@@ -38,35 +74,95 @@ Fit: TypeAlias = Callable[[SearchSpace, Population, Floats, int], Fitted]
 
 
 @dataclass(frozen=True, eq=False)
-class ChoiceProcess:
-    """A fitted process; see `fit_choices`.
+class Features:
+    """What networks are compared by.
+
+    Attributes:
+        choices: One-hot, float64 [n, options]; all zero where a choice changes nothing.
+        layers: Float64 [n, k], scaled so that random networks are about one apart.
+    """
+
+    choices: Floats
+    layers: Floats
+
+    @classmethod
+    def of(cls, space: SearchSpace, population: Population) -> Features:
+        """Return the features of a population [n, d]; do not write to them."""
+        return _encoded(space, population.astype(np.int16).tobytes())
+
+    def take(self, positions: NDArray[np.intp]) -> Features:
+        """Return the features of some of the networks."""
+        return Features(self.choices[positions], self.layers[positions])
+
+    def distances(self, others: Features) -> tuple[Floats, Floats]:
+        """Return in how many choices networks differ, and how far layers are apart, [n, m]."""
+        choices = 0.5 * _squares(self.choices, others.choices)
+        return choices, np.sqrt(_squares(self.layers, others.layers))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkProcess:
+    """A fitted process; see `fit_networks`.
 
     Attributes:
         space: The space.
-        features: One-hot encoding of the evaluated networks, [m, sum of option counts].
-        scale: Of the kernel, in choices.
+        features: Of the evaluated networks, m of them.
+        parameters: Logarithms of the two scales, the two variances and the noise's, [5].
         inverse: Of the lower Cholesky factor of the kernel matrix with noise, [m, m].
         weights: Solution of kernel matrix times weights = values, [m].
     """
 
     space: SearchSpace
-    features: NDArray[np.float32]
-    scale: float
+    features: Features
+    parameters: Floats
     inverse: Floats
     weights: Floats
 
-    def predict(self, population: Population) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of the values, float64 [n] each."""
-        distance = _distance(self.space.one_hot(population), self.features)
-        kernel = np.exp(-distance / self.scale)
-        explained = ((kernel @ self.inverse.T) ** 2).sum(axis=1)
-        return kernel @ self.weights, np.sqrt(np.maximum(1.0 - explained, 1e-9))
+    def predict(self, population: Population) -> Prediction:
+        """Return what is predicted of a population [n, d]."""
+        features = Features.of(self.space, population)
+        kernel = _kernel(features.distances(self.features), self.parameters)
+        explained = kernel @ self.inverse.T
+        variance = np.exp(self.parameters[2:4]).sum() - (explained**2).sum(axis=1)
+        mean = kernel @ self.weights
+        return _Joint(mean, _deviation(variance), self.parameters, features, explained)
 
 
-def fit_choices(
+@dataclass(frozen=True, eq=False)
+class _Joint(Prediction):
+    """A prediction that knows how candidates vary together.
+
+    Attributes:
+        parameters: Of the process.
+        features: Of the candidates, n of them.
+        explained: What evaluations explain of the candidates' covariance is this times its
+            transpose, float64 [n, m].
+    """
+
+    parameters: Floats
+    features: Features
+    explained: Floats
+
+    def take(self, positions: NDArray[np.intp]) -> Prediction:
+        """See `Prediction`."""
+        mean, spread = self.mean[positions], self.spread[positions]
+        features, explained = self.features.take(positions), self.explained[positions]
+        return _Joint(mean, spread, self.parameters, features, explained)
+
+    def after(self, position: int) -> Prediction:
+        """See `Prediction`; a Kriging believer (Ginsbourger et al. 2010, section 4)."""
+        one = self.features.take(np.array([position]))
+        covariance = _kernel(self.features.distances(one), self.parameters)[:, 0]
+        covariance -= self.explained @ self.explained[position]
+        column = covariance / np.sqrt(covariance[position] + np.exp(self.parameters[4]))
+        spread = _deviation(self.spread**2 - column**2)
+        return replace(self, spread=spread, explained=np.column_stack([self.explained, column]))
+
+
+def fit_networks(
     space: SearchSpace, population: Population, values: Floats, seed: int
-) -> ChoiceProcess:
-    """Fit scale and noise by the marginal likelihood on a grid; nothing is left to chance.
+) -> NetworkProcess:
+    """Fit the kernel to its largest posterior probability; nothing is left to chance.
 
     Args:
         space: The space.
@@ -74,21 +170,22 @@ def fit_choices(
         values: Of them, float64 [m].
         seed: Not used; part of `Fit`.
     """
-    features = space.one_hot(population)
-    distance = _distance(features, features)
-    scores, best, fitted = normal_scores(values), -np.inf, None
-    for scale in _SCALES:
-        for noise in _NOISES:
-            kernel = np.exp(-distance / scale) + noise * np.eye(len(scores))
-            lower = np.linalg.cholesky(kernel)
-            inverse = np.linalg.inv(lower)
-            half = inverse @ scores
-            likelihood = -0.5 * float(half @ half) - float(np.log(np.diag(lower)).sum())
-            if likelihood > best:
-                best = likelihood
-                fitted = ChoiceProcess(space, features, scale, inverse, inverse.T @ half)
-    assert fitted is not None
-    return fitted
+    scores = normal_scores(values)
+    features = Features.of(space, population)
+    distances = features.distances(features)
+    parameters, loss = _PRIOR, _loss(distances, scores, _PRIOR)
+    for step in _STEPS:
+        for number in range(len(parameters)):
+            for move in (step, -step):
+                while True:
+                    moved = parameters.copy()
+                    moved[number] = max(moved[number] + move, _LEAST[number])
+                    after = _loss(distances, scores, moved)
+                    if after >= loss:
+                        break
+                    parameters, loss = moved, after
+    inverse = np.linalg.inv(np.linalg.cholesky(_covariance(distances, parameters)))
+    return NetworkProcess(space, features, parameters, inverse, inverse.T @ (inverse @ scores))
 
 
 def normal_scores(values: Floats) -> Floats:
@@ -100,7 +197,61 @@ def normal_scores(values: Floats) -> Floats:
     return np.asarray(quantiles[position])
 
 
-def _distance(first: NDArray[np.float32], second: NDArray[np.float32]) -> Floats:
-    """Return in how many choices rows differ, float64 [n, m]."""
-    lengths = first.sum(axis=1)[:, None] + second.sum(axis=1)[None, :]
-    return np.asarray(0.5 * lengths - first @ second.T, dtype=np.float64)
+def _deviation(variance: Floats) -> Floats:
+    return np.asarray(np.sqrt(np.maximum(variance, 1e-9)))
+
+
+def _kernel(distances: tuple[Floats, Floats], parameters: Floats) -> Floats:
+    scales, variances = np.exp(parameters[:2]), np.exp(parameters[2:4])
+    first, second = (
+        variance * np.exp(distance / -scale)
+        for distance, scale, variance in zip(distances, scales, variances, strict=True)
+    )
+    return np.asarray(first + second)
+
+
+def _covariance(distances: tuple[Floats, Floats], parameters: Floats) -> Floats:
+    covariance = _kernel(distances, parameters)
+    covariance.flat[:: len(covariance) + 1] += np.exp(parameters[4])
+    return covariance
+
+
+def _loss(distances: tuple[Floats, Floats], scores: Floats, parameters: Floats) -> float:
+    """Return the negative logarithm of likelihood times prior, but for a constant."""
+    size = len(scores)
+    bordered = np.empty((size + 1, size + 1))
+    bordered[:size, :size] = _covariance(distances, parameters)
+    bordered[size, :size] = scores  # the last row of the factor is then what solves for them
+    bordered[size, size] = 1.0 + (scores @ scores) / np.exp(parameters[4])
+    lower = np.linalg.cholesky(bordered)
+    half, scale = lower[size, :size], np.diag(lower)[:size]
+    prior = (((parameters - _PRIOR) / _DOUBT) ** 2).sum()
+    return float(0.5 * (half @ half + prior) + np.log(scale).sum())
+
+
+def _squares(first: Floats, second: Floats) -> Floats:
+    """Return squared Euclidean distances, float64 [n, m]."""
+    lengths = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)
+    return np.asarray(np.maximum(lengths - 2.0 * first @ second.T, 0.0))
+
+
+@lru_cache(maxsize=4)  # the candidates of a small space stay the same from round to round
+def _encoded(space: SearchSpace, rows: bytes) -> Features:
+    population = np.frombuffer(rows, dtype=np.int16).reshape(-1, len(space.choices))
+    mean, scale = _spread(space)
+    layers = (_layers(space, population) - mean) * scale
+    return Features(Encoder(space, "live_one_hot")(population), layers)
+
+
+@lru_cache(maxsize=8)
+def _spread(space: SearchSpace) -> tuple[Floats, Floats]:
+    """Return mean and factor of each feature of layers; constant ones count zero."""
+    drawn = _layers(space, space.sample(_COMPARED, stream(0, "surrogate")))
+    deviation = drawn.std(axis=0)
+    varies = deviation > 1e-9
+    scale = varies / np.where(varies, deviation * np.sqrt(max(varies.sum(), 1)), 1.0)
+    return drawn.mean(axis=0), scale
+
+
+def _layers(space: SearchSpace, population: Population) -> Floats:
+    return np.asarray(np.log1p(Encoder(space, "live_layers")(population)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.training.loop import TrainReport, train
+from nas.training.loop import TrainReport, check_batch, train
 from nas.training.state import load_supernet
 from nas.training.strategies import STRATEGIES, Member, Moment, Strategy, build_strategy
 
@@ -13,6 +13,7 @@ __all__ = [
     "Strategy",
     "TrainReport",
     "build_strategy",
+    "check_batch",
     "load_supernet",
     "train",
 ]

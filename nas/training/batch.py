@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from nas.data import resize
@@ -24,6 +26,11 @@ class Batch:
         self._images = images
         self._channels_last = channels_last
         self._resized: dict[int, Tensor] = {}
+
+    def joined(self, join: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch whose images and labels a function makes of these."""
+        images, labels = join(self._images), join(self.labels)
+        return Batch(images, labels, channels_last=self._channels_last)
 
     def at(self, resolution: int) -> Tensor:
         """Return the images at one resolution, made once."""

@@ -83,7 +83,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def newest_checkpoint(folder: Path, about: Mapping[str, Any]) -> Checkpoint | None:
+def newest_checkpoint(
+    folder: Path, about: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> Checkpoint | None:
     """Return the newest checkpoint that can be read and belongs here; None if there is none.
 
     A damaged or foreign one is passed over with a warning that says so.
@@ -91,6 +93,7 @@ def newest_checkpoint(folder: Path, about: Mapping[str, Any]) -> Checkpoint | No
     Args:
         folder: The run's folder of checkpoints.
         about: What `Checkpoint.about` must agree with, key by key.
+        defaults: What a key means that a checkpoint of an older version does not have.
 
     Raises:
         CheckpointError: There are checkpoints, but none is good.
@@ -98,7 +101,7 @@ def newest_checkpoint(folder: Path, about: Mapping[str, Any]) -> Checkpoint | No
     problems = []
     for path in _stored(folder):
         try:
-            checkpoint = _read(path, about)
+            checkpoint = _read(path, about, defaults or {})
         except CheckpointError as error:
             problems.append(str(error))
             continue
@@ -118,7 +121,7 @@ def _stored(folder: Path) -> list[Path]:
     return sorted(folder.glob(_PATTERN), reverse=True)
 
 
-def _read(path: Path, about: Mapping[str, Any]) -> Checkpoint:
+def _read(path: Path, about: Mapping[str, Any], defaults: Mapping[str, Any]) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get("checkpoint", "{}"))
@@ -132,11 +135,16 @@ def _read(path: Path, about: Mapping[str, Any]) -> Checkpoint:
             f"{path} has checkpoint format {header['format']}, this version reads up to "
             f"{_FORMAT}; upgrade subnet-search."
         )
+    stored = {**defaults, **header["about"]}
     changed = [
-        f"{key} was {header['about'].get(key)!r}, now it is {value!r}"
+        f"{key} was {stored.get(key)!r}, now it is {value!r}"
         for key, value in about.items()
-        if header["about"].get(key) != value
+        if stored.get(key) != value
     ]
     if changed:
-        raise CheckpointError(f"{path} belongs to another training: {'; '.join(changed)}.")
+        raise CheckpointError(
+            f"{path} belongs to another training: {'; '.join(changed)}. What a training computes "
+            "must stay; where and how fast it is computed may change. Put these back, or start a "
+            "new run."
+        )
     return Checkpoint(header["step"], tensors, header["about"], header["notes"])

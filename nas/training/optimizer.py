@@ -9,7 +9,7 @@ is plain safetensors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -20,27 +20,10 @@ from nas.config import TrainConfig
 from search_spaces.modules.channels import Orders, reorder
 from search_spaces.modules.elastic import Region
 
-__all__ = ["RegionOptimizer", "hull"]
+__all__ = ["RegionOptimizer"]
 
 _STATE = {"sgd": ("momentum",), "adamw": ("exp_avg", "exp_avg_sq", "step")}
 _ADAMW_BETAS, _ADAMW_EPS = (0.9, 0.999), 1e-8  # torch.optim.AdamW's defaults
-
-
-def hull(regions: Iterable[Mapping[str, Region]]) -> dict[str, Region]:
-    """Return the smallest region of every parameter that holds all the given ones.
-
-    It is taken dimension by dimension: the hull of [:8, :4] and [:4, :8] is [:8, :8].
-    """
-    result: dict[str, Region] = {}
-    for mapping in regions:
-        for name, region in mapping.items():
-            if name in result and result[name] != region:
-                region = tuple(
-                    slice(min(a.start, b.start), max(a.stop, b.stop))
-                    for a, b in zip(result[name], region, strict=True)
-                )
-            result[name] = region
-    return result
 
 
 class RegionOptimizer:
@@ -53,13 +36,23 @@ class RegionOptimizer:
     Args:
         parameters: By name; on their final device.
         config: Kind of optimizer, momentum and weight decay.
+        fused: Whether parameters that are active as a whole are updated by torch's fused kernel,
+            one for all of them; None means on CUDA. Regions go parameter by parameter.
 
     Attributes:
         state: Momentum or moments by ``kind/parameter name``.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], config: TrainConfig) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        config: TrainConfig,
+        *,
+        fused: bool | None = None,
+    ) -> None:
         self._parameters = dict(parameters)
+        on_cuda = all(parameter.is_cuda for parameter in self._parameters.values())
+        self._fused = on_cuda if fused is None else fused
         self._config = config
         self._kinds = _STATE[config.optimizer]
         self.state: dict[str, Tensor] = {
@@ -93,28 +86,33 @@ class RegionOptimizer:
             regions: What took part in the step; a parameter without a gradient is left alone.
             learning_rate: Of this step.
         """
-        decayed: list[list[Tensor]] = []
-        plain: list[list[Tensor]] = []
+        groups: dict[tuple[bool, bool], list[list[Tensor]]] = {}
         for name, region in regions.items():
             parameter = self._parameters[name]
             if parameter.grad is None:
                 continue
             states = [self.state[f"{kind}/{name}"] for kind in self._kinds]
             views = _views([parameter, parameter.grad, *states], region)
-            (decayed if parameter.dim() > 1 else plain).append(views)
-        for group, weight_decay in ((decayed, self._config.weight_decay), (plain, 0.0)):
-            if group:
-                columns = [list(column) for column in zip(*group, strict=True)]
-                self._update(columns, learning_rate, weight_decay)
+            fused = self._fused and views[0] is parameter
+            groups.setdefault((parameter.dim() > 1, fused), []).append(views)
+        for (decays, fused), group in groups.items():
+            columns = [list(column) for column in zip(*group, strict=True)]
+            weight_decay = self._config.weight_decay if decays else 0.0
+            self._update(columns, learning_rate, weight_decay, fused=fused)
 
-    def _update(self, columns: list[list[Tensor]], rate: float, weight_decay: float) -> None:
+    def _update(
+        self, columns: list[list[Tensor]], rate: float, weight_decay: float, *, fused: bool
+    ) -> None:
         parameters, gradients, *states = columns
+        foreach = False if fused else None  # none lets torch decide
         if self._config.optimizer == "sgd":
             buffers: list[Tensor | None] = [*states[0]]
             sgd(
                 parameters,
                 gradients,
                 buffers,
+                foreach=foreach,
+                fused=fused or None,
                 weight_decay=weight_decay,
                 momentum=self._config.momentum,
                 lr=rate,
@@ -123,13 +121,18 @@ class RegionOptimizer:
                 maximize=False,
             )
             return
+        steps = states[2]
+        if fused:  # the kernel counts on its own device, and reads no number from the host
+            steps = [*torch.stack(steps).to(parameters[0].device, non_blocking=True).unbind()]
         adamw(
             parameters,
             gradients,
             states[0],
             states[1],
             [],
-            states[2],
+            steps,
+            foreach=foreach,
+            fused=fused or None,
             amsgrad=False,
             beta1=_ADAMW_BETAS[0],
             beta2=_ADAMW_BETAS[1],
@@ -138,6 +141,9 @@ class RegionOptimizer:
             eps=_ADAMW_EPS,
             maximize=False,
         )
+        if fused:
+            for count in states[2]:
+                count += 1
 
 
 def _views(tensors: list[Tensor], region: Region) -> list[Tensor]:

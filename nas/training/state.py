@@ -19,10 +19,11 @@ from nas.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoi
 from nas.training.optimizer import RegionOptimizer
 from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec
+from search_spaces.ensemble import EnsembleSpace
 from search_spaces.modules.channels import reorder
 from search_spaces.supernet import Supernet
 
-__all__ = ["TrainState", "belongs_to", "load_supernet"]
+__all__ = ["TrainState", "belongs_to", "frozen_slots", "load_supernet"]
 
 
 @dataclass
@@ -38,6 +39,7 @@ class TrainState:
         teacher: A frozen copy of the weights that teaches all members; None without one.
         chosen: Architectures that the training has chosen itself, in its order.
         gates: What a strategy learns of options, and whatever else it must remember, by name.
+        processes: In how many the last step was done.
     """
 
     supernet: Supernet
@@ -48,6 +50,7 @@ class TrainState:
     teacher: Supernet | None = None
     chosen: list[Architecture] = field(default_factory=list)
     gates: dict[str, Tensor] = field(default_factory=dict)
+    processes: int = 1
 
     @classmethod
     def begin(cls, supernet: Supernet, config: TrainConfig) -> TrainState:
@@ -58,7 +61,11 @@ class TrainState:
         """
         if config.zero_gamma:
             supernet.zero_gammas()
-        _freeze(supernet, config.freeze)
+        for slot in frozen_slots(supernet.space, config.freeze):
+            for parameter in supernet.slot_parameters(slot):
+                parameter.requires_grad_(False)
+        if not any(parameter.requires_grad for parameter in supernet.parameters()):
+            raise ConfigError("train.freeze leaves no weight to train. Name fewer slots.")
         parameters = dict(supernet.named_parameters())
         ema = (
             {}
@@ -105,7 +112,8 @@ class TrainState:
         reorder(self.ema, orders)
         self.optimizer.reorder(orders)
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what a checkpoint holds, by name; the tensors themselves."""
         parts: dict[str, Mapping[str, Tensor]] = {
             "model": self.supernet.state_dict(),
             "optimizer": self.optimizer.state,
@@ -117,49 +125,67 @@ class TrainState:
 
     def save(self, run: RunFolder, about: Mapping[str, Any]) -> None:
         """Store the state in the run folder; for errors see `save_checkpoint`."""
+        notes = self.notes()
+        save_checkpoint(run.checkpoints, Checkpoint(self.step, self.tensors(), about, notes))
+
+    def notes(self) -> dict[str, Any]:
+        """Return what else a checkpoint holds, as a JSON object."""
         chosen = [dict(architecture) for architecture in self.chosen]
-        notes = {"losses": self.losses, "chosen": chosen}
-        save_checkpoint(run.checkpoints, Checkpoint(self.step, self._tensors(), about, notes))
+        return {"losses": self.losses, "chosen": chosen, "processes": self.processes}
+
+    def take_notes(self, notes: Mapping[str, Any]) -> None:
+        """Take over what `notes` returned."""
+        self.losses = [(role, loss) for role, loss in notes["losses"]]
+        self.chosen = [Architecture(chosen) for chosen in notes.get("chosen", ())]
+        self.processes = notes.get("processes", 1)
 
     @torch.no_grad()
-    def restore(self, run: RunFolder, about: Mapping[str, Any]) -> bool:
+    def restore(
+        self,
+        run: RunFolder,
+        about: Mapping[str, Any],
+        defaults: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Take over the newest good checkpoint of the run folder; False if there is none.
+
+        For the arguments see `newest_checkpoint`.
 
         Raises:
             CheckpointError: There are checkpoints, but none that belongs to this training.
         """
-        checkpoint = newest_checkpoint(run.checkpoints, about)
+        checkpoint = newest_checkpoint(run.checkpoints, about, defaults)
         if checkpoint is None:
             return False
         if checkpoint.part("teacher") and self.teacher is None:
             self.keep_teacher()
         device = next(self.supernet.parameters()).device
         self.gates = {n: t.to(device, copy=True) for n, t in checkpoint.part("gates").items()}
-        current = self._tensors()
+        current = self.tensors()
         _check_names(checkpoint.tensors, current)
         for name, tensor in current.items():
             tensor.copy_(checkpoint.tensors[name])
         self.step = checkpoint.step
-        self.losses = [(role, loss) for role, loss in checkpoint.notes["losses"]]
-        self.chosen = [Architecture(chosen) for chosen in checkpoint.notes.get("chosen", ())]
+        self.take_notes(checkpoint.notes)
         return True
 
 
-def _freeze(supernet: Supernet, patterns: Sequence[str]) -> None:
-    """Let the weights of some slots need no gradient."""
-    slots = [slot.name for slot in supernet.space.slots]
+def frozen_slots(space: SearchSpace, patterns: Sequence[str]) -> list[str]:
+    """Return the slots whose weights are to stay as they are, for `train.freeze`.
+
+    Raises:
+        ConfigError: No slot has such a name.
+    """
+    slots = [slot.name for slot in space.slots]
+    frozen: list[str] = []
     for pattern in patterns:
         matching = [slot for slot in slots if fnmatchcase(slot, pattern)]
         if not matching:
             raise ConfigError(
-                f"train.freeze names {pattern!r}, which is no slot of {supernet.space.name!r}. "
+                f"train.freeze names {pattern!r}, which is no slot of {space.name!r}. "
                 f"{nearest(pattern, slots)}"
             )
-        for slot in matching:
-            for parameter in supernet.slot_parameters(slot):
-                parameter.requires_grad_(False)
-    if not any(parameter.requires_grad for parameter in supernet.parameters()):
-        raise ConfigError("train.freeze leaves no weight to train. Name fewer slots.")
+        frozen += matching
+    return frozen
 
 
 def _check_names(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
@@ -181,12 +207,15 @@ def belongs_to(space: SearchSpace) -> dict[str, str]:
 def load_supernet(run: RunFolder, space: SearchSpace) -> Supernet:
     """Return the trained supernet of a run in evaluation mode, on the CPU.
 
-    The weights are the moving average where the run kept one.
+    The weights are the moving average where the run kept one. The ensembles that a search looks
+    for have the weights of the space that was trained.
 
     Raises:
         CheckpointError: The run has no checkpoint of this space that can be read.
     """
-    checkpoint = newest_checkpoint(run.checkpoints, belongs_to(space))
+    searched = run.config.search.ensemble is not None
+    trained = space.base if searched and isinstance(space, EnsembleSpace) else space
+    checkpoint = newest_checkpoint(run.checkpoints, belongs_to(trained))
     if checkpoint is None:
         raise CheckpointError(
             f"{run.path} holds no checkpoint, so nothing was trained yet. Train the run first."

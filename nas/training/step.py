@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
 
-from nas.config import TrainConfig
-from nas.data import AugmentConfig, DataSplits, mix, normalise
+from nas.config import MAY_CHANGE, TrainConfig, default_values
+from nas.data import AugmentConfig, DataSplits, erase, mix, normalise, rand_augment
 from nas.data import augment as augment_images
 from nas.errors import TrainingError
 from nas.rng import stream, torch_stream
 from nas.training.batch import Batch
 from nas.training.largest import largest_at
-from nas.training.losses import Targets, label_loss
-from nas.training.optimizer import hull
+from nas.training.losses import Targets, inner_loss, label_loss
+from nas.training.part import Part, part_of
+from nas.training.replicas import equalise, sum_gate_gradients, sum_gradients
 from nas.training.state import TrainState
 from nas.training.stored_teacher import StoredTeacher
 from nas.training.strategies import Member, Moment, Phase, Strategy
+from nas.world import ALONE, World
 from search_spaces import Architecture
-from search_spaces.modules.elastic import Region
+from search_spaces.modules.elastic import Region, hull
+from search_spaces.modules.shard import sharded
 from search_spaces.supernet import Regularisation
 
 __all__ = ["Recipe", "augmented_batch", "training_step"]
 
-_MAY_CHANGE = {"amp", "channels_last", "checkpoint_every_s", "device", "threads"}
 _TOLD_OTHERWISE = {"stored_teacher"}  # by what it says of itself: it may move
 
 
@@ -46,6 +48,7 @@ class Recipe:
         strategy: Which subnets a step trains, phase by phase.
         device: Where.
         stored: Teacher whose answers are replayed; order and augmentation are then its.
+        world: The processes that do a step together.
     """
 
     config: TrainConfig
@@ -55,6 +58,11 @@ class Recipe:
     strategy: Strategy
     device: torch.device
     stored: StoredTeacher | None = None
+    world: World = ALONE
+
+    def part(self, images: slice = slice(None)) -> Part:
+        """Return which of some images of a step this process computes."""
+        return part_of(self.config, self.world, images)
 
     @property
     def data_seed(self) -> int:
@@ -86,17 +94,29 @@ class Recipe:
 
     def about(self) -> dict[str, Any]:
         """Return what must not change on a resume, as a flat JSON object."""
-        train = self.config.model_dump(mode="json", exclude=_MAY_CHANGE | _TOLD_OTHERWISE)
-        augment = self.augment.model_dump(mode="json")
+        train = self.config.model_dump(mode="json", exclude={*MAY_CHANGE, *_TOLD_OTHERWISE})
         taught = self.config.stored_teacher
         return {
             "seed": self.seed,
             "stored teacher": None if self.stored is None else self.stored.identity,
             "stored teacher's weight": None if taught is None else taught.weight,
             "training images": len(self.splits.train),
-            **{f"train.{key}": value for key, value in train.items()},
-            **{f"augment.{key}": value for key, value in augment.items()},
+            **_flat("train", train),
+            **_flat("augment", self.augment.model_dump(mode="json")),
         }
+
+    def defaults(self) -> dict[str, Any]:
+        """Return what those keys of `about` mean that a training of an older version lacks."""
+        sections = {"train": self.config, "augment": self.augment}
+        return {
+            key: value
+            for name, section in sections.items()
+            for key, value in _flat(name, default_values(type(section))).items()
+        }
+
+
+def _flat(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{section}.{key}": value for key, value in values.items()}
 
 
 def training_step(
@@ -114,7 +134,8 @@ def training_step(
             prepare(state)
     batch = augmented_batch(recipe, recipe.data_step(step), images, labels)
     if done == 0 and phase.fit is not None:
-        phase.fit(state, batch)
+        phase.fit(state, batch.joined(partial(recipe.world.join, count=config.batch_size)))
+        equalise(state, recipe.world)
     state.optimizer.forget_gradients()
     with _seeded_dropout(recipe, step):
         label_loss = partial(_label_loss, recipe, state, batch)
@@ -126,11 +147,13 @@ def training_step(
             raise _diverged(
                 f"The loss of the {member.role} subnet is {loss}", recipe, step, member
             )
+    regions = hull(region for member in members for region in _regions(state, member))
+    sum_gate_gradients(state.gates, recipe.world)
+    sum_gradients(dict(state.supernet.named_parameters()), regions, recipe.world)
     if config.gradient_clip is not None:
         norm = nn.utils.clip_grad_norm_(state.supernet.parameters(), config.gradient_clip)
         if not torch.isfinite(norm):
             raise _diverged(f"The norm of the gradient is {norm}", recipe, step, members[-1])
-    regions = hull(region for member in members for region in _regions(state, member))
     state.optimizer.step(regions, learning_rate=recipe.learning_rate(step))
     adjusted: list[tuple[str, float]] = []
     if phase.adjust is not None:
@@ -153,16 +176,38 @@ def _regions(state: TrainState, member: Member) -> list[dict[str, Region]]:
     return state.supernet.active_in_mixture(member.architecture, member.gates)
 
 
+class _Draws(TypedDict):
+    """Where the random numbers of one augmentation come from."""
+
+    generator: torch.Generator
+    first: int
+    count: int
+
+
 def augmented_batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -> Batch:
     """Return the images of a step, augmented by the random numbers of that step, and labels."""
-    normalised = normalise(images, recipe.splits.mean, recipe.splits.std)
-    generator = torch_stream(recipe.data_seed, "augment", step)
+    settings, seed, count = recipe.augment, recipe.data_seed, recipe.config.batch_size
+    first = recipe.world.share(count).start  # numbers are drawn for the images of all processes
+
+    def drawn(purpose: str) -> _Draws:
+        return {
+            "generator": torch_stream(seed, purpose, step),
+            "first": first,
+            "count": count,
+        }
+
+    varied = rand_augment(
+        images, settings.rand_augment, settings.rand_magnitude, **drawn("rand augment")
+    )
+    normalised = normalise(varied, recipe.splits.mean, recipe.splits.std)
+    moved = augment_images(normalised, settings, **drawn("augment"))
+    erased = erase(moved, settings.erase, **drawn("erase"))
     augmented, targets = mix(
-        augment_images(normalised, recipe.augment, generator=generator),
+        erased,
         labels,
-        recipe.augment,
+        settings,
         classes=len(recipe.splits.train.class_names),
-        rng=stream(recipe.data_seed, "mix", step),
+        rng=stream(seed, "mix", step),
     )
     return Batch(augmented, targets, channels_last=recipe.config.channels_last)
 
@@ -194,43 +239,63 @@ def _gradients(
     first: Tensor | None = None
     for member in members:
         resolution = supernet.space.resolution_of(member.architecture)
-        with _mixed_precision(recipe):
-            images = batch.at(resolution)[member.images]
+        part = recipe.part(member.images)
+        answer = None if frozen is None else frozen(resolution)
+        compared = answer is not None and bool(answer.blocks)
+        yielded: dict[str, Tensor] | None = {} if compared else None
+        left_out = _regularisation(recipe, member)
+        with _mixed_precision(recipe), sharded(part.shard):
+            images = batch.at(resolution)[part.rows]
             if member.gates or member.rectified:
                 logits = supernet.mixture(
-                    images, member.architecture, member.gates, rectified=member.rectified
+                    images,
+                    member.architecture,
+                    member.gates,
+                    left_out,
+                    rectified=member.rectified,
                 )
             else:
-                logits = supernet(images, member.architecture, _regularisation(recipe, member))
-        teacher = first if frozen is None else frozen(resolution)[member.images]
-        loss = member.loss(logits, Targets(batch.labels[member.images], teacher))
-        (loss * member.weight).backward()  # type: ignore[no-untyped-call]
+                logits = supernet(images, member.architecture, left_out, yielded)
+        teacher = first if answer is None else answer.logits[part.rows]
+        loss = member.loss(logits, Targets(batch.labels[part.rows], teacher))
+        if yielded and answer is not None:
+            loss = loss + recipe.config.inner_weight * inner_loss(yielded, answer.blocks)
+        (loss * (member.weight * part.weight)).backward()  # type: ignore[no-untyped-call]
         first = logits.detach() if first is None else first
-        losses.append(loss.detach())
-    values: list[float] = torch.stack(losses).tolist()
+        losses.append(loss.detach() * part.weight)
+    values: list[float] = recipe.world.total(torch.stack(losses)).tolist()
     return values
+
+
+class _Answer(NamedTuple):
+    """What a frozen teacher says of a batch: logits, and what its blocks yield where compared."""
+
+    logits: Tensor
+    blocks: Mapping[str, Tensor]
 
 
 def _frozen_teacher(
     recipe: Recipe, state: TrainState, phase: Phase, batch: Batch
-) -> Callable[[int], Tensor] | None:
-    """Return what gives a frozen teacher's logits at a resolution, computed once; or None."""
+) -> Callable[[int], _Answer] | None:
+    """Return what gives a frozen teacher's answer at a resolution, computed once; or None."""
     if recipe.stored is not None:
         epoch, position = divmod(recipe.data_step(state.step), recipe.steps_per_epoch)
         answers = recipe.stored.logits(epoch, position, device=recipe.device)
-        return lambda resolution: answers
+        own = _Answer(answers[recipe.world.share(recipe.config.batch_size)], {})
+        return lambda resolution: own
     network = state.teacher
     if not phase.taught or network is None:
         return None
 
     @cache
-    def logits(resolution: int) -> Tensor:
-        with torch.no_grad(), _mixed_precision(recipe):
-            teacher = phase.teacher or largest_at(network.space, resolution)
-            result: Tensor = network(batch.at(resolution), teacher)
-        return result
+    def answer(resolution: int) -> _Answer:
+        blocks: dict[str, Tensor] | None = {} if recipe.config.inner_weight else None
+        architecture = phase.teacher or largest_at(network.space, resolution)
+        with torch.no_grad(), _mixed_precision(recipe), sharded(recipe.part().shard):
+            logits = network(batch.at(resolution), architecture, None, blocks)
+        return _Answer(logits, blocks or {})
 
-    return logits
+    return answer
 
 
 @torch.no_grad()
@@ -238,10 +303,11 @@ def _label_loss(
     recipe: Recipe, state: TrainState, batch: Batch, architecture: Architecture
 ) -> float:
     """Return an architecture's cross entropy with the labels of a batch."""
-    supernet = state.supernet
-    with _mixed_precision(recipe):
+    supernet, part = state.supernet, recipe.part()
+    with _mixed_precision(recipe), sharded(part.shard):
         logits = supernet(batch.at(supernet.space.resolution_of(architecture)), architecture)
-    return float(label_loss()(logits, Targets(batch.labels)))
+    loss = label_loss()(logits, Targets(batch.labels)) * part.weight
+    return float(recipe.world.total(loss))
 
 
 def _mixed_precision(recipe: Recipe) -> torch.autocast:

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 from predictors.errors import TableError
 from predictors.foreign.keys import Dialect, dialect_of, keys_of
 from predictors.foreign.yaml_file import read_yaml
+from predictors.latency.graph import is_timed
 from predictors.provenance import Provenance
 from search_spaces import SearchSpace
 from search_spaces.blocks import BlockSpec
@@ -54,6 +55,8 @@ class LookupTable:
         Raises:
             TableError: The table lacks it, or its format cannot describe it.
         """
+        if not is_timed(block):
+            return 0.0
         keys = keys_of(block, self.dialect)
         if keys is None:
             raise TableError(
@@ -80,7 +83,7 @@ class LookupTable:
                 cannot describe a block.
         """
         missing: dict[str, None] = {}
-        for block in space.distinct_blocks():
+        for block in filter(is_timed, space.distinct_blocks()):
             keys = keys_of(block, self.dialect)
             if keys is None:
                 self(block)

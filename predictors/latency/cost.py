@@ -8,9 +8,9 @@ from typing import Literal
 
 from predictors.errors import TableError
 from predictors.latency.calibration import Calibration
-from predictors.latency.graph import Executed, executed, weight_megabytes
+from predictors.latency.graph import Executed, executed, is_timed, weight_megabytes
 from predictors.provenance import Provenance
-from search_spaces.blocks import BlockSpec, Shape, layers_of
+from search_spaces.blocks import BlockSpec, Shape
 
 __all__ = ["TableCost"]
 
@@ -20,7 +20,7 @@ _LEAST_MS = 1e-6
 
 @dataclass(frozen=True)
 class TableCost:
-    """Latency of a block by table, calibrated to whole networks.
+    """Latency, or another metric, of a block by table, calibrated to whole networks.
 
     Attributes:
         rows_ms: Latency without the call, by what is executed.
@@ -28,6 +28,7 @@ class TableCost:
         input_shapes: Of networks; a block of such an input reads the network's.
         provenance: Of the table.
         advice: What to do when a block is missing.
+        metric: What the table is of; all prices are in its unit.
     """
 
     rows_ms: Mapping[Executed, float]
@@ -49,7 +50,7 @@ class TableCost:
         Raises:
             TableError: The table lacks it.
         """
-        if not layers_of(block):
+        if not is_timed(block):
             return 0.0
         row = self.rows_ms.get(executed(block))
         if row is None:

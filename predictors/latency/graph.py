@@ -9,6 +9,7 @@ from typing import TypeAlias
 from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import (
     INPUT,
+    Average,
     BlockSpec,
     Layer,
     Shape,
@@ -17,7 +18,15 @@ from search_spaces.blocks import (
     passed_on,
 )
 
-__all__ = ["Executed", "PlacedBlock", "alone", "executed", "network", "weight_megabytes"]
+__all__ = [
+    "Executed",
+    "PlacedBlock",
+    "alone",
+    "executed",
+    "is_timed",
+    "network",
+    "weight_megabytes",
+]
 
 Executed: TypeAlias = tuple[tuple[Shape, ...], tuple[Layer, ...]]
 
@@ -36,6 +45,15 @@ class PlacedBlock:
 
     block: BlockSpec
     inputs: tuple[int, ...]
+
+
+def is_timed(block: BlockSpec) -> bool:
+    """Return whether a block has a latency to be measured.
+
+    One without layers has none, and that of an ensemble's mean over some logits counts as none,
+    so that a table of a space prices its ensembles too.
+    """
+    return bool(layers_of(block)) and not isinstance(block, Average)
 
 
 def executed(block: BlockSpec) -> Executed:

@@ -1,9 +1,12 @@
 """Features of architectures for learned predictors: arrays from populations, by name.
 
-    one_hot       the canonical encoding of `SearchSpace.one_hot`
-    layers        for each kind of layer that runs how many, their MACs and output elements
-    read_layers   likewise of what the output reads
-    live_layers   likewise of what depends on the input, see `execution`
+    one_hot        the canonical encoding of `SearchSpace.one_hot`
+    live_one_hot   likewise, all zero too for a choice that no path from input to output reads
+    layers         for each kind of layer that runs how many, their MACs and output elements
+    merged_layers  likewise, equal layers that read the same once
+    read_layers    likewise of what the output reads
+    folded_layers  likewise, with convolutions whose weights a converter sets to zero
+    live_layers    likewise of what depends on the input, see `execution`
 
 Batch norm, activations and views are left out of layers: runtimes fuse them into the layer
 before, and otherwise they come with it. Names joined by ``+`` stand side by side.
@@ -27,8 +30,11 @@ __all__ = ["FEATURES", "Encoder", "layer_features", "layer_kinds"]
 
 FEATURES: dict[str, View | None] = {
     "one_hot": None,
+    "live_one_hot": None,
     "layers": "all",
+    "merged_layers": "merged",
     "read_layers": "read",
+    "folded_layers": "folded",
     "live_layers": "live",
 }
 _COUNTED = frozenset(
@@ -111,16 +117,20 @@ class Encoder:
 
     def _encode(self, part: str, population: Population) -> NDArray[np.float64]:
         view = FEATURES[part]
-        if view is None:
-            return self.space.one_hot(population).astype(np.float64)
-        return _tables(self.space)(population, view)
+        if view is not None:
+            return _tables(self.space)(population, view)
+        result = self.space.one_hot(population).astype(np.float64)
+        if part == "live_one_hot":
+            reached = _tables(self.space).execution.reaches(population)
+            result *= np.repeat(reached, self.space.option_counts, axis=1)
+        return result
 
 
 class _LayerTables:
     """The layers of every block of a space, as arrays."""
 
     def __init__(self, space: SearchSpace) -> None:
-        self._execution = Execution(space)
+        self.execution = Execution(space)
         kinds = [layer_kinds(b) if b is not None else {} for b in space.grid.blocks]
         self._names = sorted({name for found in kinds for name in found})
         self._values = np.stack([self.row(found) for found in kinds])
@@ -137,9 +147,9 @@ class _LayerTables:
 
     def __call__(self, population: Population, view: View) -> NDArray[np.float64]:
         """Return the sums over what runs, float64 [n, 3 * kinds]."""
-        blocks = self._execution.blocks(population)
-        share = self._execution.runs(blocks, view).astype(np.float64)
-        if view != "all" and self._only_adds.any():
+        blocks = self.execution.blocks(population)
+        share = self.execution.runs(blocks, view).astype(np.float64)
+        if view in ("read", "folded", "live") and self._only_adds.any():
             share *= self._share_of_adds(blocks, view)
         total = np.zeros((len(population), self._values.shape[1]))
         for slot in range(blocks.shape[1]):
@@ -148,8 +158,8 @@ class _LayerTables:
 
     def _share_of_adds(self, blocks: NDArray[np.int32], view: View) -> NDArray[np.float64]:
         """Return the share of a sum's additions that are left, 1 for any other block."""
-        left = np.maximum(self._execution.operands(blocks, view) - 1, 0)
-        whole = np.maximum(self._execution.operands(blocks, "all") - 1, 1)
+        left = np.maximum(self.execution.operands(blocks, view) - 1, 0)
+        whole = np.maximum(self.execution.operands(blocks, "all") - 1, 1)
         return np.where(self._only_adds[blocks], left / whole, 1.0)
 
 

@@ -284,6 +284,7 @@ _SHAPED: dict[str, Callable[[Layer], tuple[Operator, ...]]] = {
     "matmul": _matmul,
     "batch_norm": _outputs("mul"),
     "mul": _outputs("mul"),
+    "mean": _outputs("scale"),
     "scale": _outputs("scale"),
     "scale_attention": _outputs("scale"),
     "global_avg_pool": _outputs("mean"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search_spaces.blocks.average import Average
 from search_spaces.blocks.bottleneck import Bottleneck, MaxPool
 from search_spaces.blocks.cell import Activation, AvgPool, Concat, NodeSum, Select, Zero
 from search_spaces.blocks.conv import Conv
@@ -67,6 +68,7 @@ __all__ = [
     "VIEWS",
     "Activation",
     "AsymmetricConv",
+    "Average",
     "AvgPool",
     "BlockSpec",
     "Bottleneck",

@@ -67,7 +67,7 @@ class Layer:
     Attributes:
         op: conv2d, linear, batch_norm, an activation, polynomial, relu_or_identity,
             relu_or_polynomial, global_avg_pool, avg_pool,
-            padded_avg_pool, max_pool, add, sub, mul, zero, shift, reshape, channel_split,
+            padded_avg_pool, max_pool, add, sub, mul, mean, zero, shift, reshape, channel_split,
             leading_channels, trailing_channels, channel_shuffle or concat; on tokens, see
             `tokens.TokenTape`.
         inputs: Positions of the layers it reads; `INPUT` is the block's input, and
@@ -301,6 +301,13 @@ class Tape:
     def sub(self, x: int, other: int) -> int:
         """Record an element-wise difference of two inputs of one shape."""
         return self._same_shape("sub", x, other)
+
+    def mean(self, *inputs: int) -> int:
+        """Record the element-wise mean of inputs of one shape."""
+        if len({self.shape(x) for x in inputs}) != 1:
+            shapes = [self.shape(x) for x in inputs]
+            raise SpaceError(f"A mean is of one or more inputs of one shape, got {shapes}.")
+        return self._same_shape("mean", *inputs)
 
     def reshape(self, x: int, shape: Shape) -> int:
         """Record a view of the same elements in another shape."""

@@ -7,7 +7,7 @@ A layer keeps the weights of the largest size and no current one: `forward`, `ac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from search_spaces.modules.initialise import LINEAR_STD, normal_fan_out_
+from search_spaces.modules.shard import batch_norm
 
 __all__ = [
     "Elastic",
@@ -25,6 +26,7 @@ __all__ = [
     "Part",
     "Region",
     "centre",
+    "hull",
     "leading",
 ]
 
@@ -78,6 +80,23 @@ def leading(parameter: Tensor, *sizes: int) -> Tensor:
 def _region(parameter: Tensor, *sizes: int) -> Region:
     """Return the region that `leading` selects."""
     return tuple(slice(0, size) for size in (*sizes, *parameter.shape[len(sizes) :]))
+
+
+def hull(regions: Iterable[Mapping[str, Region]]) -> dict[str, Region]:
+    """Return the smallest region of every parameter that holds all the given ones.
+
+    It is taken dimension by dimension: the hull of [:8, :4] and [:4, :8] is [:8, :8].
+    """
+    result: dict[str, Region] = {}
+    for mapping in regions:
+        for name, region in mapping.items():
+            if name in result and result[name] != region:
+                region = tuple(
+                    slice(min(a.start, b.start), max(a.stop, b.stop))
+                    for a, b in zip(result[name], region, strict=True)
+                )
+            result[name] = region
+    return result
 
 
 class ElasticConv2d(Elastic):
@@ -207,7 +226,7 @@ class ElasticBatchNorm(Elastic):
             mean = leading(self.running_mean, channels)
             var = leading(self.running_var, channels)
         weight, bias = leading(self.weight, channels), leading(self.bias, channels)
-        return functional.batch_norm(x, mean, var, weight, bias, self.training, eps=self.eps)
+        return batch_norm(x, mean, var, weight, bias, self.training, eps=self.eps)
 
     def active(self, channels: int) -> dict[str, Region]:
         """Return the regions used by ``channels`` channels."""

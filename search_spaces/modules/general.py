@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from search_spaces.blocks import (
+    Average,
     BlockSpec,
     GeneralConcat,
     GeneralConv,
@@ -184,6 +185,7 @@ _RUN: dict[type[BlockSpec], Callable[[Sequence[Tensor], Any], Tensor]] = {
     GeneralPool: _pool,
     GeneralJoin: _join,
     GeneralConcat: lambda inputs, spec: torch.cat(list(inputs), 1),
+    Average: lambda inputs, spec: sum(inputs[1:], inputs[0]) * (1.0 / len(inputs)),
     Reshape: lambda inputs, spec: inputs[0].reshape(len(inputs[0]), *spec.out_shape),
 }
 

@@ -11,10 +11,10 @@ from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from search_spaces.modules.elastic import Elastic, Region, leading
 from search_spaces.modules.initialise import LINEAR_STD, normal_fan_out_
+from search_spaces.modules.shard import batch_norm
 
 __all__ = ["PiecedBatchNorm", "PiecedWeights"]
 
@@ -138,9 +138,7 @@ class PiecedBatchNorm(Elastic):
         own = self._tensors(channels)
         mean = None if self.training else own["running_mean"]
         var = None if self.training else own["running_var"]
-        return functional.batch_norm(
-            x, mean, var, own["weight"], own["bias"], self.training, eps=self.eps
-        )
+        return batch_norm(x, mean, var, own["weight"], own["bias"], self.training, eps=self.eps)
 
     def active(self, channels: Sequence[int]) -> dict[str, Region]:
         """Return the leading region of every piece."""

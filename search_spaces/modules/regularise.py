@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
-from torch.nn import functional
+
+from search_spaces.modules.shard import dropout, uniform_per_image
 
 __all__ = ["Regularisation", "at_depth", "drop", "drop_path", "regularised"]
 
@@ -55,7 +55,7 @@ def at_depth(depth: float) -> None:
 
 def drop(x: Tensor, rate: float, training: bool) -> Tensor:
     """Leave out features by dropout."""
-    return functional.dropout(x, rate, training and _current.get().dropout)
+    return dropout(x, rate, training and _current.get().dropout)
 
 
 def drop_path(branch: Tensor, training: bool) -> Tensor:
@@ -64,5 +64,5 @@ def drop_path(branch: Tensor, training: bool) -> Tensor:
     if not training or not rate:
         return branch
     shape = (len(branch), *[1] * (branch.dim() - 1))
-    kept = torch.rand(shape, device=branch.device) >= rate
+    kept = uniform_per_image(len(branch), branch.device).view(shape) >= rate
     return branch * kept / (1.0 - rate)

@@ -109,7 +109,9 @@ class StudyMirror:
 
     def _has_objectives(self, row: Evaluated | None) -> bool:
         metrics = {objective.metric for objective in self._problem.objectives}
-        return row is not None and metrics <= row.metrics.keys()
+        if row is None or not self._problem.space.holds(row.architecture):
+            return False
+        return metrics <= row.metrics.keys()
 
     def _complete(self, row: Evaluated, why: Proposal | None) -> FrozenTrial:
         problem, package = self._problem, optuna_package()

@@ -12,10 +12,6 @@ largest. What that is worth is measured in docs/training.md.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
-import numpy as np
-
 from nas.config import TrainConfig
 from nas.training.losses import hard_loss
 from nas.training.strategies.member import Member, Moment
@@ -26,10 +22,12 @@ __all__ = ["multi_architecture"]
 
 
 def multi_architecture(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> Strategy:
-    """Return the strategy; groups differ in size by one image at most."""
+    """Return the strategy; groups differ in size by one image at most.
+
+    They take turns in the batch, so that each process of several has images of every group.
+    """
     loss, count = hard_loss(config), config.architectures
-    bounds = np.linspace(0, config.batch_size, count + 1).round().astype(int).tolist()
-    groups = [slice(first, last) for first, last in pairwise(bounds)]
+    groups = [slice(first, None, count) for first in range(count)]
 
     def draw(moment: Moment) -> tuple[Member, ...]:
         paths = space.decode_all(space.sample(count, moment.rng()))
@@ -43,4 +41,4 @@ def multi_architecture(space: SearchSpace, config: TrainConfig, steps_per_epoch:
 
 def _share(group: slice, batch_size: int) -> float:
     """Return which part of a batch a group is: the mean loss of all images weighs it so."""
-    return float((group.stop - group.start) / batch_size)
+    return len(range(batch_size)[group]) / batch_size

@@ -105,6 +105,21 @@ def test_a_stage_that_opens_what_the_space_lacks(
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "override", "message"),
+    [
+        ("train", "train.batch_size=5000", "batch_size = 5000 does not go with"),
+        ("run", "evaluate.calibration_images=5000", "5000 calibration images were asked for"),
+    ],
+)
+def test_more_than_the_data_have_is_said_before_training(
+    fails: Fails, config_file: Path, tmp_path: Path, command: str, override: str, message: str
+) -> None:
+    error = fails(command, str(config_file), "--set", override, "--out", str(tmp_path / "run"))
+    assert message in error
+    assert not list((tmp_path / "run").glob("checkpoints/*"))
+
+
 def test_resuming_with_another_training_names_the_keys(
     fails: Fails, config_file: Path, finished_run: Path
 ) -> None:

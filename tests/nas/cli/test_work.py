@@ -11,6 +11,8 @@ import pytest
 
 from nas.archive import Archive
 from nas.cli import main
+from nas.errors import RunError
+from nas.runs import RunFolder
 
 pytest.importorskip("optuna", reason="optuna is not installed")
 
@@ -62,3 +64,13 @@ def test_a_storage_that_is_away_ends_it_resumable(
     error = capsys.readouterr().err
     assert "go on by the same command when the storage is back" in error
     assert "secret" not in error
+
+
+def test_a_worker_has_a_name_of_its_own_and_finds_it_again(trained: Path) -> None:
+    run = RunFolder.open(trained)
+    with run.worker() as first, run.worker() as second:
+        assert first != second
+        with pytest.raises(RunError, match="is in use by process"), run.worker(first):
+            pass
+    with run.worker() as again:
+        assert again == first

@@ -58,12 +58,6 @@ def test_a_training_limit_leaves_validation_and_test_alone():
     assert len(load_data(beyond, seed=0).train) == len(whole.train)
 
 
-def test_splits_move_together():
-    splits = load_data(DataConfig(format="digits", validation=200), seed=0).to("meta")
-    sets = (splits.train, splits.validation, splits.test)
-    assert all(s.images.is_meta and s.labels.is_meta for s in sets)
-
-
 @settings(max_examples=50)
 @given(
     classes=st.integers(2, 5),
@@ -155,7 +149,7 @@ def test_a_missing_path_names_what_exists_of_it(tmp_path, format_):
     assert f"what exists of it is {str(tmp_path)!r}" in str(caught.value)
 
 
-@pytest.mark.parametrize(("format_", "kind"), [("npz", "folder"), ("idx", "file")])
+@pytest.mark.parametrize(("format_", "kind"), [("cifar", "file"), ("idx", "file")])
 def test_a_path_of_the_wrong_kind_says_so(tmp_path, format_, kind):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("x")

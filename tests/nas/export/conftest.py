@@ -53,7 +53,7 @@ def exportable(name: str, seed: int = 0) -> Exportable:
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (60, channels, 24, 24), generator=generator).to(torch.uint8)
     network = build_network(space, architecture, seed=seed)
-    classes = SPACES[name]["classes"]
+    classes = SPACES[name].get("classes", 10)
     names = tuple(f"class <{i}> | x" for i in range(classes))
     labels = torch.randint(0, classes, (60,), generator=generator)
     manifest = Manifest(

@@ -100,3 +100,17 @@ def test_proposals_join_and_take() -> None:
     assert taken.population.tolist() == [[6, 7], [0, 1]]
     assert list(taken.parents) == [(3,), ()]
     assert len(Proposals.none(2)) == 0
+
+
+def test_top_asked_after_every_round_is_that_of_the_whole() -> None:
+    problem = problem_of("mobile_small", macs=4e6)
+    whole, grown = filled(History(problem)), History(problem)
+    for round in range(4):
+        of_round = whole.rounds == round
+        grown.extend(round, whole.population[of_round], np.round(whole.values[of_round], 1))
+        once = History(problem)
+        for earlier in range(round + 1):
+            same = grown.rounds == earlier
+            once.extend(earlier, grown.population[same], grown.values[same])
+        for since in (0, 0, 2, 1, 1, 0):
+            np.testing.assert_array_equal(grown.top(9, since=since), once.top(9, since=since))

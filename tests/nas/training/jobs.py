@@ -14,6 +14,7 @@ from nas.data import DataSplits, ImageSet
 from nas.runs import RunFolder
 from nas.training import Moment, TrainReport, train
 from nas.training.state import TrainState
+from nas.world import ALONE, World
 from search_spaces import Architecture, SearchSpace, SpaceBuilder, get_space
 from search_spaces.blocks import BlockSpec, Conv, Head, MBConv, NodeSum, SeparableConv, Zero
 from search_spaces.progress import Progress, silent
@@ -165,10 +166,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def tiny_config(**train_options: Any) -> Config:
-    """Four epochs of four steps by default, with everything that has a state."""
+    """Four epochs of four steps by default, with everything that has a state.
+
+    The option ``augment`` goes to the section of that name.
+    """
+    augment = train_options.pop("augment", {})
     options = {
         "strategy": "sandwich",
-        "epochs": 4,
+        **({} if "stages" in train_options else {"epochs": 4}),
         "batch_size": 16,
         "learning_rate": 0.05,
         "warmup_epochs": 1,
@@ -182,7 +187,7 @@ def tiny_config(**train_options: Any) -> Config:
     document = {
         "space": {"name": "tiny"},
         "data": {"format": "digits", "validation": 60},
-        "augment": {"crop_padding": 1, "cutout": 2},
+        "augment": {"crop_padding": 1, "cutout": 2, **augment},
         "train": options,
     }
     return parse_config(document, source="test")
@@ -201,6 +206,7 @@ def train_run(
     progress: Progress = silent,
     splits: DataSplits | None = None,
     space: SearchSpace | None = None,
+    world: World = ALONE,
 ) -> TrainReport:
     """Train a run from its newest checkpoint."""
     config = run.config
@@ -212,6 +218,7 @@ def train_run(
         augment=config.augment,
         run=run,
         progress=progress,
+        world=world,
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from nas.errors import CheckpointError, InterruptedRunError, TrainingError
 from nas.training import load_supernet
@@ -82,13 +83,13 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(
     assert losses(parts) == losses(whole)
 
 
-@pytest.mark.parametrize("strategy", ["delayed", "progressive"])
+@pytest.mark.parametrize("strategy", ["delayed", "progressive", "netaug", "proxyless"])
 def test_resumed_in_any_phase_is_bit_for_bit_the_same(tmp_path: Path, strategy: str) -> None:
     whole, parts = (run_folder(tmp_path / name, strategy=strategy) for name in ("w", "p"))
     train_run(whole)
 
     def stop(done: int, total: int, text: str) -> None:
-        if done in (3, 4, 5, 8, 9, 13):  # the phases begin with the steps 4 and 8
+        if done in (3, 4, 5, 8, 9, 13):  # phases begin with the steps 2, 4 and 8
             signal.raise_signal(signal.SIGINT)
 
     for _ in range(6):
@@ -168,6 +169,23 @@ def test_resuming_with_another_recipe_names_the_key(tmp_path: Path) -> None:
     train = run.config.train.model_copy(update={"weight_decay": 0.5})
     changed = replace(run, config=run.config.model_copy(update={"train": train}))
     with pytest.raises(CheckpointError, match=r"train\.weight_decay was 4e-05, now it is 0\.5"):
+        train_run(changed)
+
+
+@pytest.mark.parametrize("key", ["sync_batch_norm", "soft_loss"])
+def test_a_key_that_is_newer_than_the_run_means_its_default(tmp_path: Path, key: str) -> None:
+    run = run_folder(tmp_path / "run", epochs=1)
+    train_run(run)
+    tensors = load_file(newest(run))
+    with safe_open(newest(run), framework="pt") as file:
+        header = json.loads(file.metadata()["checkpoint"])
+    del header["about"][f"train.{key}"]
+    save_file(tensors, newest(run), {"checkpoint": json.dumps(header)})
+    assert train_run(run).resumed_at == 4
+    other = {"sync_batch_norm": False, "soft_loss": "alpha_divergence"}
+    train = run.config.train.model_copy(update={key: other[key]})
+    changed = replace(run, config=run.config.model_copy(update={"train": train}))
+    with pytest.raises(CheckpointError, match=rf"train\.{key} was .* now it is .* may change"):
         train_run(changed)
 
 
@@ -251,8 +269,6 @@ def test_global_random_state_is_neither_used_nor_changed(tmp_path: Path) -> None
 
 
 def test_the_checkpoint_says_what_it_belongs_to(tmp_path: Path) -> None:
-    from safetensors import safe_open
-
     run = run_folder(tmp_path / "run", epochs=1)
     train_run(run)
     with safe_open(newest(run), framework="pt") as file:

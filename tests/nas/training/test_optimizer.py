@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from nas.config import TrainConfig
-from nas.training.optimizer import RegionOptimizer, hull
-from search_spaces.modules.elastic import Region
+from nas.training.optimizer import RegionOptimizer
+from search_spaces.modules.elastic import Region, hull
 from tests.nas.training.jobs import tiny_config
 
 SHAPES = {"conv": (6, 4, 3, 3), "linear": (5, 6), "bias": (5,), "unused": (3, 3)}
@@ -58,6 +58,24 @@ def test_whole_regions_are_exactly_torchs_optimizer(kind: str) -> None:
         twin.step()
     for name in SHAPES:
         assert torch.equal(ours[name], theirs[name]), name
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_the_fused_kernel_computes_the_same(kind: str) -> None:
+    """On the CPU, which has the kernel too; on CUDA it is the default."""
+    ours, theirs = parameters(), parameters()
+    fused = RegionOptimizer(ours, config(kind), fused=True)
+    plain = RegionOptimizer(theirs, config(kind))
+    for step in range(4):
+        set_gradients(ours, step)
+        set_gradients(theirs, step)
+        regions = whole(ours) | (REGIONS if step % 2 else {})
+        fused.step(regions, learning_rate=0.1)
+        plain.step(regions, learning_rate=0.1)
+    for name in SHAPES:
+        torch.testing.assert_close(ours[name], theirs[name], msg=name)
+    for name, tensor in fused.state.items():
+        torch.testing.assert_close(tensor, plain.state[name], msg=name)
 
 
 REGIONS: dict[str, Region] = {

@@ -15,11 +15,11 @@ from nas.chosen import read_chosen
 from nas.errors import ConfigError
 from nas.rng import torch_stream
 from nas.training import STRATEGIES
-from nas.training.optimizer import hull
 from nas.training.strategies.prenas import preferred, score_table
 from predictors import CostTable, Macs, Params, compile_cost
 from predictors.zero_cost import saliencies
 from search_spaces import get_space
+from search_spaces.modules.elastic import hull
 from search_spaces.supernet import Supernet
 from tests.nas.training.jobs import newest, run_folder, tiny_config, tiny_space, train_run
 

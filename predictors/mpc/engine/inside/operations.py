@@ -302,6 +302,7 @@ def _shuffle(step: Mapping[str, Any], inputs: Sequence[Array]) -> Array:
 _STEPS: dict[str, Callable[[Mapping[str, Any], Sequence[Array]], Array]] = {
     "add": lambda step, inputs: inputs[0] + inputs[1],
     "mul": _gate,
+    "mean": lambda step, inputs: sum(inputs[1:], inputs[0]) * (1.0 / len(inputs)),
     "zero": lambda step, inputs: jnp.zeros_like(inputs[0]),
     "scale": lambda step, inputs: inputs[0] * step["factor"],
     "scale_attention": lambda step, inputs: inputs[0] * (1.0 / inputs[0].shape[-1]),
