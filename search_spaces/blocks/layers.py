@@ -89,7 +89,7 @@ class Layer:
         window: Of a convolution or max pool whose kernel is not an odd square with padding
             kernel // 2, and of an average pool that is neither ``avg_pool`` nor
             ``padded_avg_pool`` of the `Tape`.
-        indices: What a selection takes, or the order that a join puts things in.
+        indices: What a selection takes, where a split begins, or the order of a join.
         kept: Elements that a ReLU of some elements rectifies.
     """
 
@@ -325,9 +325,14 @@ class Tape:
         """Record an element-wise product; the gate broadcasts."""
         return self._same_shape("mul", x, gate)
 
-    def split(self, x: int, channels: int) -> int:
-        """Record a view of the even or the odd channels: of an odd number fewer are odd."""
-        return self._view("channel_split", x, channels)
+    def split(self, x: int) -> tuple[int, int]:
+        """Record views of the even and of the odd channels: of an odd number fewer are odd."""
+        odd = self.shape(x)[0] // 2
+        even = self.shape(x)[0] - odd
+        return (
+            self._view("channel_split", x, even, indices=(0,)),
+            self._view("channel_split", x, odd, indices=(1,)),
+        )
 
     def leading(self, x: int, channels: int) -> int:
         """Record a view of the first channels."""
@@ -337,11 +342,12 @@ class Tape:
         """Record a view of the last channels."""
         return self._view("trailing_channels", x, channels)
 
-    def _view(self, op: str, x: int, channels: int) -> int:
+    def _view(self, op: str, x: int, channels: int, indices: tuple[int, ...] = ()) -> int:
         shape = self.shape(x)
         if channels > shape[0]:
             raise SpaceError(f"{shape[0]} channels do not hold {channels}.")
-        return self._record(Layer(op, (x,), shape, (channels, *shape[1:]), in_place=True))
+        made = (channels, *shape[1:])
+        return self._record(Layer(op, (x,), shape, made, in_place=True, indices=indices))
 
     def concat(self, *inputs: int) -> int:
         """Record a concatenation along channels."""

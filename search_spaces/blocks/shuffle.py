@@ -78,7 +78,6 @@ class ShuffleXception(BlockSpec):
 def _side_branch(tape: Tape, kernel: int, stride: int) -> tuple[int, int]:
     """Record the shortcut branch; return its position and the main branch's input."""
     if stride == 1:
-        odd = tape.shape(INPUT)[0] // 2
-        return tape.split(INPUT, tape.shape(INPUT)[0] - odd), tape.split(INPUT, odd)
+        return tape.split(INPUT)
     side = tape.depthwise_bn_act(INPUT, kernel=kernel, stride=stride)
     return tape.conv_bn_act(side, tape.shape(INPUT)[0], act="relu"), INPUT

@@ -64,7 +64,8 @@ def _scores(q: Tensor, k: Tensor, v: Tensor, head_dim: int) -> tuple[Tensor, Ten
 
 def _merged(weights: Tensor, v: Tensor) -> Tensor:
     """Return what the heads of all tokens attend to, [n, tokens, heads * head_dim]."""
-    return (weights @ v).transpose(1, 2).flatten(2)
+    n, heads, tokens, size = v.shape
+    return (weights @ v).transpose(1, 2).reshape(n, tokens, heads * size)
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, spec: PrivateAttention) -> Tensor:

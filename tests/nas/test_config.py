@@ -208,7 +208,8 @@ formats = ["onnx", "tflite"]
         ("latency.tabel=a", "latency.tabel = \"a\": unknown key. Did you mean 'table'?"),
         (
             "augment.xyz=1",
-            "augment.xyz = 1: unknown key. Known: crop_padding, cutmix, cutout, flip, mixup.",
+            "augment.xyz = 1: unknown key. Known: crop_padding, cutmix, cutout, erase, flip, "
+            "mixup, rand_augment, rand_magnitude.",
         ),
         ("export.formats=[]", "export.formats = []: "),
         ("seed=-1", "seed = -1: must be greater than or equal to 0"),

@@ -113,8 +113,7 @@ def _view(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[La
 
 
 def _split(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    first = int(2 * layer.out_shape[0] < layer.in_shape[0])
-    return sliced(graph, x[0], 1, first, TO_THE_END, 2)
+    return sliced(graph, x[0], 1, *layer.indices, TO_THE_END, 2)
 
 
 def _leading(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:

@@ -51,10 +51,11 @@ def test_counts_of_squeeze_and_excitation() -> None:
 
 def test_what_only_moves_or_scales_costs_no_multiply_accumulates() -> None:
     tape = Tape((8, 4, 4))
-    half = tape.split(INPUT, 4)
-    both = tape.concat(half, tape.act(tape.batch_norm(half), "relu"))
+    even, odd = tape.split(INPUT)
+    both = tape.concat(even, tape.act(tape.batch_norm(odd), "relu"))
     tape.global_pool(tape.add(both, INPUT))
     assert [layer.op for layer in tape.layers] == [
+        "channel_split",
         "channel_split",
         "batch_norm",
         "relu",
@@ -84,7 +85,7 @@ def test_blocks_may_have_several_inputs() -> None:
         (lambda t: t.conv(INPUT, 0), "size below 1"),
         (lambda t: t.conv(INPUT, 6, groups=4), "4 groups do not divide 8 and 6 channels"),
         (lambda t: t.linear(INPUT, 0), "size below 1"),
-        (lambda t: t.split(INPUT, -1), "size below 1"),
+        (lambda t: t.leading(INPUT, -1), "size below 1"),
         (lambda t: t.add(INPUT, t.conv(INPUT, 8, stride=2)), "cannot be added"),
         (lambda t: Tape((3, 0, 0)), "size below 1"),
         (lambda t: Tape(()), "size below 1"),
