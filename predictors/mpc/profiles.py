@@ -40,6 +40,9 @@ class Protocol:
         setup_bytes: Sent once for a session, before the first inference, by all parties.
         offline_bytes: Sent ahead for each inference; None where the engine leaves that to a
             trusted dealer, so that it is on no wire and cannot be measured. Never 0 for unknown.
+        refill_bytes: Sent, by all parties, whenever a stock of oblivious transfers runs out. How
+            many refills fall into one inference depends on those before it.
+        refill_sends: Messages of a refill.
 
     Raises:
         TableError: The protocol has another number of parties.
@@ -53,6 +56,8 @@ class Protocol:
     fraction_bits: int = 18
     setup_bytes: int = 0
     offline_bytes: int | None = 0
+    refill_bytes: int = 0
+    refill_sends: int = 0
 
     def __post_init__(self) -> None:
         wanted = _PARTIES.get(self.name, self.parties)
@@ -93,8 +98,14 @@ PROTOCOLS = {
             setup_bytes=33_180_308,
             offline_bytes=None,
         ),
-        # Oblivious-transfer bootstrap and homomorphic keys of spu 0.9.5, measured once.
-        Protocol("cheetah", _PARTIES["cheetah"], setup_bytes=3_349_144 + 19_430_000),
+        # Oblivious-transfer bootstrap, homomorphic keys and refills of spu 0.9.5, measured once.
+        Protocol(
+            "cheetah",
+            _PARTIES["cheetah"],
+            setup_bytes=3_349_144 + 19_430_000,
+            refill_bytes=1_143_300,
+            refill_sends=4,
+        ),
     )
 }
 """The protocols by name. Setup bytes are those of one session of two fresh parties."""

@@ -12,7 +12,7 @@ from predictors.latency.graph import network as placed_blocks
 from predictors.mpc.cost import MpcCost, total
 from predictors.mpc.execute import Execution, execute, random_arrays
 from predictors.mpc.metrics import OperatorPrices
-from predictors.mpc.profiles import Network
+from predictors.mpc.profiles import Network, Protocol
 from predictors.mpc.program import Program, program_of
 from predictors.ranking import kendall_tau_b
 from search_spaces import Architecture, SearchSpace
@@ -28,20 +28,27 @@ class Comparison:
     id: str
     predicted: MpcCost
     executed: Execution
+    protocol: Protocol
 
     def row(self, network: Network | None) -> dict[str, Any]:
         """Return the figures side by side; relative errors are predicted over executed - 1.
+
+        Refills of a stock that fell into the inference are counted and not held against it.
 
         A latency is predicted for the network that was asked, and for the round trip that its
         link really had.
         """
         real = self.executed.cost
+        refills = _refills(self.predicted, real, self.protocol)
+        sent = real.online_bytes - refills * self.protocol.refill_bytes
+        sends = real.sends - refills * self.protocol.refill_sends
         row: dict[str, Any] = {
             "id": self.id,
             "online_bytes": real.online_bytes,
-            "bytes_error": self.predicted.online_bytes / real.online_bytes - 1,
+            "bytes_error": self.predicted.online_bytes / sent - 1,
             "sends": real.sends,
-            "sends_error": self.predicted.sends / real.sends - 1,
+            "sends_error": self.predicted.sends / sends - 1,
+            "refills": refills,
             "latency_s": self.executed.wall_s,
         }
         if network is not None and self.predicted.cpu_s is not None:
@@ -53,6 +60,14 @@ class Comparison:
                 row |= {"link_rtt_ms": rtt_ms, "predicted_latency_at_link_s": at_link}
                 row["latency_error_at_link"] = at_link / self.executed.wall_s - 1
         return row
+
+
+def _refills(predicted: MpcCost, executed: MpcCost, protocol: Protocol) -> int:
+    """Return how many refills explain what was sent beyond the prediction."""
+    if not protocol.refill_bytes:
+        return 0
+    beyond = executed.online_bytes - predicted.online_bytes
+    return max(0, round(beyond / protocol.refill_bytes))
 
 
 def predict(program: Program, prices: OperatorPrices) -> MpcCost:
@@ -95,7 +110,7 @@ def compare(
         arrays = random_arrays(program)
         images = [arrays["input"]] * repeats
         executed = execute(program, arrays, prices.protocol, images=images, network=network)
-        results.append(Comparison(space.id_of(architecture), predicted, executed))
+        results.append(Comparison(space.id_of(architecture), predicted, executed, prices.protocol))
     return results
 
 

@@ -26,7 +26,7 @@ ROWS = {
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     table = MpcTable(
-        get_protocol("semi2k"), "a machine", {"spu": "0.9.5"}, "2026-11-23", ROWS, 1.5
+        get_protocol("semi2k"), "a machine", {"spu": "0.9.5"}, "2026-11-23", ROWS, 1.5, 0.0005
     )
     save_mpc_table(table, tmp_path / "t.mpc.json")
     return tmp_path / "t.mpc.json"
@@ -45,6 +45,8 @@ def test_a_table_survives_its_file(path: Path) -> None:
     assert table.protocol == get_protocol("semi2k")
     assert table.load == 1.5
     assert table(Operator("relu", (64,))).sends == 8
+    assert table(Operator("relu", (64,))).cpu_s == 0.002 + 8 * 0.0005  # and its messages
+    assert table(Operator("relu", (64,))).offline_bytes is None
     assert table.provenance.kind == "table"
     assert "spu 0.9.5" in table.provenance.runtime
 
@@ -60,6 +62,12 @@ def test_an_operator_that_was_not_measured_is_named(path: Path) -> None:
 def test_another_version_of_the_engine_is_refused(path: Path) -> None:
     changed(path, lambda value: value["protocol"].update(version="0.9.3"))
     with pytest.raises(TableError, match=r"version 0\.9\.3 against 0\.9\.5"):
+        load_mpc_table(path)
+
+
+def test_a_table_of_before_messages_were_measured_is_refused(path: Path) -> None:
+    changed(path, lambda value: value.update(version=1))
+    with pytest.raises(TableError, match="no table of private costs that this version reads"):
         load_mpc_table(path)
 
 
