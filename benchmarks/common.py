@@ -26,6 +26,7 @@ __all__ = [
     "paired_cpu_seconds",
     "peer",
     "print_table",
+    "process_bytes",
     "write_result",
 ]
 
@@ -80,6 +81,18 @@ def paired_cpu_seconds(
         gc.enable()
     ratios = [a / b for a, b in zip(times[0], times[1], strict=True)]
     return statistics.median(times[0]), statistics.median(times[1]), statistics.median(ratios)
+
+
+def process_bytes(field: str) -> int:
+    """Return a size from the kernel's account of this process.
+
+    Args:
+        field: ``VmRSS`` for what it holds in memory, ``VmHWM`` for the most it ever held.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit(f"/proc/self/status has no {field}; this measurement needs Linux.")
 
 
 def peer(python: str, program: str, **options: Any) -> Any:

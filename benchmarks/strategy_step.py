@@ -4,11 +4,13 @@
 
 One thread, CPU seconds, both sides in turns, through the same training step: augmentation,
 forward, backward and update on mobile_small at 24 to 32 px with batches of 64. Alone means a
-space of one architecture (`search_spaces.single`), by turns one of twelve random ones.
+space of one architecture (`search_spaces.single`), by turns one of twelve that stand for twelve
+equal parts of all subnets in order of MACs.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -22,11 +24,13 @@ from nas.data import AugmentConfig, DataSplits, ImageSet
 from nas.training import STRATEGIES
 from nas.training.state import TrainState
 from nas.training.step import Recipe, training_step
-from search_spaces import SearchSpace, get_space
+from predictors import Macs, compile_cost
+from search_spaces import Architecture, SearchSpace, get_space
 from search_spaces.single import single
 from search_spaces.supernet import Supernet
 
 BATCH, REPEATS, EPOCHS = 64, 60, 40
+TYPICAL, DRAWN = 12, 1200
 STAGES = [
     {"name": "full", "epochs": 10, "open": {"resolution": [24, 28, 32]}},
     {"name": "kernel", "epochs": 10, "open": {"kernel_*": [3, 5]}},
@@ -37,6 +41,12 @@ CASES: dict[str, tuple[dict[str, Any], int]] = {
     "single_path": ({"strategy": "single_path"}, 0),
     "single_path, 12 bins of MACs": ({"strategy": "single_path", "cost_bins": 12}, 0),
     "fair": ({"strategy": "fair"}, 0),
+    "multi_architecture, 4": ({"strategy": "multi_architecture"}, 0),
+    "prenas": ({"strategy": "prenas"}, 0),
+    "netaug": (
+        {"strategy": "netaug", "netaug": {"vary": ["expand_*", "width_*"], "weight": 1.0}},
+        0,
+    ),
     "sandwich": ({"strategy": "sandwich"}, 0),
     "sandwich, alpha divergence": (
         {"strategy": "sandwich", "soft_loss": "alpha_divergence"},
@@ -85,22 +95,36 @@ def step_of(
     return lambda: training_step(recipe, state, *batch), members
 
 
+def typical(space: SearchSpace) -> list[Architecture]:
+    """Return subnets in the middle of equal parts of many random ones in order of MACs."""
+    rows = space.canonical(space.sample(DRAWN, np.random.default_rng(0)))
+    order = compile_cost(space, Macs())(rows).argsort()
+    part = DRAWN // TYPICAL
+    return space.decode_all(rows[order[part // 2 :: part]])
+
+
+def alone(space: SearchSpace, splits: DataSplits, subnet: Architecture) -> Callable[[], object]:
+    """Return a step of one subnet by itself."""
+    return step_of(single(space, subnet), splits, {"strategy": "single_path"}, 0)[0]
+
+
 def main() -> None:
     """Measure, print and keep the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=REPEATS)
+    options = parser.parse_args()
     torch.set_num_threads(1)
     space, splits = get_space("mobile_small"), images()
-    drawn = space.decode_all(space.canonical(space.sample(12, np.random.default_rng(0))))
-    alone = itertools.cycle(
-        [step_of(single(space, a), splits, {"strategy": "single_path"}, 0)[0] for a in drawn]
-    )
+    by_turns = itertools.cycle([alone(space, splits, subnet) for subnet in typical(space)])
     rows = []
-    for name, (options, epoch) in CASES.items():
-        step, members = step_of(space, splits, options, epoch)
-        seconds, other, _ = paired_cpu_seconds(step, lambda: next(alone)(), REPEATS)
+    for name, case in CASES.items():
+        step, members = step_of(space, splits, *case)
+        seconds, other, _ = paired_cpu_seconds(step, lambda: next(by_turns)(), options.repeats)
         row = {"step": name, "subnets": members, "cpu_ms": 1e3 * seconds, "alone_ms": 1e3 * other}
         rows.append({**row, "ratio": seconds / other})
     print_table(rows)
-    print(write_result("strategy_step", {"batch": BATCH, "repeats": REPEATS, "rows": rows}))
+    payload = {"batch": BATCH, "repeats": options.repeats, "rows": rows}
+    print(write_result("strategy_step", payload))
 
 
 if __name__ == "__main__":

@@ -14,12 +14,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from common import paired_cpu_seconds, print_table, write_result
+from common import paired_cpu_seconds, print_table, process_bytes, write_result
 from torch import Tensor, nn
 
 from nas.config import TrainConfig
@@ -139,22 +138,14 @@ def grown_bytes(which: str, resolution: int) -> int:
     architecture = random_architectures(space, 1)[0].replace(resolution=resolution)
     space.blocks(architecture)
     nn.Conv2d(4, 4, 3)(torch.zeros(2, 4, 8, 8)).sum().backward()
-    before = _status_bytes("VmRSS")
+    before = process_bytes("VmRSS")
     if which == "supernet":
         step = training_step(Supernet(space), resolution, "contiguous", architecture)
     else:
         step = training_step(build_network(space, architecture), resolution, "contiguous")
     for _ in range(3):
         step()
-    return _status_bytes("VmHWM") - before
-
-
-def _status_bytes(field: str) -> int:
-    """Return a size from the kernel's account of this process."""
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) * 1024
-    raise SystemExit(f"/proc/self/status has no {field}; this measurement needs Linux.")
+    return process_bytes("VmHWM") - before
 
 
 def memory_rows(space: SearchSpace) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ _KEPT = (
     "channels_last",
     "checkpoint_every_s",
     "device",
+    "drop_path",
     "ema_decay",
     "gradient_clip",
     "label_smoothing",
@@ -45,8 +46,9 @@ def finetuned_run(run: RunFolder, row: Evaluated, options: dict[str, Any]) -> Ru
     Args:
         run: The run that the subnet is of.
         row: The subnet.
-        options: Of the training section: ``epochs``, ``learning_rate``, ``warmup_epochs`` and
-            ``teacher_weight``; the rest is as the supernet was trained.
+        options: Of the training section: ``epochs``, ``learning_rate``, ``warmup_epochs``,
+            ``teacher_weight``, ``inner_weight`` and ``freeze``; the rest is as the supernet was
+            trained.
 
     Raises:
         ConfigError: An option has an impossible value, or differs from that of the fine-tuning
@@ -110,6 +112,7 @@ def finetune_subnet(
         augment=config.augment,
         run=tuned,
         teacher=teacher.train(),
+        evaluate=config.evaluate,
         progress=progress,
     )
     return only

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeAlias
 
-from predictors import CostTable, compile_cost
+from predictors import CostTable, TableError, compile_cost
 from predictors.foreign import LookupTable, load_lookup_table
-from predictors.latency import LatencyTable, load_table
+from predictors.latency import LATENCY, LatencyTable, load_table
 from search_spaces import SearchSpace
 
 __all__ = ["AnyTable", "is_published", "latency_cost", "read_table"]
@@ -32,7 +32,15 @@ def read_table(path: Path, *, device: str = "") -> AnyTable:
         TableError: The file is missing, damaged, or no such table.
         MissingExtraError: It is a published one, and PyYAML is not installed.
     """
-    return load_lookup_table(path, device=device) if is_published(path) else load_table(path)
+    if is_published(path):
+        return load_lookup_table(path, device=device)
+    table = load_table(path)
+    if table.metric != LATENCY:
+        raise TableError(
+            f"{path} is a table of {table.metric}, not of {LATENCY}. Name it in a section "
+            "[[predictors]], which takes any metric."
+        )
+    return table
 
 
 def latency_cost(space: SearchSpace, table: AnyTable, metric: str) -> CostTable:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["LATENCY", "is_latency", "measured", "placed", "split_place"]
+__all__ = ["LATENCY", "PRIVATE", "is_latency", "is_private", "measured", "placed", "split_place"]
 
 LATENCY = "latency_ms"
+PRIVATE = ("mpc_online_bytes", "mpc_rounds", "mpc_online_s")
 _MEASURED = "_measured"
-_PLACED = (LATENCY, LATENCY + _MEASURED)
+_PLACED = (LATENCY, LATENCY + _MEASURED, *PRIVATE)
 
 
 def placed(place: str, metric: str) -> str:
@@ -30,6 +31,11 @@ def split_place(metric: str) -> tuple[str, str]:
 def is_latency(metric: str) -> bool:
     """Return whether a metric is a predicted latency, of a named device or of the only one."""
     return split_place(metric)[1] == LATENCY
+
+
+def is_private(metric: str) -> bool:
+    """Return whether a metric is a cost of private inference."""
+    return split_place(metric)[1] in PRIVATE
 
 
 def measured(metric: str) -> str:

@@ -257,15 +257,22 @@ def check_training(config: Config, space: SearchSpace, *, images: int | None = N
         images: In the training split; none while it is not loaded.
 
     Raises:
-        ConfigError: A stage opens a choice or an option that the space lacks.
+        ConfigError: A stage opens a choice or an option that the space lacks, say, or a slot is
+            to be frozen that is none.
+        CheckpointError: There is no stored teacher, or one that is not finished.
         TrainingError: The batch is larger than the training split, or smaller than the
             processes need.
     """
     from nas.training import build_strategy, check_batch
+    from nas.training.state import frozen_slots
+    from nas.training.stored_teacher import StoredTeacher
 
     if images is not None:
         check_batch(config.train, images, processes=processes())
     build_strategy(space, config.train, 1)
+    frozen_slots(space, config.train.freeze)
+    if config.train.stored_teacher is not None:
+        StoredTeacher.open(config.train.stored_teacher.path, {})
 
 
 def train_stage(
@@ -322,6 +329,7 @@ def train_stage(
             seed=config.seed,
             augment=config.augment,
             run=run,
+            evaluate=config.evaluate,
             costs=costs,
             progress=progress,
             world=world,

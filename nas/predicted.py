@@ -1,4 +1,7 @@
-"""Costs that fitted predictors give: read from where a configuration says, or from the run."""
+"""Costs that fitted predictors, and tables of other metrics than latency, give.
+
+They are read from where a configuration says, or from the run.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from pathlib import Path
 from nas.config import Config
 from nas.errors import ConfigError
 from nas.files import atomic_path
-from predictors import CostTable, PredictorError
+from predictors import CostTable, PredictorError, compile_cost
+from predictors.latency import LATENCY, load_table
 from predictors.learned import load_predictor, price_cost
 from search_spaces import SearchSpace
 
@@ -29,18 +33,31 @@ def predicted_costs(
     Raises:
         PredictorError: A file is missing, damaged or of another space, or its predictor is no
             sum of prices of layers.
-        ConfigError: Two give the same metric.
+        TableError: A table is missing, damaged or lacks blocks of the space.
+        ConfigError: Two give the same metric, or a table is one of latency.
     """
     costs: dict[str, CostTable] = {}
     for path in _paths(config, folder):
         try:
-            cost = price_cost(load_predictor(path, space))
+            cost = _cost(path, space)
         except PredictorError as error:
             raise PredictorError(f"predictors, {path}: {error}") from error
         if cost.metric in costs:
             raise ConfigError(f"predictors: two give {cost.metric}. Leave one out.")
         costs[cost.metric] = cost
     return tuple(costs.values())
+
+
+def _cost(path: Path, space: SearchSpace) -> CostTable:
+    if path.suffix != ".json":
+        return price_cost(load_predictor(path, space))
+    table = load_table(path)
+    if table.metric == LATENCY:
+        raise ConfigError(
+            f"predictors, {path}: a table of latency belongs into the section [latency], which "
+            "keeps limits with a confidence."
+        )
+    return compile_cost(space, table.cost_model(space))
 
 
 def keep_predictors(config: Config, folder: Path) -> None:
@@ -56,7 +73,10 @@ def keep_predictors(config: Config, folder: Path) -> None:
 
 
 def _kept(config: Config, folder: Path) -> Sequence[Path]:
-    return [folder / f"predictor_{i}.npz" for i, _ in enumerate(config.predictors, 1)]
+    return [
+        folder / f"predictor_{i}{Path(given.path).suffix}"
+        for i, given in enumerate(config.predictors, 1)
+    ]
 
 
 def _paths(config: Config, folder: Path | None) -> Sequence[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from nas.config import Config, Limit, MpcConfig, Sweep
 from nas.errors import ConfigError, nearest
@@ -20,7 +21,14 @@ from predictors import (
     largest_cost,
 )
 from predictors.latency import LatencyTable
-from predictors.mpc import Laws, get_network, get_protocol, private_costs
+from predictors.mpc import (
+    OperatorPrices,
+    get_network,
+    get_protocol,
+    laws_of,
+    load_mpc_table,
+    private_costs,
+)
 from search_spaces import SearchSpace, get_space
 from search_spaces.ensemble import EnsembleSpace
 
@@ -77,7 +85,7 @@ def compiled_costs(
     predicted: Sequence[CostTable] = (),
     *,
     limited: Collection[str] = (),
-    mpc: MpcConfig | None = None,
+    mpc: Mapping[str, MpcConfig] | None = None,
 ) -> dict[str, CostTable]:
     """Return the costs of a problem, compiled for the space.
 
@@ -86,17 +94,20 @@ def compiled_costs(
         tables: Latency tables by the cost that each gives.
         predicted: Costs that fitted predictors give.
         limited: Metrics that limits name; some costs are compiled for these only.
-        mpc: Adds the costs of private inference, where it is given.
+        mpc: Sections of private inference by name, each of which adds its costs.
 
     Raises:
-        ConfigError: A predictor gives what is known without it.
+        ConfigError: A predictor gives what is known without it, or a table is of another
+            protocol than its section.
         TableError: A layer of the space has no private form.
     """
     models: list[CostModel] = [Macs(), Params(), PeakMemory()]
     models += [model for model in _ON_REQUEST if model.metric in limited]
-    if mpc is not None:
-        network = get_network(mpc.network, rtt_ms=mpc.rtt_ms, mbit_per_s=mpc.mbit_per_s)
-        models += private_costs(Laws(get_protocol(mpc.protocol)), network)
+    for name, section in (mpc or {}).items():
+        network = get_network(
+            section.network, rtt_ms=section.rtt_ms, mbit_per_s=section.mbit_per_s
+        )
+        models += private_costs(_private_prices(name, section), network, place=name)
     costs = {model.metric: compile_cost(space, model) for model in models}
     costs |= {metric: latency_cost(space, table, metric) for metric, table in tables.items()}
     for cost in predicted:
@@ -106,6 +117,25 @@ def compiled_costs(
             )
         costs[cost.metric] = cost
     return costs
+
+
+def _private_prices(name: str, section: MpcConfig) -> OperatorPrices:
+    """Return where the prices of a section of private inference come from.
+
+    Raises:
+        ConfigError: The table is of another protocol.
+        TableError: The protocol has no laws, or the table is damaged or of another engine.
+    """
+    if section.table is None:
+        return laws_of(get_protocol(section.protocol))
+    table = load_mpc_table(Path(section.table))
+    if table.protocol.name != section.protocol:
+        key = f"mpc.{name}.table" if name else "mpc.table"
+        raise ConfigError(
+            f"{key}: {section.table} is a table of {table.protocol.name}, and protocol is "
+            f"{section.protocol!r}. Name the table's protocol, or another table."
+        )
+    return table
 
 
 def build_problem(
@@ -139,7 +169,7 @@ def build_problem(
                 "two."
             )
     limited = [limit.metric for limit in asked]
-    costs = compiled_costs(space, tables, predicted, limited=limited, mpc=config.mpc)
+    costs = compiled_costs(space, tables, predicted, limited=limited, mpc=config.mpcs)
     known = list(dict.fromkeys([*costs, *config.latencies]))
     limits = []
     for limit in asked:
@@ -204,6 +234,12 @@ def _margin(limit: Limit, table: AnyTable | None, cost: CostTable) -> float:
             f"search.limits.{limit.metric}: a predictor keeps no errors of single networks, so no "
             'limit on it can be kept with a confidence. Leave out what follows the "@", and '
             "lower the limit by what `nas predictor show` says."
+        )
+    if not is_latency(limit.metric) and cost.provenance.kind == "table":
+        raise ConfigError(
+            f"search.limits.{limit.metric}: only limits on latency, by the table of a "
+            'section latency, are kept with a confidence. Leave out what follows the "@", and '
+            "lower the limit by what `nas lut show` says."
         )
     if not is_latency(limit.metric):
         raise ConfigError(

@@ -124,16 +124,16 @@ class World:
         """
         if self.size == 1:
             return work()
-        result, code = None, 0
+        if not self.is_first:
+            if code := self.tell(None):
+                raise ElsewhereError(code)
+            return None
         try:
-            if self.is_first:
-                result = work()
+            result = work()
         except NasError as error:
             self.tell(error.exit_code)
             raise
-        code = self.tell(0)
-        if code:
-            raise ElsewhereError(code)
+        self.tell(0)
         return result
 
 

@@ -54,8 +54,8 @@ def slot_inputs(space: SearchSpace) -> list[list[int]]:
 def _first_readers(space: SearchSpace) -> list[int]:
     """Return for every variable the first slot that needs it, -1 where all members share it.
 
-    Choices that are tied, by a fold or as isomorphic, are needed together. What the slots
-    before any block read decides the input, which there is once.
+    Choices that are tied, by a fold or as isomorphic, are needed together. What the shape of the
+    network's input depends on is shared, for there is one input.
     """
     ties = {v: v for v in range(len(space.variable_sizes))}
 

@@ -6,7 +6,7 @@ computes at an architecture equals what the extracted plain `Subnet` computes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -112,6 +112,7 @@ class Supernet(nn.Module):
         x: Tensor,
         architecture: Architecture,
         regularisation: Regularisation | None = None,
+        outputs: dict[str, Tensor] | None = None,
     ) -> Tensor:
         """Run the network of one architecture.
 
@@ -119,6 +120,7 @@ class Supernet(nn.Module):
             x: Images [n, channels, resolution, resolution], at the architecture's resolution.
             architecture: One option for each choice.
             regularisation: What is left out in training mode; by default what dropout does.
+            outputs: Takes what every slot yields, by its name.
 
         Returns:
             The last slot's output: logits [n, classes].
@@ -136,25 +138,18 @@ class Supernet(nn.Module):
 
         def run(slot: str, inputs: list[Tensor]) -> Tensor:
             output: Tensor = self.blocks[self._names[slot]](*inputs, blocks[slot])
+            if outputs is not None:
+                outputs[slot] = output
             return output
 
-        if regularisation is None:
-            return wiring.run(x, run)
-        last = max(1, len(wiring.steps) - 1)
-        depths = {step.slot: position / last for position, step in enumerate(wiring.steps)}
-
-        def run_at_depth(slot: str, inputs: list[Tensor]) -> Tensor:
-            at_depth(depths[slot])
-            return run(slot, inputs)
-
-        with regularised(regularisation):
-            return wiring.run(x, run_at_depth)
+        return _run(wiring, x, run, regularisation)
 
     def mixture(
         self,
         x: Tensor,
         architecture: Architecture,
         gates: Mapping[str, Gate],
+        regularisation: Regularisation | None = None,
         *,
         rectified: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
@@ -168,6 +163,7 @@ class Supernet(nn.Module):
             x: Images at the architecture's resolution.
             architecture: The options of the other choices.
             gates: Of the mixed choices, by name.
+            regularisation: As in `forward`.
             rectified: Of slots whose blocks rectify some of their elements, how much of the ReLU
                 of each element is taken, [C, H, W]; see `modules.rectified.PartialRelu`.
 
@@ -188,7 +184,7 @@ class Supernet(nn.Module):
             output: Tensor = self.blocks[self._names[slot]](*inputs, block, **told)
             return output
 
-        return wire(self.space.slots, representative).run(x, run)
+        return _run(wire(self.space.slots, representative), x, run, regularisation)
 
     def _run_mixed(
         self, slot: str, inputs: list[Tensor], mixed: MixedSlot, gates: Mapping[str, Gate]
@@ -301,6 +297,26 @@ class Supernet(nn.Module):
                 for name, dimension in group.axes.items():
                     orders.setdefault(prefix + name, []).append((dimension, order))
         return orders
+
+
+def _run(
+    wiring: Wiring,
+    x: Tensor,
+    run: Callable[[str, list[Tensor]], Tensor],
+    regularisation: Regularisation | None,
+) -> Tensor:
+    """Run a network with what a regularisation leaves out; by default what dropout does."""
+    if regularisation is None:
+        return wiring.run(x, run)
+    last = max(1, len(wiring.steps) - 1)
+    depths = {step.slot: position / last for position, step in enumerate(wiring.steps)}
+
+    def run_at_depth(slot: str, inputs: list[Tensor]) -> Tensor:
+        at_depth(depths[slot])
+        return run(slot, inputs)
+
+    with regularised(regularisation):
+        return wiring.run(x, run_at_depth)
 
 
 def build_network(space: SearchSpace, architecture: Architecture, *, seed: int = 0) -> Subnet:

@@ -45,6 +45,7 @@ OPTIONAL = {
     "ray",
     "scipy",
     "sklearn",
+    "tensorboard",
     "yaml",
 }
 # Command lines: ours, and the one that runs on a device.

@@ -38,6 +38,7 @@ _PACKAGES = {
     "fvcore": "the independent counter of the tests (extra `count`)",
     "optuna": "Optuna samplers (extra `optuna`)",
     "nni": "NNI tuners (extra `nni`)",
+    "tensorboard": "TensorBoard events of a training (extra `tensorboard`)",
 }
 
 

@@ -29,13 +29,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--teacher-weight", type=float, default=1.0, help="of the largest's soft labels (1)"
     )
+    parser.add_argument(
+        "--inner-weight",
+        type=float,
+        default=0.0,
+        help="of the differences from what the largest's blocks yield (0)",
+    )
+    parser.add_argument(
+        "--freeze",
+        metavar="SLOT",
+        action="append",
+        default=[],
+        help='slots whose weights stay as they are, for example "stem" or "stage1.*"',
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command."""
     folder = RunFolder.open(arguments.run)
     space = network_space(folder.config)
-    names = ("epochs", "learning_rate", "warmup_epochs", "teacher_weight")
+    names = (
+        "epochs",
+        "learning_rate",
+        "warmup_epochs",
+        "teacher_weight",
+        "inner_weight",
+        "freeze",
+    )
     options = {name: getattr(arguments, name) for name in names}
     with folder.lock():
         tables = pipeline.latency_stage(folder, space_of(folder.config), ProgressBar)

@@ -75,6 +75,11 @@ def _add_how(parser: argparse.ArgumentParser, *, table: bool = False) -> None:
         add("--runtime", metavar="NAME", help="what runs the networks (onnxruntime)")
         add("--threads", metavar="N", type=int, help="threads of the runtime (1)")
         add("--batch", metavar="N", type=int, dest="batch_size", help="images in one call (1)")
+        add(
+            "--metric",
+            metavar="NAME",
+            help="what a command measures, its unit at the end, such as energy_mj (latency_ms)",
+        )
         add("--dtype", metavar="D", help="type of weights and activations (float32)")
         add("--calibration-nets", metavar="N", type=int, help="networks to calibrate with (20)")
         add("--validation-nets", metavar="N", type=int, help="networks to validate with (20)")
@@ -107,7 +112,7 @@ def _add_command(parser: argparse.ArgumentParser) -> None:
     add(
         "--command",
         metavar="TEMPLATE",
-        help="measure by a command that prints milliseconds, for example './bench {model}'",
+        help="measure by a command that prints a number, for example './bench {model}'",
     )
     add("--device", metavar="NAME", help="what the command measures on")
 

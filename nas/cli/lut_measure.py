@@ -33,6 +33,7 @@ from predictors.latency import (
     measure_further,
     space_of_table,
     write_kit,
+    written_unit,
 )
 from search_spaces import SearchSpace
 
@@ -64,7 +65,7 @@ def plan(arguments: argparse.Namespace) -> None:
         return
     print(
         f"{space.name}: {blocks:,} different blocks and {figures['networks']} whole networks, "
-        f"{figures['weights_megabytes']:,} MB of weights in {len(found.parts)} parts\n"
+        f"{figures['weights_megabytes']:,} MB of weights in {_counted(len(found.parts), 'part')}\n"
         f"  {options.runtime}, threads {options.threads}, batch {options.batch_size}: about "
         f"{guess.minutes:.1f} minutes for {guess.rounds} rounds on a machine like this one\n"
         f"  the reference network takes {guess.reference_ms:.3g} ms here; a device that is ten "
@@ -135,14 +136,18 @@ def validate(arguments: argparse.Namespace) -> None:
     print(f"\n{_worst(table)}")
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def _worst(table: LatencyTable) -> str:
     """Return the held-out networks that the table estimates worst."""
     held_out = [net for net in table.networks if net.role == "validation"]
     held_out.sort(key=lambda net: -abs(net.estimated_ms / net.timing.latency_ms - 1))
     rows = [
         (
-            f"{net.timing.latency_ms:.4g} ms",
-            f"{net.estimated_ms:.4g} ms",
+            f"{net.timing.latency_ms:.4g} {written_unit(table.metric)}",
+            f"{net.estimated_ms:.4g} {written_unit(table.metric)}",
             f"{net.estimated_ms / net.timing.latency_ms - 1:+.1%}",
         )
         for net in held_out[:_WORST]

@@ -18,6 +18,7 @@ from predictors.latency import (
     merge_tables,
     refuse_existing,
     space_of_table,
+    written_unit,
 )
 
 __all__ = ["diff", "import_", "merge", "show"]
@@ -62,17 +63,19 @@ def merge(arguments: argparse.Namespace) -> None:
 
 def diff(arguments: argparse.Namespace) -> None:
     """Compare two tables."""
-    found = compare_tables(load_table(arguments.first), load_table(arguments.second))
+    first, second = load_table(arguments.first), load_table(arguments.second)
+    found = compare_tables(first, second)
+    units = written_unit(first.metric), written_unit(second.metric)
     if arguments.json:
         print_json(found.to_json())
     else:
-        print(_describe(found, str(arguments.first), str(arguments.second)))
+        print(_describe(found, (str(arguments.first), str(arguments.second)), units=units))
 
 
-def _describe(found: Difference, first: str, second: str) -> str:
+def _describe(found: Difference, names: tuple[str, str], *, units: tuple[str, str]) -> str:
     low, middle, high = found.ratio_quantiles
     lines = [
-        f"{first} against {second}",
+        f"{names[0]} against {names[1]}",
         *(f"  {difference}" for difference in found.identity or ["the same thing measured twice"]),
         f"  {found.common:,} blocks in both, {found.only_first:,} only in the first, "
         f"{found.only_second:,} only in the second",
@@ -85,7 +88,11 @@ def _describe(found: Difference, first: str, second: str) -> str:
             columns(
                 ("most different", "first", "second"),
                 [
-                    (str(row.block), f"{row.first_ms:.4g} ms", f"{row.second_ms:.4g} ms")
+                    (
+                        str(row.block),
+                        f"{row.first_ms:.4g} {units[0]}",
+                        f"{row.second_ms:.4g} {units[1]}",
+                    )
                     for row in found.largest
                 ],
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,19 +23,23 @@ from predictors.latency.graph import network as placed_blocks
 from predictors.mpc import (
     NETWORKS,
     PROTOCOLS,
-    Laws,
     MpcCost,
     Network,
     OperatorPrices,
     Program,
     Protocol,
+    executable_protocol,
     get_network,
     get_protocol,
+    laws_of,
     load_mpc_table,
     predict,
     program_of,
 )
 from search_spaces import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from predictors.mpc.execute import Execution
 
 __all__ = ["configure", "run"]
 
@@ -52,6 +56,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_space(parser)
     add_architecture(parser, required=False)
     parser.add_argument(
+        "--export",
+        metavar="FOLDER",
+        type=Path,
+        help="run: an exported subnet (RUN/exports/ID) with its own weights",
+    )
+    parser.add_argument(
+        "--images",
+        metavar="N",
+        type=int,
+        default=1,
+        help="run: test images of the export's run to predict (1)",
+    )
+    parser.add_argument(
         "--protocol", metavar="NAME", default=None, help=f"{', '.join(PROTOCOLS)} (semi2k)"
     )
     parser.add_argument("--prices", metavar="TABLE", type=Path, help="predict by a measured table")
@@ -61,6 +78,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rtt-ms", metavar="MS", type=float, help="round-trip time")
     parser.add_argument("--mbit", metavar="RATE", type=float, help="10^6 bits a second, one way")
     parser.add_argument("--nets", metavar="N", type=int, default=8, help="validate: networks (8)")
+    parser.add_argument(
+        "--repeats", metavar="N", type=int, default=1, help="validate: inferences of each (1)"
+    )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of weights and networks")
     parser.add_argument("--out", metavar="TABLE", type=Path, help="measure: file to write")
     parser.add_argument(
@@ -79,7 +99,9 @@ def _network(arguments: argparse.Namespace) -> Network:
 
 
 def _protocol(arguments: argparse.Namespace) -> Protocol:
-    return get_protocol(arguments.protocol or "semi2k")
+    """Return the protocol, of those an engine runs where one must."""
+    of = get_protocol if arguments.action == "predict" else executable_protocol
+    return of(arguments.protocol or "semi2k")
 
 
 def _prices(arguments: argparse.Namespace, path: Path | None) -> OperatorPrices:
@@ -89,7 +111,7 @@ def _prices(arguments: argparse.Namespace, path: Path | None) -> OperatorPrices:
         ConfigError: The table is of another protocol than asked.
     """
     if path is None:
-        return Laws(_protocol(arguments))
+        return laws_of(_protocol(arguments))
     table = load_mpc_table(path)
     if arguments.protocol not in (None, table.protocol.name):
         raise ConfigError(f"{path} is a table of {table.protocol.name}, not {arguments.protocol}.")
@@ -113,18 +135,60 @@ def _predict(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from predictors.mpc.execute import execute, random_arrays
 
+    if arguments.export is not None:
+        _run_exported(arguments)
+        return
     space, architecture, program = _chosen(arguments)
     protocol, network = _protocol(arguments), _network(arguments)
     with ProgressBar(f"private inference by {protocol.parties} parties") as progress:
-        progress(0, 1, "the first run warms up")
         arrays = random_arrays(program, seed=arguments.seed)
-        done = execute(program, arrays, protocol, network=network)
+        done = execute(program, arrays, protocol, network=network, progress=progress)
+    result = _executed(done, protocol, network) | {"weights": "random"}
+    _show(arguments, f"{space.name} {space.id_of(architecture)}, executed", result)
+
+
+def _run_exported(arguments: argparse.Namespace) -> None:
+    """Run an exported subnet on test images, beside torch.
+
+    Raises:
+        ConfigError: Another architecture is named too, or there are no images.
+    """
+    from nas.pipeline import load_splits
+    from nas.private import private_agreement, run_of_export
+    from nas.problems import space_of
+
+    if arguments.architecture is not None or arguments.space is not None:
+        raise ConfigError(
+            "An export names its own space and architecture: leave out --space and --architecture."
+        )
+    if arguments.images < 1:
+        raise ConfigError(f"--images must be at least 1, got {arguments.images}.")
+    protocol, network = _protocol(arguments), _network(arguments)
+    config = run_of_export(arguments.export).config
+    splits = load_splits(config, space_of(config), ProgressBar)
+    with ProgressBar(f"private inference by {protocol.parties} parties") as progress:
+        found = private_agreement(
+            arguments.export,
+            splits,
+            protocol,
+            images=arguments.images,
+            seed=arguments.seed,
+            network=network,
+            progress=progress,
+        )
+    result = _executed(found.execution, protocol, network)
+    result |= {"weights": str(arguments.export), "agreement": found.to_json()}
+    _show(arguments, f"{arguments.export}, executed", result)
+
+
+def _executed(done: Execution, protocol: Protocol, network: Network) -> dict[str, Any]:
+    """Return the figures of an execution; the formula adds the network to one on loopback."""
     cost, shaped = done.cost, done.link != "loopback"
     latency_s = done.wall_s if shaped else done.wall_s + cost.network_s(network)
     result = _figures(protocol, network, cost, latency_s)
     result |= {"wall_s": done.wall_s, "link": done.link, "setup_bytes": done.setup_bytes}
-    result |= {"load": done.load, "versions": done.versions, "weights": "random"}
-    _show(arguments, f"{space.name} {space.id_of(architecture)}, executed", result)
+    result["link_rtt_ms"] = done.rtt_ms
+    return result | {"load": done.load, "versions": done.versions}
 
 
 def _figures(
@@ -138,7 +202,8 @@ def _figures(
         "rounds": int(cost.rounds),
         "cpu_s": cost.cpu_s,
         "latency_s": latency_s,
-        "offline_bytes": protocol.offline_bytes,
+        "offline_bytes": cost.offline_bytes,
+        "setup_bytes": protocol.setup_bytes,
         "network": {
             "name": network.name,
             "rtt_ms": network.rtt_ms,
@@ -153,18 +218,36 @@ def _show(arguments: argparse.Namespace, heading: str, result: dict[str, Any]) -
         return
     network, cpu_s = result["network"], result["cpu_s"]
     print(f"{heading}: {get_protocol(result['protocol'])}")
-    offline = "left to a dealer" if result["offline_bytes"] is None else result["offline_bytes"]
+    ahead = result["offline_bytes"]
+    offline = "not measurable" if ahead is None else quantity("offline_bytes", ahead)
     where = f"{network['name']}, {network['rtt_ms']:g} ms, {network['mbit_per_s']:g} Mbit/s"
     lines = [
         ("sent by all parties", quantity("online_bytes", result["online_bytes"])),
         ("messages one after another", f"{result['sends']:,}"),
         ("processor time of one party", "not measured" if cpu_s is None else f"{cpu_s:.3f} s"),
         (f"latency ({where})", f"{result['latency_s']:.3f} s{'' if cpu_s else ', network only'}"),
-        ("sent ahead of it", str(offline)),
+        ("sent ahead of it", offline),
+        ("sent once for a session", quantity("setup_bytes", result["setup_bytes"])),
     ]
     if "link" in result:
         how = "shaped" if result["link"] != "loopback" else "not shaped: network by the formula"
-        lines.append(("link", f"{result['link']}, {how}"))
+        real = result["link_rtt_ms"]
+        measured = "" if real is None else f", round trip measured {real:.2f} ms"
+        lines.append(("link", f"{result['link']}, {how}{measured}"))
+    if agreement := result.get("agreement"):
+        lines += [
+            ("images", f"{agreement['images']} of the test split"),
+            ("top class as torch's", f"{agreement['top1_agreement']:.1%}"),
+            (
+                "largest difference of a logit",
+                f"{agreement['largest_logit_difference']:.2g}, largest logit "
+                f"{agreement['largest_logit']:.3g}",
+            ),
+            (
+                "accuracy, private and torch",
+                f"{agreement['accuracy']:.1%}, {agreement['accuracy_torch']:.1%}",
+            ),
+        ]
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         print(f"  {name:{width}}  {value}")
@@ -198,7 +281,14 @@ def _validate(arguments: argparse.Namespace) -> None:
     drawn = space.unique(space.sample(4 * arguments.nets, np.random.default_rng(arguments.seed)))
     architectures = space.decode_all(drawn[: arguments.nets])
     with ProgressBar("private inference") as progress:
-        found = compare(space, architectures, prices, network=network, progress=progress)
+        found = compare(
+            space,
+            architectures,
+            prices,
+            network=network,
+            repeats=arguments.repeats,
+            progress=progress,
+        )
     figures, rows = summary(found, network), [comparison.row(network) for comparison in found]
     if arguments.json:
         print_json({**figures, "rows": rows})

@@ -18,15 +18,15 @@ from nas.errors import ConfigError, nearest
 
 __all__ = ["changed_keys", "load_config", "parse_config", "parse_value"]
 
-_PATHS = (("data", "path"), ("latency", "table"), ("predictors", "path"))
+_PATHS = (("data", "path"), ("latency", "table"), ("mpc", "table"), ("predictors", "path"))
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     """Read a TOML file, apply the overrides, and check the result.
 
-    Paths (`data.path`, `latency.table`, `predictors.path`) become absolute: those in the file
-    are relative to the file's folder, those in the overrides to the folder in which the command
-    runs.
+    Paths (`data.path`, `latency.table`, `mpc.table`, `predictors.path`) become absolute: those
+    in the file are relative to the file's folder, those in the overrides to the folder in which
+    the command runs.
 
     Args:
         path: The TOML file.

@@ -21,7 +21,7 @@ from nas.config.section import (
 from nas.config.train import TrainConfig
 from nas.data.config import AugmentConfig, DataConfig
 from nas.errors import ConfigError
-from nas.metric_names import LATENCY, is_latency, placed, split_place
+from nas.metric_names import LATENCY, is_latency, is_private, placed, split_place
 
 __all__ = [
     "Config",
@@ -83,10 +83,11 @@ LatencySections: TypeAlias = Annotated[
 
 
 class PredictorConfig(Section):
-    """One predictor made by `nas predictor fit`, whose metric becomes a cost."""
+    """One predictor made by `nas predictor fit`, or a table, whose metric becomes a cost."""
 
     path: str
-    """The file; it holds one sum of prices of layers, from ``--model additive``."""
+    """The file: one sum of prices of layers, from ``--model additive``; or a table of another
+    metric than latency, from `nas lut build --metric`, whose name ends in .json."""
 
 
 class EvaluateConfig(Section):
@@ -226,14 +227,23 @@ class ExportConfig(Section):
 class MpcConfig(Section):
     """Private inference: the protocol and the network that its costs are for."""
 
-    protocol: Literal["semi2k", "aby3"] = "semi2k"
-    """The protocol; one whose costs are laws in the sizes of its operators."""
+    protocol: Literal["semi2k", "aby3", "cheetah", "delphi"] = "semi2k"
+    """The protocol; semi2k and aby3 have laws, delphi published ones, cheetah needs a table."""
+    table: str | None = None
+    """Table of measured operators by `nas mpc measure`, of that protocol; none takes the laws."""
     network: Literal["lan", "wan"] = "wan"
     """Between the parties: 0.3 ms and 3 Gbit/s, or 40 ms and 400 Mbit/s."""
     rtt_ms: Annotated[float, Field(ge=0)] | None = None
     """Round-trip time, in place of the network's."""
     mbit_per_s: Positive | None = None
     """Bandwidth in one direction, 10^6 bits a second, in place of the network's."""
+
+
+MpcSections: TypeAlias = Annotated[
+    Annotated[MpcConfig, Tag("one")] | Annotated[dict[str, MpcConfig], Tag("named")],
+    Discriminator(one_or_named),
+]
+"""One section, or one for each of several protocols and networks by its name."""
 
 
 class Config(Section):
@@ -252,8 +262,9 @@ class Config(Section):
     latency: LatencySections | None = None
     """Where the latency table comes from; none measures no latency. For several devices, a
     section [latency.NAME] for each, whose cost is ``NAME_latency_ms``."""
-    mpc: MpcConfig | None = None
-    """What private inference costs; none prices and limits none."""
+    mpc: MpcSections | None = None
+    """What private inference costs; none prices and limits none. For several protocols or
+    networks, a section [mpc.NAME] for each, whose costs are ``NAME_mpc_online_s`` and so on."""
     predictors: Annotated[tuple[PredictorConfig, ...], Field(strict=False)] = ()
     """Fitted predictors, each of which gives one more cost."""
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -269,6 +280,12 @@ class Config(Section):
         check_names(latency, LatencyConfig, "latency")
         return latency
 
+    @field_validator("mpc", mode="before")
+    @classmethod
+    def _check_settings(cls, mpc: Any) -> Any:
+        check_names(mpc, MpcConfig, "mpc")
+        return mpc
+
     @field_validator("predictors", mode="before")
     @classmethod
     def _check_predictors(cls, predictors: Any) -> Any:
@@ -281,10 +298,20 @@ class Config(Section):
         for metric in self.search.limits:
             if is_latency(metric) and metric not in self.latencies and not self.predictors:
                 refuse({f"search.limits.{metric}": self.latency_missing(metric)})
-        if self.mpc is None:
-            private = [metric for metric in self.search.limits if metric.startswith("mpc_")]
-            refuse({f"search.limits.{metric}": "it needs an [mpc] section" for metric in private})
+            place, _ = split_place(metric)
+            if is_private(metric) and place not in self.mpcs:
+                section = f"[mpc.{place}]" if place else "[mpc]"
+                there = f"; the sections there are named {', '.join(self.mpcs)}"
+                needs = f"it needs a section {section}{there if any(self.mpcs) else ''}"
+                refuse({f"search.limits.{metric}": needs})
         return self
+
+    @property
+    def mpcs(self) -> dict[str, MpcConfig]:
+        """The sections of private inference by name; the only one has none, ``""``."""
+        if self.mpc is None:
+            return {}
+        return {"": self.mpc} if isinstance(self.mpc, MpcConfig) else dict(self.mpc)
 
     @property
     def latencies(self) -> dict[str, LatencyConfig]:

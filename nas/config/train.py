@@ -25,10 +25,12 @@ MAY_CHANGE = (
     "channels_last",
     "checkpoint_every_s",
     "device",
+    "tensorboard",
     "threads",
+    "watch_every",
 )
-"""Keys of the section train that a resumed training may have changed: they say where and how
-fast it is computed, not what."""
+"""Keys of the section train that a resumed training may have changed: they say where, how fast
+and how watched it is computed, not what."""
 
 
 def _device(name: str) -> str:
@@ -47,6 +49,7 @@ _ONLY = {
     "ramp_epochs": ("delayed",),
     "stages": ("progressive",),
     "teacher_weight": ("progressive", "autorep", "snl", "finetune"),
+    "inner_weight": ("progressive", "finetune"),
     "param_intervals": ("prenas",),
     "architectures": ("multi_architecture",),
     "regularise": ("sandwich", "attentive", "delayed"),
@@ -123,6 +126,9 @@ class TrainConfig(Section):
     teacher_weight: NotNegative = 1.0
     """Weight of the soft labels of the largest subnet, as it was at the end of the first stage,
     in the later stages of progressive, and in fine-tuning; 0 trains on labels alone."""
+    inner_weight: NotNegative = 0.0
+    """Weight of the differences between what the blocks of a subnet and those of that teacher
+    yield, in the same strategies; 0 compares none."""
     param_intervals: Annotated[int, Field(ge=2)] = 6
     """Intervals of equal width in parameters, of each of which prenas trains one subnet."""
     architectures: Annotated[int, Field(ge=2)] = 4
@@ -184,6 +190,12 @@ class TrainConfig(Section):
     """Where to train; auto takes CUDA where there is one."""
     threads: Count | None = None
     """Threads on the CPU; none leaves torch's own number."""
+    watch_every: Count | None = None
+    """Steps after which the smallest, a median and the largest subnet are scored on the validation
+    split, each with its own batch-norm statistics; none scores none while training."""
+    tensorboard: bool = False
+    """Whether the metrics are TensorBoard events too, in the run's folder; needs the extra
+    `tensorboard`."""
     checkpoint_every_s: NotNegative = 60.0
     """Seconds between two checkpoints; 0 writes one after every step."""
 
@@ -238,6 +250,10 @@ class TrainConfig(Section):
                 )
         if self.strategy == "finetune" and self.zero_gamma:
             problems["zero_gamma"] = "would undo what was trained; leave it out"
+        if self.strategy == "prenas" and self.zero_gamma:
+            problems["zero_gamma"] = (
+                "would hide most weights from the score of prenas; leave it out"
+            )
         if self.strategy == "proxyless" and self.weight_epochs >= self.epochs:
             problems["proxyless.weight_epochs"] = f"must be less than epochs = {self.epochs}"
         if self.early_epochs > self.epochs:

@@ -12,9 +12,11 @@ from search_spaces.lazy import lazy_names
 
 if TYPE_CHECKING:
     from nas.data.batching import batches, calibration_subset, check_calibration, epoch_order
+    from nas.data.erasing import erase
     from nas.data.image_set import ImageSet
     from nas.data.load import load_data
     from nas.data.mixing import mix
+    from nas.data.operations import rand_augment
     from nas.data.prefetch import on_device
     from nas.data.splits import DataSplits
     from nas.data.streaming import Images, StreamedSet, explained_decoding
@@ -32,11 +34,13 @@ __all__ = [
     "calibration_subset",
     "check_calibration",
     "epoch_order",
+    "erase",
     "explained_decoding",
     "load_data",
     "mix",
     "normalise",
     "on_device",
+    "rand_augment",
     "resize",
 ]
 
@@ -52,11 +56,13 @@ __getattr__ = lazy_names(
         "calibration_subset": "batching",
         "check_calibration": "batching",
         "epoch_order": "batching",
+        "erase": "erasing",
         "explained_decoding": "streaming",
         "load_data": "load",
         "mix": "mixing",
         "normalise": "transforms",
         "on_device": "prefetch",
+        "rand_augment": "operations",
         "resize": "transforms",
     },
 )

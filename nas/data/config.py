@@ -19,6 +19,8 @@ _STRICT = ConfigDict(
     use_attribute_docstrings=True,
 )
 
+_MAGNITUDE = 9.0  # of 10, as DeiT is trained (Touvron et al. 2021, arXiv:2012.12877)
+
 
 class DataConfig(BaseModel):
     """The image set of a run and its split."""
@@ -85,3 +87,19 @@ class AugmentConfig(BaseModel):
     cutmix: float = Field(default=0.0, ge=0.0)
     """The same for the shares of two images of which one has a rectangle of the other
     (arXiv:1905.04899); with mixup and cutmix a coin decides for each batch."""
+    erase: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Probability with which a rectangle of an image becomes noise (arXiv:1708.04896)."""
+    rand_augment: int = Field(default=0, ge=0)
+    """Random operations on each image, one after another, as RandAugment does them
+    (arXiv:1909.13719); 0 does none."""
+    rand_magnitude: float = Field(default=_MAGNITUDE, ge=0.0, le=10.0)
+    """How strong they are."""
+
+    @model_validator(mode="after")
+    def _magnitude_belongs_to_operations(self) -> Self:
+        if not self.rand_augment and self.rand_magnitude != _MAGNITUDE:
+            raise ValueError(
+                f"`rand_magnitude` is {self.rand_magnitude}, but `rand_augment` is 0, so no "
+                "operation is done; set it to 1 or more, or leave both out"
+            )
+        return self

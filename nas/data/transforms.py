@@ -1,7 +1,7 @@
 """Normalising, resizing and augmenting whole batches with torch, on the device they lie on.
 
-The usual order of a training step is ``resize(augment(normalise(images)))``: on normalised
-images the zeros of padding and cutout are the mean colour of the training images.
+The order of a training step is rand_augment, normalise, augment, erase, mix, resize: on
+normalised images the zeros of padding and cutout are the mean colour of the training images.
 """
 
 from __future__ import annotations

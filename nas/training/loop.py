@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nas.chosen import keep_chosen
-from nas.config import TrainConfig
+from nas.config import EvaluateConfig, TrainConfig
 from nas.data import (
     AugmentConfig,
     DataSplits,
@@ -27,12 +27,14 @@ from nas.devices import prepare_device
 from nas.errors import ElsewhereError, InterruptedRunError, TrainingError
 from nas.interrupt import stop_request
 from nas.runs import RunFolder
-from nas.training.metrics import METRICS_EVERY, forget_metrics_after, loss_means
+from nas.training.events import event_log
+from nas.training.metrics import METRICS_EVERY, MetricsLog, forget_metrics_after, loss_means
 from nas.training.replicas import equalise
 from nas.training.state import TrainState, belongs_to
 from nas.training.step import Recipe, training_step
 from nas.training.stored_teacher import StoredTeacher, answers_belong_to
 from nas.training.strategies import build_strategy, costs_of
+from nas.training.watch import subnet_watch
 from nas.world import ALONE, World
 from predictors import CostTable
 from search_spaces.progress import Progress, silent
@@ -72,6 +74,7 @@ def train(
     run: RunFolder,
     teacher: Supernet | None = None,
     costs: Mapping[str, CostTable] | None = None,
+    evaluate: EvaluateConfig | None = None,
     progress: Progress | None = None,
     world: World = ALONE,
 ) -> TrainReport:
@@ -91,6 +94,7 @@ def train(
             where the strategy has a frozen teacher.
         costs: Compiled costs by metric, for a strategy that has one in its loss; MACs and
             parameters are known without.
+        evaluate: How subnets are scored while training, where `watch_every` asks for it.
         progress: Told after every step.
         world: The processes that train together. All call this function alike; only the first
             one reads and writes the run folder.
@@ -101,6 +105,8 @@ def train(
             image or more than the training split.
         CheckpointError: There are checkpoints, but none that belongs to this training; or the
             stored teacher belongs to another.
+        DataError: Fewer training images than scoring a subnet takes.
+        MissingExtraError: TensorBoard events are wanted and it is not installed.
         InterruptedRunError: SIGINT or SIGTERM came; the last step is in a checkpoint. Or another
             process of the training is gone; what was stored before is intact.
     """
@@ -125,8 +131,17 @@ def train(
     equalise(state, world)
     _note_processes(state, world)
     resumed_at, started = state.step, time.monotonic()
-    with _explained_memory(config, device), explained_decoding():
-        _fit(recipe, state, run, about=about, progress=progress or silent)
+    watch = None
+    if config.watch_every is not None and world.is_first:
+        watch = subnet_watch(state.supernet, splits, config, evaluate or EvaluateConfig())
+    folder, wanted = run.path / "tensorboard", config.tensorboard and world.is_first
+    with (
+        _explained_memory(config, device),
+        explained_decoding(),
+        event_log(folder, wanted=wanted, step=state.step) as events,
+    ):
+        log = MetricsLog(run, events)
+        _fit(recipe, state, run, about=about, log=log, watch=watch, progress=progress or silent)
     if world.is_first:
         keep_chosen(run.path, config.strategy, state.chosen)
     seconds = time.monotonic() - started
@@ -178,6 +193,8 @@ def _fit(
     run: RunFolder,
     *,
     about: Mapping[str, Any],
+    log: MetricsLog,
+    watch: Callable[[], dict[str, float]] | None,
     progress: Progress,
 ) -> None:
     """Do the steps that are left."""
@@ -203,8 +220,11 @@ def _fit(
                     / (now - logged),
                 }
                 if world.is_first:
-                    run.append_metrics(row)
+                    log.add(row)
                 state.losses, logged, logged_step = [], now, state.step
+            if watch is not None and _is_watched(recipe, state.step):
+                log.add({"kind": "subnets", "step": state.step, "epoch": epoch, **watch()})
+                logged += time.monotonic() - now  # images_per_s is that of the steps
             text = f"epoch {epoch + 1}/{recipe.config.epochs}, loss {losses[0][1]:.3f}"
             if world.is_first:
                 progress(state.step, recipe.steps, text)
@@ -222,6 +242,12 @@ def _fit(
                     f"Training was stopped by {what} after step {state.step} of "
                     f"{recipe.steps}, which is stored. Go on with --resume {run.path}."
                 )
+
+
+def _is_watched(recipe: Recipe, done: int) -> bool:
+    """Return whether subnets are scored after so many steps: every few, and after the last."""
+    every = recipe.config.watch_every
+    return every is not None and (done % every == 0 or done == recipe.steps)
 
 
 def step_batches(recipe: Recipe, *, start: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
 from nas.config import TrainConfig
 
@@ -20,6 +20,7 @@ __all__ = [
     "adaptive_alpha_loss",
     "alpha_divergence",
     "hard_loss",
+    "inner_loss",
     "label_and_soft_loss",
     "label_loss",
     "soft_label_loss",
@@ -83,6 +84,30 @@ def hard_loss(config: TrainConfig) -> Loss:
     if config.stored_teacher is None:
         return label_loss(config.label_smoothing)
     return label_and_soft_loss(config.label_smoothing, config.stored_teacher.weight)
+
+
+def inner_loss(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor]) -> Tensor:
+    """Return the mean over blocks of the mean squared difference of what they yield.
+
+    Inner knowledge distillation (Aflalo et al. 2020, arXiv:2002.08258), block by
+    block where both networks have the block. The authors map a narrower student's features
+    linearly; in a supernet these are the leading ones of the teacher's, and are compared so.
+
+    Args:
+        student: By block, maps [n, c, h, w] or tokens [n, tokens, c].
+        teacher: The same of a network at least as wide; detached.
+    """
+    losses = []
+    for name, features in student.items():
+        expected = teacher.get(name)
+        axis = 1 if features.dim() == 4 else -1
+        if expected is None or features.dim() < 3 or features.shape[axis] > expected.shape[axis]:
+            continue
+        expected = expected.narrow(axis, 0, features.shape[axis])
+        if expected.shape == features.shape:
+            losses.append(mse_loss(features.float(), expected.float()))
+    assert losses, "student and teacher are of one space"
+    return torch.stack(losses).mean()
 
 
 def alpha_divergence(

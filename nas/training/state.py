@@ -23,7 +23,7 @@ from search_spaces.ensemble import EnsembleSpace
 from search_spaces.modules.channels import reorder
 from search_spaces.supernet import Supernet
 
-__all__ = ["TrainState", "belongs_to", "load_supernet"]
+__all__ = ["TrainState", "belongs_to", "frozen_slots", "load_supernet"]
 
 
 @dataclass
@@ -61,7 +61,11 @@ class TrainState:
         """
         if config.zero_gamma:
             supernet.zero_gammas()
-        _freeze(supernet, config.freeze)
+        for slot in frozen_slots(supernet.space, config.freeze):
+            for parameter in supernet.slot_parameters(slot):
+                parameter.requires_grad_(False)
+        if not any(parameter.requires_grad for parameter in supernet.parameters()):
+            raise ConfigError("train.freeze leaves no weight to train. Name fewer slots.")
         parameters = dict(supernet.named_parameters())
         ema = (
             {}
@@ -165,21 +169,23 @@ class TrainState:
         return True
 
 
-def _freeze(supernet: Supernet, patterns: Sequence[str]) -> None:
-    """Let the weights of some slots need no gradient."""
-    slots = [slot.name for slot in supernet.space.slots]
+def frozen_slots(space: SearchSpace, patterns: Sequence[str]) -> list[str]:
+    """Return the slots whose weights are to stay as they are, for `train.freeze`.
+
+    Raises:
+        ConfigError: No slot has such a name.
+    """
+    slots = [slot.name for slot in space.slots]
+    frozen: list[str] = []
     for pattern in patterns:
         matching = [slot for slot in slots if fnmatchcase(slot, pattern)]
         if not matching:
             raise ConfigError(
-                f"train.freeze names {pattern!r}, which is no slot of {supernet.space.name!r}. "
+                f"train.freeze names {pattern!r}, which is no slot of {space.name!r}. "
                 f"{nearest(pattern, slots)}"
             )
-        for slot in matching:
-            for parameter in supernet.slot_parameters(slot):
-                parameter.requires_grad_(False)
-    if not any(parameter.requires_grad for parameter in supernet.parameters()):
-        raise ConfigError("train.freeze leaves no weight to train. Name fewer slots.")
+        frozen += matching
+    return frozen
 
 
 def _check_names(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from nas.config import MAY_CHANGE, TrainConfig, default_values
-from nas.data import AugmentConfig, DataSplits, mix, normalise
+from nas.data import AugmentConfig, DataSplits, erase, mix, normalise, rand_augment
 from nas.data import augment as augment_images
 from nas.errors import TrainingError
 from nas.rng import stream, torch_stream
 from nas.training.batch import Batch
 from nas.training.largest import largest_at
-from nas.training.losses import Targets, label_loss
+from nas.training.losses import Targets, inner_loss, label_loss
 from nas.training.part import Part, part_of
 from nas.training.replicas import equalise, sum_gate_gradients, sum_gradients
 from nas.training.state import TrainState
@@ -176,22 +176,38 @@ def _regions(state: TrainState, member: Member) -> list[dict[str, Region]]:
     return state.supernet.active_in_mixture(member.architecture, member.gates)
 
 
+class _Draws(TypedDict):
+    """Where the random numbers of one augmentation come from."""
+
+    generator: torch.Generator
+    first: int
+    count: int
+
+
 def augmented_batch(recipe: Recipe, step: int, images: Tensor, labels: Tensor) -> Batch:
     """Return the images of a step, augmented by the random numbers of that step, and labels."""
-    normalised = normalise(images, recipe.splits.mean, recipe.splits.std)
-    generator = torch_stream(recipe.data_seed, "augment", step)
+    settings, seed, count = recipe.augment, recipe.data_seed, recipe.config.batch_size
+    first = recipe.world.share(count).start  # numbers are drawn for the images of all processes
+
+    def drawn(purpose: str) -> _Draws:
+        return {
+            "generator": torch_stream(seed, purpose, step),
+            "first": first,
+            "count": count,
+        }
+
+    varied = rand_augment(
+        images, settings.rand_augment, settings.rand_magnitude, **drawn("rand augment")
+    )
+    normalised = normalise(varied, recipe.splits.mean, recipe.splits.std)
+    moved = augment_images(normalised, settings, **drawn("augment"))
+    erased = erase(moved, settings.erase, **drawn("erase"))
     augmented, targets = mix(
-        augment_images(
-            normalised,
-            recipe.augment,
-            generator=generator,
-            first=recipe.world.share(recipe.config.batch_size).start,
-            count=recipe.config.batch_size,
-        ),
+        erased,
         labels,
-        recipe.augment,
+        settings,
         classes=len(recipe.splits.train.class_names),
-        rng=stream(recipe.data_seed, "mix", step),
+        rng=stream(seed, "mix", step),
     )
     return Batch(augmented, targets, channels_last=recipe.config.channels_last)
 
@@ -224,16 +240,26 @@ def _gradients(
     for member in members:
         resolution = supernet.space.resolution_of(member.architecture)
         part = recipe.part(member.images)
+        answer = None if frozen is None else frozen(resolution)
+        compared = answer is not None and bool(answer.blocks)
+        yielded: dict[str, Tensor] | None = {} if compared else None
+        left_out = _regularisation(recipe, member)
         with _mixed_precision(recipe), sharded(part.shard):
             images = batch.at(resolution)[part.rows]
             if member.gates or member.rectified:
                 logits = supernet.mixture(
-                    images, member.architecture, member.gates, rectified=member.rectified
+                    images,
+                    member.architecture,
+                    member.gates,
+                    left_out,
+                    rectified=member.rectified,
                 )
             else:
-                logits = supernet(images, member.architecture, _regularisation(recipe, member))
-        teacher = first if frozen is None else frozen(resolution)[part.rows]
+                logits = supernet(images, member.architecture, left_out, yielded)
+        teacher = first if answer is None else answer.logits[part.rows]
         loss = member.loss(logits, Targets(batch.labels[part.rows], teacher))
+        if yielded and answer is not None:
+            loss = loss + recipe.config.inner_weight * inner_loss(yielded, answer.blocks)
         (loss * (member.weight * part.weight)).backward()  # type: ignore[no-untyped-call]
         first = logits.detach() if first is None else first
         losses.append(loss.detach() * part.weight)
@@ -241,27 +267,35 @@ def _gradients(
     return values
 
 
+class _Answer(NamedTuple):
+    """What a frozen teacher says of a batch: logits, and what its blocks yield where compared."""
+
+    logits: Tensor
+    blocks: Mapping[str, Tensor]
+
+
 def _frozen_teacher(
     recipe: Recipe, state: TrainState, phase: Phase, batch: Batch
-) -> Callable[[int], Tensor] | None:
-    """Return what gives a frozen teacher's logits at a resolution, computed once; or None."""
+) -> Callable[[int], _Answer] | None:
+    """Return what gives a frozen teacher's answer at a resolution, computed once; or None."""
     if recipe.stored is not None:
         epoch, position = divmod(recipe.data_step(state.step), recipe.steps_per_epoch)
         answers = recipe.stored.logits(epoch, position, device=recipe.device)
-        own = answers[recipe.world.share(recipe.config.batch_size)]
+        own = _Answer(answers[recipe.world.share(recipe.config.batch_size)], {})
         return lambda resolution: own
     network = state.teacher
     if not phase.taught or network is None:
         return None
 
     @cache
-    def logits(resolution: int) -> Tensor:
+    def answer(resolution: int) -> _Answer:
+        blocks: dict[str, Tensor] | None = {} if recipe.config.inner_weight else None
+        architecture = phase.teacher or largest_at(network.space, resolution)
         with torch.no_grad(), _mixed_precision(recipe), sharded(recipe.part().shard):
-            teacher = phase.teacher or largest_at(network.space, resolution)
-            result: Tensor = network(batch.at(resolution), teacher)
-        return result
+            logits = network(batch.at(resolution), architecture, None, blocks)
+        return _Answer(logits, blocks or {})
 
-    return logits
+    return answer
 
 
 @torch.no_grad()

@@ -77,6 +77,13 @@ class StoredTeacher:
                 "upgrade subnet-search."
             )
         _refuse_other(folder, about, expected)
+        missing = [e for e in range(int(about["epochs"])) if not (folder / _file(e)).is_file()]
+        if missing:
+            raise CheckpointError(
+                f"{folder} lacks {len(missing)} of {about['epochs']} epochs, the first is "
+                f"{missing[0]}: storing it was stopped. Run the same `nas teacher store` again: "
+                "it goes on."
+            )
         return cls(folder, about)
 
     @property
@@ -141,10 +148,11 @@ def _file(epoch: int) -> str:
 
 
 def _refuse_other(folder: Path, about: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    before = {**_augment_settings(AugmentConfig()), **about}  # a setting newer than the folder
     changed = [
-        f"{key} was {about.get(key)!r}, now it is {value!r}"
+        f"{key} was {before.get(key)!r}, now it is {value!r}"
         for key, value in expected.items()
-        if about.get(key) != value
+        if before.get(key) != value
     ]
     if changed:
         raise CheckpointError(
@@ -158,14 +166,17 @@ def answers_belong_to(
 ) -> dict[str, Any]:
     """Return what a training must be for its images to be those that a teacher has answered."""
     steps = len(splits.train) // batch_size
-    settings = augment.model_dump(mode="json")
     return {
         "data": _fingerprint(splits.train),
         "classes": len(splits.train.class_names),
         "batch_size": batch_size,
         "images_per_epoch": steps * batch_size,
-        **{f"augment.{key}": value for key, value in settings.items()},
+        **_augment_settings(augment),
     }
+
+
+def _augment_settings(augment: AugmentConfig) -> dict[str, Any]:
+    return {f"augment.{key}": value for key, value in augment.model_dump(mode="json").items()}
 
 
 def _fingerprint(image_set: Images) -> str:

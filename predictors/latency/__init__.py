@@ -25,7 +25,7 @@ from predictors.latency.plan import Plan, make_plan
 from predictors.latency.remote import Remote
 from predictors.latency.runner.device import Device, device_identity, same_device
 from predictors.latency.runner.identity import Conditions, Identity, SpaceIdentity
-from predictors.latency.runner.options import LutOptions
+from predictors.latency.runner.options import LATENCY, LutOptions, written_unit
 from predictors.latency.runner.timing import Timing
 from predictors.latency.runtimes import FileRuntime, Runtime, get_runtime, list_runtimes
 from predictors.latency.ssh import Ssh
@@ -35,6 +35,7 @@ from predictors.latency.target import Command, Target, ThisMachine
 from predictors.latency.validation import Agreement, Validation
 
 __all__ = [
+    "LATENCY",
     "Adb",
     "Agreement",
     "ArchitectureModel",
@@ -81,4 +82,5 @@ __all__ = [
     "same_device",
     "space_of_table",
     "write_kit",
+    "written_unit",
 ]

@@ -5,18 +5,12 @@ from __future__ import annotations
 import shlex
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 from predictors.errors import MeasurementError
-from predictors.latency.kit import read_measurement, write_kit
-from predictors.latency.measurement import Measurement
-from predictors.latency.plan import Plan
 from predictors.latency.runner.device import Device, device_of
-from predictors.latency.runner.kit import RESULT, Kit, measure_kit
+from predictors.latency.runner.kit import Kit, measure_kit
 from predictors.latency.runner.loading import by_command
-from predictors.latency.runner.options import LutOptions
-from predictors.latency.target import Target
-from search_spaces import SearchSpace
+from predictors.latency.target import KitTarget
 from search_spaces.progress import Progress
 
 __all__ = ["Adb"]
@@ -26,7 +20,7 @@ _PUSH_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Adb(Target):
+class Adb(KitTarget):
     """An Android device.
 
     Attributes:
@@ -40,25 +34,14 @@ class Adb(Target):
     serial: str = ""
     program: str = "adb"
 
-    def measure(
-        self,
-        space: SearchSpace,
-        plan: Plan,
-        options: LutOptions,
-        work: Path,
-        *,
-        progress: Progress,
-    ) -> Measurement:
-        """Write a kit to ``work``, push its files, and run the command on the device."""
-        kit = write_kit(space, plan, options, work)
-        if not kit.is_finished():
-            device = self._device()
-            folder = f"{_FOLDER}/{kit.schedule.digest}"
-            self._push(kit, folder, progress)
-            command = shlex.join([*self._adb(), "shell"]) + " " + self.template
-            measure_kit(kit, by_command(kit, command, device, folder=folder), progress=progress)
-            self._run("shell", "rm", "-rf", folder)
-        return read_measurement(work / RESULT, kit=kit)[1]
+    def finish(self, kit: Kit, progress: Progress) -> None:
+        """Push the kit's files, and run the command on the device."""
+        device = self._device()
+        folder = f"{_FOLDER}/{kit.schedule.digest}"
+        self._push(kit, folder, progress)
+        command = shlex.join([*self._adb(), "shell"]) + " " + self.template
+        measure_kit(kit, by_command(kit, command, device, folder=folder), progress=progress)
+        self._run("shell", "rm", "-rf", folder)
 
     def _adb(self) -> list[str]:
         return [self.program, *(["-s", self.serial] if self.serial else [])]

@@ -75,7 +75,10 @@ def _finished(
             )
     table.check(space)
     table.check_conditions(
-        runtime=options.runtime, threads=options.threads, batch_size=options.batch_size
+        runtime=options.runtime,
+        threads=options.threads,
+        batch_size=options.batch_size,
+        metric=options.metric,
     )
     _LOG.info("%s is finished; nothing is measured", path)
     return table

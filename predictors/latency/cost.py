@@ -20,7 +20,7 @@ _LEAST_MS = 1e-6
 
 @dataclass(frozen=True)
 class TableCost:
-    """Latency of a block by table, calibrated to whole networks.
+    """Latency, or another metric, of a block by table, calibrated to whole networks.
 
     Attributes:
         rows_ms: Latency without the call, by what is executed.
@@ -28,6 +28,7 @@ class TableCost:
         input_shapes: Of networks; a block of such an input reads the network's.
         provenance: Of the table.
         advice: What to do when a block is missing.
+        metric: What the table is of; all prices are in its unit.
     """
 
     rows_ms: Mapping[Executed, float]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from predictors.latency.runner.options import written_unit
 from predictors.latency.validation import Agreement
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ def summary(table: LatencyTable) -> dict[str, Any]:
 
 def describe(table: LatencyTable) -> str:
     """Return the same as a few lines of text."""
-    space, fit = table.identity.space, table.calibration
+    space, fit, unit = table.identity.space, table.calibration, written_unit(table.metric)
     shapes = ", ".join(str(shape[-1]) for shape in space.input_shapes)
     lines = [
-        f"{table.source}: {len(table.rows)} blocks of {space.name} at {shapes} px",
+        f"{table.source}: {table.metric} of {len(table.rows)} blocks of {space.name} at "
+        f"{shapes} px",
         f"  device       {table.device}",
         f"  runtime      {table.conditions}",
         f"  measured     {table.finished}, {table.rounds} rounds",
@@ -48,8 +50,8 @@ def describe(table: LatencyTable) -> str:
     if fit.nets:
         lines.append(
             f"  calibration  {fit.scale:.3f} x sum ({fit.input_scale:.3f} x the first block), "
-            f"{fit.per_block_ms:+.4f} ms a block, {fit.per_megabyte_ms:+.4f} ms a MB of weights, "
-            f"{fit.constant_ms:+.4f} ms ({fit.nets} networks)"
+            f"{fit.per_block_ms:+.4f} {unit} a block, {fit.per_megabyte_ms:+.4f} {unit} a MB of "
+            f"weights, {fit.constant_ms:+.4f} {unit} ({fit.nets} networks)"
         )
     if table.validation is not None:
         lines.append(f"  held out     {_figures(table.validation.estimate)}")
@@ -57,7 +59,7 @@ def describe(table: LatencyTable) -> str:
     suspicions = table.suspicious()
     if suspicions:
         lines.append(
-            f"  look at      {len(suspicions)} rows that are faster than a smaller block, for "
+            f"  look at      {len(suspicions)} rows that are cheaper than a smaller block, for "
             f"example {suspicions[0].block}: {suspicions[0].reason}"
         )
     return "\n".join(lines)

@@ -54,7 +54,7 @@ def measure_further(
         path: Of the table.
         role: What the networks are for; none of them has the other role in the table.
         nets: How many.
-        options: How to measure; runtime, threads, batch size and type are the table's.
+        options: How to measure; runtime, threads, batch size, type and metric are the table's.
         target: Where; by default on this machine.
         progress: Told how far the work has come.
 
@@ -78,6 +78,7 @@ def measure_further(
         threads=conditions.threads,
         batch_size=conditions.batch_size,
         dtype=conditions.dtype,
+        metric=conditions.metric,
         **(nobody | wanted),
     )
     target = target or ThisMachine()

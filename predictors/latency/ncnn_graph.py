@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.errors import MeasurementError
-from predictors.latency.onnx_graph import OnnxNetwork, OnnxNode, read_onnx
+from predictors.latency.onnx_file import OnnxNetwork, OnnxNode, read_onnx
 from search_spaces.errors import nearest
 
 __all__ = ["to_ncnn"]

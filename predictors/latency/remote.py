@@ -5,26 +5,21 @@ from __future__ import annotations
 import json
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from predictors.errors import ConnectionLostError, MeasurementError, TableError
 from predictors.latency.files import append_line, write_bytes
-from predictors.latency.kit import RUNNER, read_measurement, write_kit
-from predictors.latency.measurement import Measurement
-from predictors.latency.plan import Plan
+from predictors.latency.kit import RUNNER
 from predictors.latency.runner.kit import JOURNAL, PLAN, RESULT, Kit
-from predictors.latency.runner.options import LutOptions
 from predictors.latency.ssh import Ssh
-from predictors.latency.target import Target
-from search_spaces import SearchSpace
+from predictors.latency.target import KitTarget
 from search_spaces.progress import Progress
 
 __all__ = ["Remote"]
 
 
 @dataclass(frozen=True, slots=True)
-class Remote(Target):
+class Remote(KitTarget):
     """Measures on another machine.
 
     The runner goes on there when the connection breaks; measuring again follows it. Every
@@ -40,27 +35,15 @@ class Remote(Target):
     folder: str = "nas-lut"
     python: str = "python3"
 
-    def measure(
-        self,
-        space: SearchSpace,
-        plan: Plan,
-        options: LutOptions,
-        work: Path,
-        *,
-        progress: Progress,
-    ) -> Measurement:
-        """Measure there; ``work`` is the kit, with a copy of the journal."""
-        kit = write_kit(space, plan, options, work, progress=progress)
-        if not kit.is_finished():
-            there = f"{self.folder}/{kit.schedule.digest}"
-            self._copy(kit, there, progress)
-            self._follow(kit, there, progress)
-            result = self.ssh.run(f"cat {shlex.quote(f'{there}/{RESULT}')}")
-            write_bytes(work / RESULT, result)
-            measurement = read_measurement(work / RESULT, kit=kit)[1]
+    def finish(self, kit: Kit, progress: Progress) -> None:
+        """Measure there; the kit's journal becomes a copy of the one there."""
+        there = f"{self.folder}/{kit.schedule.digest}"
+        self._copy(kit, there, progress)
+        self._follow(kit, there, progress)
+        result = self.ssh.run(f"cat {shlex.quote(f'{there}/{RESULT}')}")
+        write_bytes(kit.folder / RESULT, result)
+        if kit.is_finished():
             self.ssh.run(f"rm -rf {shlex.quote(there)}")
-            return measurement
-        return read_measurement(work / RESULT, kit=kit)[1]
 
     def _runner(self, there: str, *words: str) -> str:
         """Return the command that runs the runner."""

@@ -58,7 +58,9 @@ class Reference:
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Latencies of blocks on one device, in one runtime.
+    """Latencies of blocks on one device, in one runtime; or another metric, by a command.
+
+    Numbers are in the unit of the metric, which is ms for all names that end in it.
 
     Attributes:
         identity: Space, conditions and device.
@@ -86,7 +88,10 @@ class LatencyTable:
     reference: Reference | None = None
     source: str = "latency table"
 
-    metric = "latency_ms"
+    @property
+    def metric(self) -> str:
+        """What was measured: ``latency_ms``, or what a command prints, in the unit it ends in."""
+        return self.conditions.metric
 
     @property
     def conditions(self) -> Conditions:
@@ -110,7 +115,7 @@ class LatencyTable:
         return {executed(row.block): row for row in self.rows}
 
     def cost_model(self, space: SearchSpace | None = None) -> TableCost:
-        """Return the calibrated price of blocks, metric ``latency_ms``.
+        """Return the calibrated price of blocks.
 
         Args:
             space: Checked up front, if given.
@@ -122,7 +127,10 @@ class LatencyTable:
             self.check(space)
         rows = {work: row.timing.latency_ms - self.call_ms for work, row in self._by_work.items()}
         shapes = frozenset(self.identity.space.input_shapes)
-        return TableCost(rows, self.calibration, shapes, self.provenance, self._advice(None))
+        advice = self._advice(None)
+        return TableCost(
+            rows, self.calibration, shapes, self.provenance, advice, metric=self.metric
+        )
 
     # checks
 
@@ -167,13 +175,19 @@ class LatencyTable:
         runtime: str | None = None,
         threads: int | None = None,
         batch_size: int | None = None,
+        metric: str | None = None,
     ) -> None:
         """Check that the table was measured as asked; None asks nothing.
 
         Raises:
             TableError: It was not.
         """
-        asked = {"runtime": runtime, "threads": threads, "batch_size": batch_size}
+        asked = {
+            "runtime": runtime,
+            "threads": threads,
+            "batch_size": batch_size,
+            "metric": metric,
+        }
         for name, value in asked.items():
             measured = getattr(self.conditions, name)
             if value is not None and value != measured:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from predictors.latency.fields import Fields
 from predictors.latency.files import write_text
 from predictors.latency.graph import executed
 from predictors.latency.runner.identity import Identity
+from predictors.latency.runner.options import LATENCY, unit_of
 from predictors.latency.runner.timing import Timing
 from predictors.latency.table import LatencyTable, MeasuredNetwork, NetworkRole, Reference, Row
 from predictors.latency.validation import Agreement, Validation
@@ -23,9 +25,22 @@ from search_spaces.errors import SpaceError
 
 __all__ = ["load_table", "write_table"]
 
-_FORMAT, _VERSION = "latency-table", 2
+_FORMAT, _VERSION = "latency-table", 3
 _ROLES = ("calibration", "validation")
 _DIGITS = 6
+_LISTS = ("networks", "rows")
+_FOREIGN = ("architecture", "block", "options")
+_MEASURED = (
+    "call_ms",
+    "constant_ms",
+    "estimated_ms",
+    "halves_ms",
+    "median_ms",
+    "min_ms",
+    "per_block_ms",
+    "per_megabyte_ms",
+)
+"""Keys with a unit, beside that of the metric itself."""
 
 
 def write_table(table: LatencyTable, path: Path) -> None:
@@ -62,13 +77,32 @@ def write_table(table: LatencyTable, path: Path) -> None:
         }
         for net in table.networks
     ]
-    parts = [f" {json.dumps(key)}: {json.dumps(_plain(value))}" for key, value in head.items()]
-    parts += [_lines("networks", networks), _lines("rows", rows)]
+    content = _renamed(_plain(head | {"networks": networks, "rows": rows}), _names(table.metric))
+    parts = [
+        _lines(key, value) if key in _LISTS else f" {json.dumps(key)}: {json.dumps(value)}"
+        for key, value in content.items()
+    ]
     write_text(path, "{\n" + ",\n".join(parts) + "\n}\n")
 
 
+def _names(metric: str) -> dict[str, str]:
+    """Return how the keys whose names end in ms are called in a file of a metric."""
+    unit = unit_of(metric)
+    return {key: f"{key.removesuffix('_ms')}_{unit}" for key in _MEASURED} | {LATENCY: metric}
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Return a value of JSON with other names of keys; blocks and networks stay as they are."""
+    if isinstance(value, dict):
+        return {
+            names.get(key, key): item if key in _FOREIGN else _renamed(item, names)
+            for key, item in value.items()
+        }
+    return [_renamed(item, names) for item in value] if isinstance(value, list) else value
+
+
 def _lines(key: str, items: list[dict[str, Any]]) -> str:
-    inside = ",\n".join("  " + json.dumps(_plain(item)) for item in items)
+    inside = ",\n".join("  " + json.dumps(item) for item in items)
     return f' "{key}": [\n{inside}\n ]' if items else f' "{key}": []'
 
 
@@ -102,6 +136,8 @@ def load_table(path: Path | str) -> LatencyTable:
             f"{path} has version {version} of the table format; this version of the program "
             f"reads version {_VERSION}. Update the program or build the table again."
         )
+    names = {theirs: ours for ours, theirs in _names(fields.text("metric")).items()}
+    fields = Fields(_renamed(fields.value, names), fields.where)
     rows = [_row(item) for item in fields.items("rows")]
     _refuse_repeated(rows, path)
     validation = fields.optional_object("validation")

@@ -14,7 +14,7 @@ from predictors.latency.runner.campaign import measure_schedule
 from predictors.latency.runner.device import Device
 from predictors.latency.runner.identity import Identity
 from predictors.latency.runner.journal import Journal
-from predictors.latency.runner.kit import RESULT, measure_kit
+from predictors.latency.runner.kit import RESULT, Kit, measure_kit
 from predictors.latency.runner.loading import by_command
 from predictors.latency.runner.options import LutOptions
 from predictors.latency.runner.thermal import Cooler
@@ -23,7 +23,7 @@ from predictors.latency.runtimes import get_runtime
 from search_spaces import SearchSpace
 from search_spaces.progress import Progress
 
-__all__ = ["Command", "Target", "ThisMachine", "remove_work"]
+__all__ = ["Command", "KitTarget", "Target", "ThisMachine", "remove_work"]
 
 
 class Target(Protocol):
@@ -107,17 +107,8 @@ class ThisMachine(Target):
         return Measurement(identity, plan, journal.started, now(), tuple(map(tuple, parts)))
 
 
-@dataclass(frozen=True, slots=True)
-class Command(Target):
-    """Measures by a command on this machine that prints milliseconds.
-
-    Attributes:
-        template: See `predictors.latency.runner.commands.command_of`.
-        device: What the command measures on.
-    """
-
-    template: str
-    device: str
+class KitTarget(Target):
+    """Measures a kit in the folder ``work``; derive from it."""
 
     def measure(
         self,
@@ -128,9 +119,35 @@ class Command(Target):
         *,
         progress: Progress,
     ) -> Measurement:
-        """Write a kit to ``work`` and run the command on its files."""
-        device = Device.named(self.device)
-        kit = write_kit(space, plan, options, work)
+        """Write what the kit lacks, measure what its result lacks, and read the result."""
+        kit = write_kit(space, plan, options, work, progress=progress)
         if not kit.is_finished():
-            measure_kit(kit, by_command(kit, self.template, device), progress=progress)
+            self.finish(kit, progress)
         return read_measurement(work / RESULT, kit=kit)[1]
+
+    def finish(self, kit: Kit, progress: Progress) -> None:
+        """Measure what a kit's journal does not hold yet, and put the result into its folder.
+
+        Raises:
+            TableError: The journal is of another measurement, or the disk is full.
+            MeasurementError: A network cannot be run, or the device not be reached.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Command(KitTarget):
+    """Measures by a command on this machine that prints milliseconds.
+
+    Attributes:
+        template: See `predictors.latency.runner.commands.command_of`.
+        device: What the command measures on.
+    """
+
+    template: str
+    device: str
+
+    def finish(self, kit: Kit, progress: Progress) -> None:
+        """Run the command on the kit's files."""
+        loading = by_command(kit, self.template, Device.named(self.device))
+        measure_kit(kit, loading, progress=progress)

@@ -2,26 +2,33 @@
 
 A graph runtime leaves out what the output does not read, and folds what does not depend on the
 input. Two runtimes differ in how far they go, and on NAS-Bench-201 nothing decides more about
-a latency predictor than counting the blocks that really run. Three views are offered:
+a latency predictor than counting the blocks that really run. Five views are offered:
 
-    all    every block, as an eager framework runs them
-    read   blocks that the output reads; nothing reads through a product with zero
-    live   blocks that the output reads and that depend on the network's input
+    all      every block, as an eager framework runs them
+    merged   every block, but equal ones without weights that read the same run once
+    read     blocks that the output reads; nothing reads through a product with zero
+    folded   these, and convolutions that are read by products with zero only: their weights are
+             multiplied by zero before the network runs, and they run
+    live     blocks that the output reads and that depend on the network's input
+
+ONNX Runtime merges (its graph optimisation "common subexpression elimination"), the converter
+of TensorFlow Lite folds factors into convolutions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces import Population, SearchSpace
-from search_spaces.blocks import inputs_read, layers_of, passed_on
+from search_spaces.blocks import Layer, inputs_read, layers_of, passed_on
 
 __all__ = ["VIEWS", "Execution", "View"]
 
-View: TypeAlias = Literal["all", "read", "live"]
+View: TypeAlias = Literal["all", "merged", "read", "folded", "live"]
 VIEWS: tuple[View, ...] = get_args(View)
 
 
@@ -39,7 +46,6 @@ class Execution:
         self._inputs = [tuple(position[name] for name in slot.inputs) for slot in space.slots]
         widest = max((len(inputs) for inputs in self._inputs), default=0) or 1
         self._reads = np.zeros((len(grid.blocks), widest), dtype=np.bool_)
-        self._is_zero = np.zeros(len(grid.blocks), dtype=np.bool_)
         self._passes = np.full(len(grid.blocks), -1)
         for i, block in enumerate(grid.blocks):
             passed = passed_on(block)
@@ -47,9 +53,12 @@ class Execution:
                 self._passes[i] = passed
                 self._reads[i, passed] = True
             elif block is not None:
-                layers = layers_of(block)
-                self._reads[i, inputs_read(layers)] = True
-                self._is_zero[i] = layers[-1].op == "zero"
+                self._reads[i, inputs_read(layers_of(block))] = True
+        layers_by_block = [layers_of(b) if b is not None else () for b in grid.blocks]
+        self._is_zero = _where(layers_by_block, lambda layers: layers[-1].op == "zero")
+        self._is_sum = _where(layers_by_block, lambda layers: {x.op for x in layers} == {"add"})
+        self._is_conv = _where(layers_by_block, _ends_in_convolution)
+        self._is_plain = _where(layers_by_block, _has_no_weights) & (self._reads.sum(axis=1) == 1)
         self._readers = self._list_readers()
         self._read_by = self._list_choices()
 
@@ -75,18 +84,22 @@ class Execution:
         present: NDArray[np.bool_] = blocks != 0
         if view == "all":
             return present
-        runs = present & ~self._is_zero[blocks] & self._needed(blocks)
-        live: NDArray[np.bool_] = runs if view == "read" else runs & ~self._constant(blocks)
-        return live
+        if view == "merged":
+            return present & ~self._repeated(blocks)
+        needed = self._needed(blocks)
+        if view == "folded":
+            needed = self._needed(blocks, also=self._folded(blocks, needed))
+        runs: NDArray[np.bool_] = present & ~self._is_zero[blocks] & needed
+        return runs & ~self._constant(blocks) if view == "live" else runs
 
     def operands(self, blocks: NDArray[np.int32], view: View) -> NDArray[np.int64]:
         """Return how many inputs of every slot's block are not left out, int64 [n, slots].
 
-        With ``read``, an input that is a product with zero is left out; with ``live``, one
-        that does not depend on the network's input.
+        With ``read`` and ``folded``, an input that is a product with zero is left out; with
+        ``live``, one that does not depend on the network's input.
         """
         absent = np.zeros(blocks.shape, dtype=np.bool_)
-        if view == "read":
+        if view in ("read", "folded"):
             absent = self._zero(blocks)
         elif view == "live":
             absent = self._constant(blocks)
@@ -131,9 +144,11 @@ class Execution:
                 readers[source].append((slot, place))
         return readers
 
-    def _needed(self, blocks: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return whether the output reads a slot, bool [n, slots]."""
-        needed = np.zeros(blocks.shape, dtype=np.bool_)
+    def _needed(
+        self, blocks: NDArray[np.int32], also: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.bool_]:
+        """Return whether the output, or slots that run ``also``, read a slot, bool [n, slots]."""
+        needed = np.zeros(blocks.shape, dtype=np.bool_) if also is None else also.copy()
         needed[:, -1] = True
         passes = ~self._is_zero[blocks]
         for slot in reversed(range(blocks.shape[1])):
@@ -143,12 +158,74 @@ class Execution:
         return needed
 
     def _zero(self, blocks: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return whether a slot's output is a product with zero, or passes one on."""
+        """Return whether a slot's output is a product with zero, or passed on or summed ones."""
         zero = self._is_zero[blocks]
         for slot, inputs in enumerate(self._inputs):
-            for place, source in enumerate(inputs):
-                zero[:, slot] |= (self._passes[blocks[:, slot]] == place) & zero[:, source]
+            if inputs:
+                own = blocks[:, slot]
+                passes = (self._passes[own] >= 0) | self._is_sum[own]
+                for place, source in enumerate(inputs):
+                    passes &= zero[:, source] | ~self._reads[own, place]
+                zero[:, slot] |= passes
         return zero
+
+    def _repeated(self, blocks: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return which slots compute again what an earlier one has, bool [n, slots].
+
+        Only blocks of one input and without weights are compared.
+        """
+        count = blocks.shape[1]
+        source = np.full(blocks.shape, -1)
+        work = np.tile(-1 - np.arange(count), (len(blocks), 1))  # all different
+        for slot, inputs in enumerate(self._inputs):
+            own, read = blocks[:, slot], np.full(len(blocks), -1)
+            for place, before in enumerate(inputs):
+                read = np.where(self._reads[own, place], source[:, before], read)
+            source[:, slot] = np.where(self._passes[own] >= 0, read, slot)
+            same = own * (count + 1) + read
+            work[:, slot] = np.where(self._is_plain[own], same, work[:, slot])
+        order = np.argsort(work, axis=1, kind="stable")
+        ordered = np.take_along_axis(work, order, axis=1)
+        again = np.zeros(blocks.shape, dtype=np.bool_)
+        np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
+        return again
+
+    def _folded(self, blocks: NDArray[np.int32], needed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return convolutions that run with weights of zero, bool [n, slots].
+
+        Nothing but products with zero reads them, and one of these is needed.
+        """
+        rows, value = np.arange(len(blocks)), self._convolution_of(blocks)
+        times_zero = np.zeros((len(blocks), blocks.shape[1] + 1), dtype=np.bool_)
+        otherwise = times_zero.copy()  # the last column is of what is no convolution
+        for slot, inputs in enumerate(self._inputs):
+            own = blocks[:, slot]
+            zero = self._is_zero[own]
+            for place, source in enumerate(inputs):
+                read = value[:, source]
+                times_zero[rows, read] |= zero & needed[:, slot]
+                reads = ~zero & self._reads[own, place]
+                otherwise[rows, read] |= reads & (value[:, slot] != read)
+        found: NDArray[np.bool_] = times_zero & ~otherwise
+        return found[:, :-1]
+
+    def _convolution_of(self, blocks: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return the slot of the convolution whose output a slot's is, int64 [n, slots].
+
+        Skipped slots pass it on, and sums of it with products with zero; -1 stands for none.
+        """
+        zero, value = self._zero(blocks), np.full(blocks.shape, -1)
+        for slot, inputs in enumerate(self._inputs):
+            own = blocks[:, slot]
+            terms = np.zeros(len(blocks), dtype=np.int64)
+            passed = np.full(len(blocks), -1)
+            for place, source in enumerate(inputs):
+                term = self._reads[own, place] & ~zero[:, source]
+                terms += term
+                passed = np.where(term, value[:, source], passed)
+            passes = ((self._passes[own] >= 0) | self._is_sum[own]) & (terms == 1)
+            value[:, slot] = np.where(passes, passed, np.where(self._is_conv[own], slot, -1))
+        return value
 
     def _constant(self, blocks: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return whether a slot's output does not depend on the input, bool [n, slots]."""
@@ -160,3 +237,20 @@ class Execution:
                     depends |= self._reads[blocks[:, slot], place] & ~constant[:, source]
                 constant[:, slot] |= ~depends
         return constant
+
+
+def _where(
+    blocks: Sequence[tuple[Layer, ...]], test: Callable[[tuple[Layer, ...]], bool]
+) -> NDArray[np.bool_]:
+    """Return which blocks with layers pass a test."""
+    return np.array([bool(layers) and test(layers) for layers in blocks], dtype=np.bool_)
+
+
+def _ends_in_convolution(layers: tuple[Layer, ...]) -> bool:
+    """Return whether a factor on the output can be folded into the weights of the last layers."""
+    ops = [layer.op for layer in layers if layer.op != "batch_norm"]
+    return ops[-1:] == ["conv2d"]
+
+
+def _has_no_weights(layers: tuple[Layer, ...]) -> bool:
+    return not any(layer.params for layer in layers)

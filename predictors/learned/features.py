@@ -1,10 +1,12 @@
 """Features of architectures for learned predictors: arrays from populations, by name.
 
-    one_hot       the canonical encoding of `SearchSpace.one_hot`
-    live_one_hot  likewise, all zero too for a choice that no path from input to output reads
-    layers        for each kind of layer that runs how many, their MACs and output elements
-    read_layers   likewise of what the output reads
-    live_layers   likewise of what depends on the input, see `execution`
+    one_hot        the canonical encoding of `SearchSpace.one_hot`
+    live_one_hot   likewise, all zero too for a choice that no path from input to output reads
+    layers         for each kind of layer that runs how many, their MACs and output elements
+    merged_layers  likewise, equal layers that read the same once
+    read_layers    likewise of what the output reads
+    folded_layers  likewise, with convolutions whose weights a converter sets to zero
+    live_layers    likewise of what depends on the input, see `execution`
 
 Batch norm, activations and views are left out of layers: runtimes fuse them into the layer
 before, and otherwise they come with it. Names joined by ``+`` stand side by side.
@@ -30,7 +32,9 @@ FEATURES: dict[str, View | None] = {
     "one_hot": None,
     "live_one_hot": None,
     "layers": "all",
+    "merged_layers": "merged",
     "read_layers": "read",
+    "folded_layers": "folded",
     "live_layers": "live",
 }
 _COUNTED = frozenset(
@@ -145,7 +149,7 @@ class _LayerTables:
         """Return the sums over what runs, float64 [n, 3 * kinds]."""
         blocks = self.execution.blocks(population)
         share = self.execution.runs(blocks, view).astype(np.float64)
-        if view != "all" and self._only_adds.any():
+        if view in ("read", "folded", "live") and self._only_adds.any():
             share *= self._share_of_adds(blocks, view)
         total = np.zeros((len(population), self._values.shape[1]))
         for slot in range(blocks.shape[1]):

@@ -38,7 +38,8 @@ _ENOUGH_TO_CORRECT = 150
 _FOLDS = 5
 _LEAVE_ONE_OUT = 25
 _AVERAGED = 3
-_TOLERANCE = 1.05
+_STANDARD_ERROR = 0.75
+"""Of a mean absolute error, relative, times the root of the number of errors (normal errors)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,7 @@ def fit(
     if candidates is None and len(y) >= _ENOUGH_TO_CORRECT:
         more = _corrections(trials, list(features))
         trials += [_cross_validate(c, features, target, folds, seed) for c in more]
-    best = sorted(trials, key=lambda trial: trial.error)
-    kept = [t for t in best[:_AVERAGED] if t.error <= _TOLERANCE * best[0].error]
+    kept = _best(trials, len(y))
     members = tuple(
         dataclasses.replace(_fit_member(t.candidate, features, target, seed), spread=t.spread)
         for t in kept
@@ -200,6 +200,13 @@ def _folds(keys: NDArray[np.uint64], seed: int) -> NDArray[np.int64]:
     folds = count if count <= _LEAVE_ONE_OUT else _FOLDS
     order = np.random.default_rng(seed).permutation(count)
     return np.asarray(order[network] % folds)
+
+
+def _best(trials: Sequence[_Trial], rows: int) -> list[_Trial]:
+    """Return the trials to average: none is worse than the best by more than a standard error."""
+    ordered = sorted(trials, key=lambda trial: trial.error)
+    limit = (1.0 + _STANDARD_ERROR / np.sqrt(rows)) * ordered[0].error
+    return [trial for trial in ordered[:_AVERAGED] if trial.error <= limit]
 
 
 def _corrections(trials: Sequence[_Trial], names: Sequence[str]) -> list[Candidate]:

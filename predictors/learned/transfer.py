@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.errors import PredictorError
-from predictors.learned.predictor import DEVICES, LearnedPredictor
+from predictors.learned.predictor import DEVICES, LearnedPredictor, is_logarithmic
 from predictors.learned.selection import Candidate, candidates_for, fit
 from predictors.provenance import Provenance
 from search_spaces import Population
@@ -59,9 +59,13 @@ def transfer(
             )
     own = candidates_for(first.space, first.metric, len(values))
     views = [candidate.features for candidate in own if candidate.model == "additive"]
-    shared = [Candidate("additive", f"{DEVICES}+{view}") for view in views]
-    if len(values) >= _MANY:
-        shared.append(Candidate("gaussian_process", f"{DEVICES}+{views[0]}"))
+    beside = [f"{DEVICES}+{view}" for view in views]
+    if not is_logarithmic(first.metric):  # an accuracy is no sum
+        shared = [Candidate("gaussian_process", DEVICES)]
+    else:
+        shared = [Candidate("additive", features) for features in (DEVICES, *beside)]
+        if len(values) >= _MANY:
+            shared.append(Candidate("gaussian_process", beside[0]))
     return fit(
         first.space,
         population,

@@ -17,10 +17,12 @@ from predictors.mpc.profiles import (
     PROTOCOLS,
     Network,
     Protocol,
+    executable_protocol,
     get_network,
     get_protocol,
 )
 from predictors.mpc.program import Operator, Program, operators_of, program_of
+from predictors.mpc.published import PublishedLaws, laws_of
 from predictors.mpc.table import MpcTable, load_mpc_table, save_mpc_table
 from predictors.mpc.validation import predict
 
@@ -36,11 +38,14 @@ __all__ = [
     "PrivateCost",
     "Program",
     "Protocol",
+    "PublishedLaws",
     "ReluCount",
     "SoftmaxHeads",
     "block_cost",
+    "executable_protocol",
     "get_network",
     "get_protocol",
+    "laws_of",
     "load_mpc_table",
     "operators_of",
     "predict",

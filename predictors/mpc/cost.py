@@ -21,6 +21,7 @@ class MpcCost:
         rounds: Effective rounds, in one-way delays: by how many half round trips the
             operator lasts longer on a slower network.
         cpu_s: Processor seconds of the slowest party; None where nobody measured them.
+        offline_bytes: Sent ahead for each inference; None where that is unknown, never 0.
     """
 
     online_bytes: float = 0.0
@@ -28,16 +29,17 @@ class MpcCost:
     sends: float = 0.0
     rounds: float = 0.0
     cpu_s: float | None = 0.0
+    offline_bytes: float | None = 0.0
 
     def __add__(self, other: MpcCost) -> MpcCost:
         """Return the cost of one after the other."""
-        known = self.cpu_s is not None and other.cpu_s is not None
         return MpcCost(
             self.online_bytes + other.online_bytes,
             self.one_way_bytes + other.one_way_bytes,
             self.sends + other.sends,
             self.rounds + other.rounds,
-            self.cpu_s + other.cpu_s if known else None,  # type: ignore[operator]
+            _sum(self.cpu_s, other.cpu_s),
+            _sum(self.offline_bytes, other.offline_bytes),
         )
 
     def network_s(self, network: Network) -> float:
@@ -47,6 +49,10 @@ class MpcCost:
     def latency_s(self, network: Network) -> float:
         """Return computation and waiting in seconds; waiting only where cpu_s is None."""
         return (self.cpu_s or 0.0) + self.network_s(network)
+
+
+def _sum(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else first + second
 
 
 def total(costs: Iterable[MpcCost]) -> MpcCost:

@@ -138,8 +138,7 @@ class Laws:
         protocol: One that has laws.
 
     Raises:
-        TableError: The protocol has none: its ciphertexts pack many values, and only a table
-            measured at the exact sizes can tell.
+        TableError: The protocol has none; `laws_of` says what to do instead.
     """
 
     protocol: Protocol
@@ -147,8 +146,10 @@ class Laws:
     def __post_init__(self) -> None:
         if self.protocol.name not in _LAWS:
             raise TableError(
-                f"There are no laws for {self.protocol.name}, only for {', '.join(_LAWS)}. "
-                f"Measure a table: nas mpc measure --protocol {self.protocol.name}."
+                f"There are no laws for {self.protocol.name}, only for {', '.join(_LAWS)} and "
+                "delphi: its ciphertexts pack many values, and only a table measured at the "
+                f"exact sizes can tell. Measure one: nas mpc measure --protocol "
+                f"{self.protocol.name}."
             )
 
     @property
@@ -176,4 +177,5 @@ class Laws:
         return self._cost(sent, sends)
 
     def _cost(self, sent: float, sends: float) -> MpcCost:
-        return MpcCost(sent, sent / self.protocol.parties, sends, rounds=sends, cpu_s=None)
+        one_way = sent / self.protocol.parties
+        return MpcCost(sent, one_way, sends, sends, None, self.protocol.offline_bytes)

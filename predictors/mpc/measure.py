@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import os
@@ -12,6 +13,7 @@ from predictors.errors import MeasurementError, TableError
 from predictors.latency import device_identity
 from predictors.mpc.cost import MpcCost
 from predictors.mpc.engine.process import Pool, refuse_under_load
+from predictors.mpc.parties import RoundMeter, waiting_cpu_s
 from predictors.mpc.profiles import Protocol
 from predictors.mpc.program import Operator, operators_of
 from predictors.mpc.table import MpcTable, load_mpc_table, save_mpc_table
@@ -22,7 +24,11 @@ __all__ = ["build_mpc_table", "operators_of_space"]
 
 _REPEATS = 3
 _WARM_UP = (Operator("relu", (4096,)), Operator("matmul", (1, 64, 64, 64)))
+_TALKATIVE = Operator("softmax", (16, 64))
+"""Sends about a hundred messages and computes little."""
 _TOLERANCE = 0.05
+_WAITS_LESS_THAN_IT_SENDS = ("cheetah",)
+"""Whose messages are more than their rounds, so that those are measured over a link of 200 ms."""
 
 
 def operators_of_space(space: SearchSpace) -> list[Operator]:
@@ -46,8 +52,11 @@ def build_mpc_table(
     """Measure what a table lacks, and write it after every operator.
 
     Every operator runs several times after a warm-up of the session, which a first reading
-    would hold: keys, oblivious transfers, compiled code. Bytes and sends are the least of the
-    runs, since now and then one refills a stock of transfers; so are the processor seconds.
+    would hold: keys, oblivious transfers, compiled code. The operators run over links in memory;
+    what a message costs a processor beyond that is measured once, between processes. Bytes and
+    sends are the least of the runs, since now and then one refills a stock of transfers; so are
+    the processor seconds. Rounds of a protocol that sends without waiting are measured over a
+    slow link; where none can be shaped, they are its sends, an upper bound.
 
     Args:
         operators: To be measured.
@@ -67,21 +76,28 @@ def build_mpc_table(
     if path.exists():
         table = _continued(load_mpc_table(path), protocol, device, path)
     todo = table.missing(operators)
-    if not todo:
+    if not todo and table.message_cpu_s:
         return table
     if not under_load:
         refuse_under_load()
-    with Pool(protocol) as pool:
+    with Pool(protocol) as pool, contextlib.ExitStack() as stack:
         if table.versions and dict(table.versions) != pool.versions:
             raise TableError(
                 f"{path} was measured with {dict(table.versions)}, and this engine is "
                 f"{pool.versions}. Measure a new table."
             )
+        rounds: RoundMeter | None = None
+        if protocol.name in _WAITS_LESS_THAN_IT_SENDS:
+            rounds = stack.enter_context(RoundMeter(protocol))
         for operator in _WARM_UP:
             _measured(pool, operator, 1)
+            if rounds is not None:
+                rounds(operator)
         for done, operator in enumerate(todo):
             report(done, len(todo), str(operator))
             cost = _measured(pool, operator, repeats)
+            if rounds is not None and rounds.shaped and cost.sends:
+                cost = dataclasses.replace(cost, rounds=min(cost.sends, rounds(operator)))
             table = dataclasses.replace(
                 table,
                 versions=pool.versions,
@@ -89,6 +105,9 @@ def build_mpc_table(
                 rows={**table.rows, operator: cost},
                 load=max(table.load, os.getloadavg()[0]),
             )
+            save_mpc_table(table, path)
+        if not table.message_cpu_s:
+            table = dataclasses.replace(table, message_cpu_s=_message_cpu_s(pool, protocol))
             save_mpc_table(table, path)
         report(len(todo), len(todo), "done")
     return table
@@ -106,6 +125,14 @@ def _continued(table: MpcTable, protocol: Protocol, device: str, path: Path) -> 
             "do not mix with those of this machine; give the new table another name."
         )
     return table
+
+
+def _message_cpu_s(pool: Pool, protocol: Protocol) -> float:
+    """Return the processor seconds that each message costs beyond what an operator computes."""
+    computing = _measured(pool, _TALKATIVE, 4)
+    assert computing.cpu_s is not None
+    beyond = waiting_cpu_s(protocol, _TALKATIVE) - computing.cpu_s
+    return max(beyond / computing.sends, 1e-9)
 
 
 def _measured(pool: Pool, operator: Operator, repeats: int) -> MpcCost:

@@ -56,22 +56,30 @@ class PrivateCost:
     """One number of the private cost vector, as a cost model.
 
     Attributes:
-        metric: ``mpc_online_bytes``, ``mpc_rounds`` or ``mpc_online_s``.
+        number: ``mpc_online_bytes``, ``mpc_rounds`` or ``mpc_online_s``.
         prices: Prices of the operators.
         network: That the seconds are for.
+        place: Name of the protocol and network where there are several; stands before the
+            metric's name.
     """
 
-    metric: str
+    number: str
     prices: OperatorPrices
     network: Network
+    place: str = ""
     reduce: Literal["sum", "max"] = "sum"
     constant: float = 0.0
+
+    @property
+    def metric(self) -> str:
+        """The number's name, after that of the place."""
+        return f"{self.place}_{self.number}" if self.place else self.number
 
     @property
     def provenance(self) -> Provenance:
         """Where the prices come from, and for seconds the network."""
         known = self.prices.provenance
-        if self.metric != "mpc_online_s":
+        if self.number != "mpc_online_s":
             return known
         source = f"{known.source}; {self.network}"
         return Provenance(known.kind, source, known.device, known.runtime, known.date)
@@ -82,7 +90,7 @@ class PrivateCost:
         Raises:
             TableError: A layer has no private form, or an operator no price.
         """
-        return _NUMBERS[self.metric](block_cost(block, self.prices), self.network)
+        return _NUMBERS[self.number](block_cost(block, self.prices), self.network)
 
 
 _NUMBERS: dict[str, Callable[[MpcCost, Network], float]] = {
@@ -93,10 +101,10 @@ _NUMBERS: dict[str, Callable[[MpcCost, Network], float]] = {
 
 
 def private_costs(
-    prices: OperatorPrices, network: Network = NETWORKS["wan"]
+    prices: OperatorPrices, network: Network = NETWORKS["wan"], *, place: str = ""
 ) -> tuple[PrivateCost, ...]:
     """Return the cost models of all private metrics."""
-    return tuple(PrivateCost(metric, prices, network) for metric in _NUMBERS)
+    return tuple(PrivateCost(number, prices, network, place) for number in _NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from predictors.errors import TableError
 from search_spaces.errors import nearest
 
-__all__ = ["NETWORKS", "PROTOCOLS", "Network", "Protocol", "get_network", "get_protocol"]
+__all__ = [
+    "NETWORKS",
+    "PROTOCOLS",
+    "Network",
+    "Protocol",
+    "executable_protocol",
+    "get_network",
+    "get_protocol",
+]
+
+
+_ENGINE = "spu"
+_PARTIES = {"semi2k": 2, "aby3": 3, "cheetah": 2, "delphi": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +33,40 @@ class Protocol:
     Attributes:
         name: By which configurations call it.
         parties: Processes that compute together.
-        engine: Package that implements it.
+        engine: Package that implements it, or the publication whose constants price it.
         version: Of the engine.
         ring_bits: Size of the ring that values are shared in.
         fraction_bits: Of the fixed-point numbers.
         setup_bytes: Sent once for a session, before the first inference, by all parties.
         offline_bytes: Sent ahead for each inference; None where the engine leaves that to a
             trusted dealer, so that it is on no wire and cannot be measured. Never 0 for unknown.
+
+    Raises:
+        TableError: The protocol has another number of parties.
     """
 
     name: str
     parties: int
-    engine: str = "spu"
+    engine: str = _ENGINE
     version: str = "0.9.5"
     ring_bits: int = 64
     fraction_bits: int = 18
     setup_bytes: int = 0
     offline_bytes: int | None = 0
 
+    def __post_init__(self) -> None:
+        wanted = _PARTIES.get(self.name, self.parties)
+        if self.parties != wanted:
+            raise TableError(f"{self.name} is a protocol of {wanted} parties, got {self.parties}.")
+
+    @property
+    def executable(self) -> bool:
+        """Whether an engine here runs it; else its costs are published constants."""
+        return self.engine == _ENGINE
+
     def __str__(self) -> str:
+        if not self.executable:
+            return f"{self.name}, {self.parties} parties, {self.engine} {self.version}"
         return (
             f"{self.name}, {self.parties} parties, {self.engine} {self.version}, "
             f"{self.ring_bits}-bit ring, {self.fraction_bits} fraction bits"
@@ -53,13 +80,40 @@ class Protocol:
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
-        Protocol("semi2k", parties=2, offline_bytes=None),
-        Protocol("aby3", parties=3),
+        Protocol("semi2k", _PARTIES["semi2k"], offline_bytes=None),
+        Protocol("aby3", _PARTIES["aby3"]),
+        # Garbled circuits for every ReLU (Mishra et al. 2020, USENIX Security; eprint 2020/050).
+        Protocol(
+            "delphi",
+            _PARTIES["delphi"],
+            engine="published constants",
+            version="of cryptonite @4dab8f9",
+            ring_bits=0,  # the source does not say
+            fraction_bits=0,
+            setup_bytes=33_180_308,
+            offline_bytes=None,
+        ),
         # Oblivious-transfer bootstrap and homomorphic keys of spu 0.9.5, measured once.
-        Protocol("cheetah", parties=2, setup_bytes=3_349_144 + 19_430_000),
+        Protocol("cheetah", _PARTIES["cheetah"], setup_bytes=3_349_144 + 19_430_000),
     )
 }
 """The protocols by name. Setup bytes are those of one session of two fresh parties."""
+
+
+def executable_protocol(name: str) -> Protocol:
+    """Return a protocol by name that an engine here runs.
+
+    Raises:
+        TableError: There is none of the name, or none that is run.
+    """
+    protocol = get_protocol(name)
+    if not protocol.executable:
+        run = ", ".join(known.name for known in PROTOCOLS.values() if known.executable)
+        raise TableError(
+            f"No engine here runs {name}: its costs are {protocol.engine}, for nas mpc predict "
+            f"and [mpc] sections. Those that are run are {run}."
+        )
+    return protocol
 
 
 def get_protocol(name: str) -> Protocol:

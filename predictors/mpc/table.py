@@ -24,7 +24,7 @@ from predictors.provenance import Provenance
 
 __all__ = ["MpcTable", "load_mpc_table", "save_mpc_table"]
 
-_FORMAT, _VERSION = "mpc-table", 1
+_FORMAT, _VERSION = "mpc-table", 2
 _NUMBERS = ("online_bytes", "one_way_bytes", "sends", "rounds", "cpu_s")
 
 
@@ -39,6 +39,8 @@ class MpcTable:
         date: ISO date of the last measurement.
         rows: Price of every measured operator.
         load: Highest load average during the measurements.
+        message_cpu_s: Processor seconds of a message between processes, beyond those of an
+            operator over links in memory, which the rows hold; prices have both.
     """
 
     protocol: Protocol
@@ -47,6 +49,7 @@ class MpcTable:
     date: str
     rows: Mapping[Operator, MpcCost] = field(default_factory=dict)
     load: float = 0.0
+    message_cpu_s: float = 0.0
 
     @property
     def provenance(self) -> Provenance:
@@ -65,7 +68,13 @@ class MpcTable:
                 f"The table of {self.protocol.name} lacks {operator}. Measure it: nas mpc measure "
                 f"--protocol {self.protocol.name} --space NAME --out TABLE."
             )
-        return self.rows[operator]
+        row = self.rows[operator]
+        assert row.cpu_s is not None
+        return dataclasses.replace(
+            row,
+            cpu_s=row.cpu_s + row.sends * self.message_cpu_s,
+            offline_bytes=self.protocol.offline_bytes,
+        )
 
     def missing(self, operators: Iterable[Operator]) -> list[Operator]:
         """Return the operators without a row, each once, sorted."""
@@ -86,6 +95,7 @@ def save_mpc_table(table: MpcTable, path: Path) -> None:
         "versions": dict(table.versions),
         "date": table.date,
         "load": table.load,
+        "message_cpu_s": table.message_cpu_s,
     }
     lines = [json.dumps(value)[:-1] + ', "rows": [']
     rows = [json.dumps(_row(operator, cost)) for operator, cost in sorted(table.rows.items())]
@@ -93,7 +103,8 @@ def save_mpc_table(table: MpcTable, path: Path) -> None:
 
 
 def _row(operator: Operator, cost: MpcCost) -> dict[str, Any]:
-    return {"kind": operator.kind, "sizes": list(operator.sizes), **dataclasses.asdict(cost)}
+    numbers = {name: getattr(cost, name) for name in _NUMBERS}
+    return {"kind": operator.kind, "sizes": list(operator.sizes), **numbers}
 
 
 def load_mpc_table(path: Path) -> MpcTable:
@@ -124,7 +135,8 @@ def load_mpc_table(path: Path) -> MpcTable:
         operator = Operator(item.text("kind"), tuple(_sizes(item)))
         if operator in rows:
             raise TableError(f"{item.where}: {operator} is there twice. Measure the table again.")
-        rows[operator] = MpcCost(*(item.number(name) for name in _NUMBERS))
+        numbers = {name: item.number(name) for name in _NUMBERS}
+        rows[operator] = MpcCost(**numbers)
     return MpcTable(
         protocol,
         fields.text("device"),
@@ -132,6 +144,7 @@ def load_mpc_table(path: Path) -> MpcTable:
         fields.text("date"),
         rows,
         fields.number("load"),
+        fields.number("message_cpu_s"),
     )
 
 

@@ -30,7 +30,11 @@ class Comparison:
     executed: Execution
 
     def row(self, network: Network | None) -> dict[str, Any]:
-        """Return the figures side by side; relative errors are predicted over executed - 1."""
+        """Return the figures side by side; relative errors are predicted over executed - 1.
+
+        A latency is predicted for the network that was asked, and for the round trip that its
+        link really had.
+        """
         real = self.executed.cost
         row: dict[str, Any] = {
             "id": self.id,
@@ -43,6 +47,11 @@ class Comparison:
         if network is not None and self.predicted.cpu_s is not None:
             row["predicted_latency_s"] = self.predicted.latency_s(network)
             row["latency_error"] = row["predicted_latency_s"] / self.executed.wall_s - 1
+            if (rtt_ms := self.executed.rtt_ms) is not None:
+                real_link = Network("measured", rtt_ms, network.mbit_per_s)
+                at_link = self.predicted.latency_s(real_link)
+                row |= {"link_rtt_ms": rtt_ms, "predicted_latency_at_link_s": at_link}
+                row["latency_error_at_link"] = at_link / self.executed.wall_s - 1
         return row
 
 
@@ -61,6 +70,7 @@ def compare(
     prices: OperatorPrices,
     *,
     network: Network | None = None,
+    repeats: int = 1,
     progress: Progress | None = None,
 ) -> list[Comparison]:
     """Execute architectures with random weights, and predict them.
@@ -70,6 +80,7 @@ def compare(
         architectures: To be executed, each by fresh parties.
         prices: Predict them.
         network: Shapes the link, where the system allows it.
+        repeats: Inferences of each, after a warm-up; see `Execution` for what counts.
         progress: Told how far the work has come.
 
     Raises:
@@ -81,7 +92,9 @@ def compare(
         report(done, len(architectures), space.id_of(architecture))
         program = program_of(placed_blocks(space, architecture))
         predicted = predict(program, prices)
-        executed = execute(program, random_arrays(program), prices.protocol, network=network)
+        arrays = random_arrays(program)
+        images = [arrays["input"]] * repeats
+        executed = execute(program, arrays, prices.protocol, images=images, network=network)
         results.append(Comparison(space.id_of(architecture), predicted, executed))
     return results
 
@@ -100,12 +113,15 @@ def summary(comparisons: Sequence[Comparison], network: Network | None) -> dict[
         "load": max(comparison.executed.load for comparison in comparisons),
     }
     if all("latency_error" in row for row in rows) and result["link"] != "loopback":
-        errors = np.abs([row["latency_error"] for row in rows])
-        result["latency_mape"] = float(errors.mean())
-        result["latency_largest_error"] = float(errors.max())
+        result["link_rtt_ms"] = float(np.mean([row["link_rtt_ms"] for row in rows]))
+        for suffix in ("", "_at_link"):
+            errors = np.abs([row[f"latency_error{suffix}"] for row in rows])
+            result[f"latency_mape{suffix}"] = float(errors.mean())
+            result[f"latency_largest_error{suffix}"] = float(errors.max())
         measured = [row["latency_s"] for row in rows]
         for name, values in {
             "latency_kendall": [row["predicted_latency_s"] for row in rows],
+            "latency_kendall_at_link": [row["predicted_latency_at_link_s"] for row in rows],
             "bytes_only_kendall": [row["online_bytes"] for row in rows],
         }.items():
             result[name] = kendall_tau_b(values, measured)

@@ -158,7 +158,8 @@ formats = ["onnx", "tflite"]
         'seed = {"low": 1}': "must be a valid integer",
         "space.name": "is required and missing. Name of a registered search space.",
         'space.nam = "mobile_small"': "unknown key. Did you mean 'name'?",
-        'data.format = "digit"': "must be 'digits', 'idx', 'npz' or 'folder'",
+        'data.format = "digit"': "must be 'digits', 'idx', 'npz', 'cifar', 'folder' or "
+        "'webdataset'",
         "train.epochs": "is required and missing. Passes over the training images.",
         "train.epoch = 3": "unknown key. Did you mean 'epochs'?",
         'train.batch_size = "64"': "must be a valid integer",

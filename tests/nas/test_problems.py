@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import pytest
 
 from nas.config import Config, parse_config
 from nas.errors import ConfigError
 from nas.problems import build_problem, space_of
-from predictors import INT8_PEAK_MEMORY, compile_cost
+from predictors import INT8_PEAK_MEMORY, TableError, compile_cost
+from predictors.mpc import Laws, MpcTable, get_protocol, save_mpc_table
+from predictors.mpc.measure import operators_of_space
 
 
 def config_with(**limits: str) -> Config:
@@ -49,7 +54,7 @@ def test_an_unknown_cost_names_the_nearest() -> None:
         build_problem(config, space_of(config), None)
 
 
-def private_config(limits: dict[str, str], **mpc: object) -> Config:
+def private_config(limits: dict[str, str], /, **mpc: object) -> Config:
     return parse_config(
         {
             "space": {"name": "mobile_small", "options": {"resolutions": [24]}},
@@ -81,7 +86,50 @@ def test_private_inference_is_priced_and_limited_for_a_network() -> None:
 
 
 def test_a_private_limit_needs_to_know_the_protocol() -> None:
-    with pytest.raises(ConfigError, match=r"mpc_rounds.*needs an \[mpc\] section"):
+    with pytest.raises(ConfigError, match=r"mpc_rounds.*needs a section \[mpc\]"):
         config_with(mpc_rounds="100")
     with pytest.raises(ConfigError, match=r"mpc\.protocol"):
-        private_config({}, protocol="cheetah")
+        private_config({}, protocol="cheeta")
+    config = private_config({}, protocol="cheetah")
+    with pytest.raises(TableError, match="no laws for cheetah"):
+        build_problem(config, space_of(config), None)
+
+
+def test_several_protocols_and_networks_in_one_problem(tmp_path: Path) -> None:
+    """Sections [mpc.NAME], each with costs of its own; one priced by a table."""
+    operators = operators_of_space(space_of(private_config({})))
+    laws = Laws(get_protocol("semi2k"))
+    rows = {op: dataclasses.replace(laws(op), cpu_s=0.25) for op in operators}
+    path = tmp_path / "t.mpc.json"
+    save_mpc_table(MpcTable(laws.protocol, "device", {}, "2026-11-27", rows), path)
+    limits = {"far_mpc_online_s": "3 s", "three_mpc_rounds": "100%"}
+    config = private_config(
+        limits,
+        far={"network": "wan"},
+        three={"network": "lan", "protocol": "aby3"},
+        timed={"network": "wan", "table": str(path)},
+    )
+    problem = build_problem(config, space_of(config), None)
+    row = problem.costs["macs"].minimum().architecture
+    far, three, timed = (problem.costs[f"{n}_mpc_online_s"] for n in ("far", "three", "timed"))
+    assert far.of(row) > three.of(row)
+    assert (timed.of(row) - far.of(row)) % 0.25 == pytest.approx(0, abs=1e-9)
+    assert "aby3" in three.provenance.source
+    assert timed.provenance.kind == "table"
+    assert {limit.metric for limit in problem.limits} == set(limits)
+    assert "mpc_online_s" not in problem.costs
+
+    with pytest.raises(ConfigError, match=r"needs a section \[mpc\.near\].*far, three"):
+        private_config({"near_mpc_rounds": "9"}, far={}, three={})
+    wrong = private_config({}, three={"protocol": "aby3", "table": str(path)})
+    with pytest.raises(ConfigError, match="table of semi2k, and protocol is 'aby3'"):
+        build_problem(wrong, space_of(wrong), None)
+
+
+def test_a_share_is_of_the_largest_cost_where_macs_tell_none_apart() -> None:
+    space = {"name": "mpc_resnet", "options": {"resolution": 8, "widths": [4], "depths": [1]}}
+    document = private_config({"mpc_rounds": "50%"}).to_json() | {"space": space}
+    config = parse_config(document, source="test")
+    problem = build_problem(config, space_of(config), None)
+    (limit,) = problem.limits
+    assert limit.value == problem.costs["mpc_rounds"].maximum().value / 2

@@ -20,9 +20,11 @@ from search_spaces import (
     SpaceError,
     Supernet,
     get_space,
+    list_spaces,
 )
 from search_spaces.blocks import Conv, Head
-from search_spaces.ensemble import AVERAGE, SPLIT, EnsembleSpace, split_points
+from search_spaces.ensemble import AVERAGE, SPLIT, EnsembleSpace
+from search_spaces.splits import split_points
 from tests.random_spaces import every_row
 
 SMALL = {"resolutions": (16, 20), "channels": 1}
@@ -245,3 +247,16 @@ def test_networks_in_which_nothing_differs_cannot_share() -> None:
     builder.slot("head", block=lambda: Head(4, 10, 8))
     with pytest.raises(SpaceError, match="cannot share layers"):
         EnsembleSpace(builder.build())
+
+
+@pytest.mark.parametrize("name", [name for name in list_spaces() if name != "ensemble"])
+def test_every_space_can_be_the_base(name: str) -> None:
+    from tests.small_spaces import SMALL as OPTIONS
+
+    base = get_space(name, **OPTIONS.get(name, {}))
+    space = EnsembleSpace(base)
+    assert set(space.distinct_blocks()) == {*base.distinct_blocks(), space.slots[-1].block()}
+    architectures = space.decode_all(space.sample(3, np.random.default_rng(5)))
+    for architecture in architectures:
+        shapes = {base.input_shape_of(a) for a in space.member_architectures(architecture)}
+        assert shapes == {space.input_shape_of(architecture)}

@@ -13,6 +13,13 @@ from nas.text import quantity, title
 
 __all__ = ["breakdown"]
 
+_BESIDE = "beside the blocks<small>what a network takes once, by measured networks</small>"
+_EXCESS = (
+    "blocks in a row<small>taken off once: each block was measured alone, with a pool behind it, "
+    "and measured networks take less than their sum</small>"
+)
+"""What the constant of a calibration means, above and below zero."""
+
 
 def breakdown(data: Collected) -> Html:
     """Return the cost of every block of every chosen subnet."""
@@ -62,7 +69,8 @@ def _of(data: Collected, chosen: Chosen, *, opened: bool) -> Html:
             cells.append(f'<span class="value">{quantity(name, value)}</span>')
     constants = [(name, data.costs[name].constant) for name, _ in shown]
     if any(value for _, value in constants):
-        cells.append('<span class="what">whole network<small>once, by calibration</small></span>')
+        lowest = min(value for _, value in constants)
+        cells.append(f'<span class="what">{_EXCESS if lowest < 0 else _BESIDE}</span>')
         for name, value in constants:
             words = quantity(name, value) if value else ""
             cells.append(f'<span></span><span class="value">{words}</span>')

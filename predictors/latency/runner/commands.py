@@ -1,4 +1,4 @@
-"""Latency by a command that runs a network and prints milliseconds: boards without Python."""
+"""Measuring by a command that runs a network and prints a number: boards without Python."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from predictors.errors import MeasurementError
+from predictors.latency.runner.options import LATENCY, unit_of
 
-__all__ = ["CommandSample", "command_of", "parse_milliseconds"]
+__all__ = ["CommandSample", "command_of", "parse_printed"]
 
-_NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(ms|us|µs|s)?\W*$")
-_MILLISECONDS = {None: 1.0, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3}
+_NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([a-zA-Zµ]+)?\W*$")
+_MILLISECONDS = {"ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3}
 _TIMEOUT_S = 600.0
 
 
@@ -44,18 +45,20 @@ def command_of(template: str, *, model: str, threads: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class CommandSample:
-    """A network whose latency a command prints; a `Sampled`.
+    """A network whose latency, or other metric, a command prints; a `Sampled`.
 
     Attributes:
-        command: Runs the network as often as it likes and prints its mean or median latency.
+        command: Runs the network as often as it likes and prints the mean or median of a run.
+        metric: What it prints; its name ends in the unit.
         repeats: Counts as one run, whatever the command does.
     """
 
     command: Sequence[str]
+    metric: str = LATENCY
     repeats: int = 1
 
     def sample(self) -> float:
-        """Run the command and return the milliseconds it prints.
+        """Run the command and return the number it prints, in the metric's unit.
 
         Raises:
             MeasurementError: It fails, takes ten minutes, or prints no number above zero.
@@ -73,22 +76,27 @@ class CommandSample:
                 f"`{shown}` ended with exit code {done.returncode}: {' '.join(said)}. What was "
                 "measured before is kept; run it by hand to see why."
             )
-        milliseconds = parse_milliseconds(done.stdout)
-        if milliseconds is None:
+        value = parse_printed(done.stdout, self.metric)
+        if value is None:
             raise MeasurementError(
-                f"`{shown}` must print the latency in milliseconds at its end, above zero; it "
-                f"printed {done.stdout.strip()[-200:]!r}."
+                f"`{shown}` must print {self.metric} at its end, above zero, in "
+                f"{unit_of(self.metric)}; it printed {done.stdout.strip()[-200:]!r}."
             )
-        return milliseconds
+        return value
 
 
-def parse_milliseconds(text: str) -> float | None:
-    """Return the number at the end of an output, in ms; None if there is none above zero.
+def parse_printed(text: str, metric: str = LATENCY) -> float | None:
+    """Return the number at the end of an output, in a metric's unit; None if none is above zero.
 
-    ``us``, ``ms`` or ``s`` may follow it; without a unit it is milliseconds.
+    The unit may follow it, in large or small letters; of a latency also ``us`` or ``s``.
     """
     found = _NUMBER.search(text.strip())
     if found is None:
         return None
-    value = float(found[1]) * _MILLISECONDS[found[2]]
+    unit = unit_of(metric)
+    factors = _MILLISECONDS if unit == "ms" else {unit.lower(): 1.0}
+    factor = factors.get((found[2] or unit).lower())
+    if factor is None:
+        return None
+    value = float(found[1]) * factor
     return value if value > 0 and math.isfinite(value) else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from predictors.errors import MeasurementError
 from predictors.latency.fields import Fields
 from predictors.latency.runner.device import Device, device_identity, usable_cores
-from predictors.latency.runner.options import LutOptions
+from predictors.latency.runner.options import LATENCY, LutOptions
 from predictors.latency.runtimes.base import Runtime
 
 if TYPE_CHECKING:
@@ -66,22 +66,29 @@ class SpaceIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """How networks were run."""
+    """How networks were run, and what was measured of them."""
 
     runtime: str
     runtime_version: str
     threads: int
     batch_size: int
     dtype: str
+    metric: str = LATENCY
 
     @classmethod
     def of(cls, options: LutOptions, runtime: Runtime) -> Conditions:
         """Describe the conditions of a measurement that is about to begin on this device.
 
         Raises:
-            MeasurementError: It has fewer cores than threads were asked for.
+            MeasurementError: It has fewer cores than threads were asked for, or a runtime does
+                not measure the metric.
             MissingExtraError: The runtime is not installed.
         """
+        if options.metric != LATENCY:
+            raise MeasurementError(
+                f"The runtime {options.runtime!r} measures {LATENCY}, not {options.metric}. Name "
+                "a program that prints it: --command './meter {model}' --device NAME."
+            )
         cores = usable_cores()
         if options.threads > cores:
             raise MeasurementError(
@@ -98,7 +105,14 @@ class Conditions:
             options: How networks are run.
             version: Of the runtime.
         """
-        return cls(options.runtime, version, options.threads, options.batch_size, options.dtype)
+        return cls(
+            options.runtime,
+            version,
+            options.threads,
+            options.batch_size,
+            options.dtype,
+            options.metric,
+        )
 
     @classmethod
     def from_json(cls, fields: Fields) -> Conditions:
@@ -109,6 +123,7 @@ class Conditions:
             fields.integer("threads"),
             fields.integer("batch_size"),
             fields.text("dtype"),
+            fields.text("metric"),
         )
 
     def __str__(self) -> str:

@@ -46,7 +46,8 @@ def by_command(kit: Kit, template: str, device: Device, *, folder: str | None = 
 
     def load(position: int) -> CommandSample:
         model = f"{where}/{kit.files[position]}"
-        return CommandSample(command_of(template, model=model, threads=kit.options.threads))
+        command = command_of(template, model=model, threads=kit.options.threads)
+        return CommandSample(command, kit.options.metric)
 
     load(0)  # refuses a wrong template now
     conditions = Conditions.asked(kit.options, f"by `{template}`")

@@ -50,7 +50,7 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Latency of one network over all rounds.
+    """Latency of one network over all rounds; of another metric, the same in its unit.
 
     Attributes:
         latency_ms: Lower quartile over rounds, corrected by the reference: the latency.

@@ -10,7 +10,13 @@ from pathlib import Path
 
 from predictors.errors import MeasurementError
 
-__all__ = ["PINS", "engine_python", "environment_folder", "install_engine"]
+__all__ = [
+    "PINS",
+    "engine_python",
+    "environment_folder",
+    "install_engine",
+    "installed_engine",
+]
 
 PINS = ("spu==0.9.5", "numpy<2", "jax==0.4.34", "jaxlib==0.4.34")
 """SPU's newest release with wheels; it needs numpy 1 and jax of at most 0.4.34."""
@@ -43,6 +49,20 @@ def engine_python() -> Path | None:
         return Path(named)
     folder = environment_folder()
     return folder / "bin" / "python" if (folder / _READY).is_file() else None
+
+
+def installed_engine() -> Path:
+    """Return the engine's interpreter.
+
+    Raises:
+        MeasurementError: It is not installed.
+    """
+    if python := engine_python():
+        return python
+    raise MeasurementError(
+        f"The private engine ({PINS[0]}) is not installed. Install it into an environment of its "
+        f"own, 0.7 GB, by: nas mpc setup. Or set {_VARIABLE} to the Python of one that has it."
+    )
 
 
 def install_engine() -> Path:

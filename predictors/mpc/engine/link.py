@@ -21,9 +21,11 @@ from pathlib import Path
 from predictors.errors import MeasurementError
 from predictors.mpc.profiles import Network
 
-__all__ = ["Link", "open_link"]
+__all__ = ["Link", "Pinger", "open_link"]
 
 _FORWARDER = Path(__file__).with_name("forwarder.py")
+_PING = Path(__file__).with_name("ping.py")
+_PING_PORT = 9531
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,54 @@ class Link:
     kind: str
     prefixes: tuple[tuple[str, ...], ...]
     addresses: tuple[str, ...]
+
+
+class Pinger:
+    """Measures the round trip between the first two parties while they compute.
+
+    A packet is late by what the forwarder and the parties wait for a processor, so on a busy
+    machine the round trip is longer than was asked.
+
+    Args:
+        link: A shaped one.
+    """
+
+    def __init__(self, link: Link) -> None:
+        host = link.addresses[0].partition(":")[0]
+        self._processes = [
+            subprocess.Popen(
+                [*prefix, sys.executable, str(_PING), role, host, str(_PING_PORT)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+            for role, prefix in zip(("server", "client"), link.prefixes[:2], strict=True)
+        ]
+
+    def stop(self) -> float:
+        """Return the mean round trip in milliseconds.
+
+        Raises:
+            MeasurementError: No packet came back.
+        """
+        said, _ = self._processes[1].communicate(timeout=30)
+        self._processes[0].wait(timeout=30)
+        if not said.strip() or not float(said):
+            raise MeasurementError(
+                "No packet came back over the shaped link. Run without a shaped link."
+            )
+        return float(said)
+
+    def close(self) -> None:
+        """End what still runs."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
 
 
 @contextlib.contextmanager

@@ -9,19 +9,22 @@ import queue
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from predictors.errors import MeasurementError
-from predictors.mpc.engine.environment import install_engine
+from predictors.mpc.engine.environment import installed_engine
 from predictors.mpc.profiles import Protocol
 
-__all__ = ["Pool", "Worker", "refuse_under_load"]
+__all__ = ["START_S", "Pool", "Worker", "receive_all", "refuse_under_load"]
 
 _WORKER = Path(__file__).parent / "inside" / "worker.py"
-_START_S = 60.0
+START_S = 60.0
+"""Until an engine's process is up, and has found the others."""
+_POLL_S = 0.02
 
 
 def refuse_under_load() -> None:
@@ -47,13 +50,13 @@ class Worker:
         prefix: A command that starts it elsewhere, for example in a network namespace.
 
     Raises:
-        MeasurementError: It does not start, or the engine cannot be installed.
+        MeasurementError: It does not start, or the engine is not installed.
     """
 
     def __init__(self, arguments: Sequence[str], *, prefix: Sequence[str] = ()) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="mpc-")
         self._errors = (Path(self._folder.name) / "stderr").open("w+")
-        command = [*prefix, str(install_engine()), str(_WORKER), *arguments]
+        command = [*prefix, str(installed_engine()), str(_WORKER), *arguments]
         environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONDONTWRITEBYTECODE": "1"}
         self._process = subprocess.Popen(
             command,
@@ -80,7 +83,7 @@ class Worker:
         Raises:
             MeasurementError: It died, or did not come up in time.
         """
-        return self.receive(timeout_s=_START_S)
+        return self.receive(timeout_s=START_S)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -107,13 +110,21 @@ class Worker:
         Raises:
             MeasurementError: None came in time, the process died, or the engine refused.
         """
+        answer = self.poll(timeout_s)
+        if answer is None:
+            raise _no_answer(timeout_s)
+        return answer
+
+    def poll(self, timeout_s: float) -> dict[str, Any] | None:
+        """Return the next answer, or None where there is none in time.
+
+        Raises:
+            MeasurementError: The process died, or the engine refused.
+        """
         try:
             line = self._lines.get(timeout=timeout_s)
         except queue.Empty:
-            raise MeasurementError(
-                f"The engine did not answer within {timeout_s:g} s: a party hangs, or the "
-                "network is too slow. It was stopped."
-            ) from None
+            return None
         if not line:
             raise self._died()
         answer: dict[str, Any] = json.loads(line)
@@ -156,6 +167,31 @@ class Worker:
         if error is not None:
             self._process.kill()
         self.close()
+
+
+def receive_all(workers: Sequence[Worker], *, timeout_s: float) -> list[dict[str, Any]]:
+    """Return the next answer of every worker; one that dies is not waited for by the others.
+
+    Raises:
+        MeasurementError: An answer is late, a process died, or the engine refused.
+    """
+    answers: list[dict[str, Any] | None] = [None] * len(workers)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        for i, worker in enumerate(workers):
+            answers[i] = answers[i] or worker.poll(_POLL_S)
+        if all(answers):
+            return [answer for answer in answers if answer]
+        if time.monotonic() > deadline:
+            raise _no_answer(timeout_s)
+
+
+def _no_answer(timeout_s: float) -> MeasurementError:
+    """Return the error of an answer that is late."""
+    return MeasurementError(
+        f"The engine did not answer within {timeout_s:g} s: a party hangs, or the network is too "
+        "slow. It was stopped."
+    )
 
 
 class Pool(Worker):

@@ -10,8 +10,9 @@ import pytest
 
 from nas.archive import Archive
 from nas.cli import main
+from nas.latency_tables import read_table
 from nas.runs import RunFolder
-from predictors import Macs, Params, Provenance, compile_cost, learned
+from predictors import Macs, Params, Provenance, TableError, compile_cost, learned
 from search_spaces import get_space
 from tests.nas.cli.conftest import CONFIG
 
@@ -144,6 +145,39 @@ def test_a_predictor_of_what_is_counted_is_refused(
     fit_prices(folder, "params", nets="counted.json")
     message = refused(folder, capsys, '"energy_mj.npz"', '"params.npz"')
     assert "params is known without a predictor" in message
+
+
+def test_a_table_of_energy_is_a_cost(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table is built by a command, limits a run, and is copied into it."""
+    pytest.importorskip("onnx")
+    meter = folder / "meter"
+    meter.write_text("#!/bin/sh\necho $(wc -c < $1) uJ\n", encoding="utf-8")
+    meter.chmod(0o755)
+    table = folder / "meter.lut.json"
+    options = [f"--option={key}={json.dumps(value)}" for key, value in SPACE.items()]
+    build = ["lut", "build", "--space", "mobile_small", *options, "--metric", "energy_uj"]
+    build += ["--command", f"{meter} {{model}}", "--device", "board", "--rounds", "2"]
+    build += ["--calibration-nets", "8", "--validation-nets", "0", "--out", str(table)]
+    assert main(build) == 0
+    text = (folder / "tiny.toml").read_text(encoding="utf-8")
+    text = text.replace('"energy_mj.npz"', '"meter.lut.json"').replace("energy_mj", "energy_uj")
+    (folder / "energy.toml").write_text(text, encoding="utf-8")
+    out = tmp_path / "run"
+    assert main(["run", str(folder / "energy.toml"), "--out", str(out)]) == 0
+    with Archive.read(RunFolder.open(out).archive_path) as archive:
+        values = [row.metrics["energy_uj"] for row in archive.rows()]
+    assert {(value.provenance.kind, value.provenance.device) for value in values} == {
+        ("table", "board")
+    }
+    assert (out / "predictor_1.json").read_bytes() == table.read_bytes()
+    with_confidence = text.replace('energy_uj = "60%"', 'energy_uj = "60% @ 95%"')
+    (folder / "energy.toml").write_text(with_confidence, encoding="utf-8")
+    assert main(["run", str(folder / "energy.toml"), "--dry-run"]) == 2
+    assert "only limits on latency" in capsys.readouterr().err
+    with pytest.raises(TableError, match=r"of energy_uj, not of latency_ms.*\[\[predictors\]\]"):
+        read_table(table)
 
 
 def test_another_space_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

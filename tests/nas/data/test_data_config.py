@@ -14,7 +14,14 @@ def test_defaults_keep_images_as_stored_and_change_nothing():
     config = DataConfig(format="digits", validation=10)
     assert (config.image_size, config.channels, config.train_limit) == (None, None, None)
     nothing = {"crop_padding": 0, "flip": False, "cutout": 0, "mixup": 0.0, "cutmix": 0.0}
+    nothing |= {"erase": 0.0, "rand_augment": 0, "rand_magnitude": 9.0}
     assert AugmentConfig().model_dump() == nothing
+
+
+def test_a_magnitude_of_no_operations_is_refused():
+    with pytest.raises(ValidationError, match="`rand_augment` is 0"):
+        AugmentConfig(rand_magnitude=5.0)
+    assert AugmentConfig(rand_augment=2, rand_magnitude=5.0).rand_magnitude == 5.0
 
 
 @pytest.mark.parametrize(

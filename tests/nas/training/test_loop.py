@@ -83,13 +83,13 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(
     assert losses(parts) == losses(whole)
 
 
-@pytest.mark.parametrize("strategy", ["delayed", "progressive"])
+@pytest.mark.parametrize("strategy", ["delayed", "progressive", "netaug", "proxyless"])
 def test_resumed_in_any_phase_is_bit_for_bit_the_same(tmp_path: Path, strategy: str) -> None:
     whole, parts = (run_folder(tmp_path / name, strategy=strategy) for name in ("w", "p"))
     train_run(whole)
 
     def stop(done: int, total: int, text: str) -> None:
-        if done in (3, 4, 5, 8, 9, 13):  # the phases begin with the steps 4 and 8
+        if done in (3, 4, 5, 8, 9, 13):  # phases begin with the steps 2, 4 and 8
             signal.raise_signal(signal.SIGINT)
 
     for _ in range(6):

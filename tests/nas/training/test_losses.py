@@ -10,6 +10,7 @@ from nas.training.losses import (
     Targets,
     adaptive_alpha_loss,
     alpha_divergence,
+    inner_loss,
     label_and_soft_loss,
     label_loss,
     soft_label_loss,
@@ -103,3 +104,20 @@ def test_labels_and_soft_labels_add_up() -> None:
     both = label_and_soft_loss(0.1, 0.5)(logits, targets)
     apart = label_loss(0.1)(logits, targets) + 0.5 * soft_label_loss(logits, targets)
     assert float(both) == pytest.approx(float(apart))
+
+
+def test_inner_loss_compares_blocks_by_their_leading_features() -> None:
+    teacher = {
+        "map": torch.arange(24.0).reshape(1, 4, 2, 3),
+        "tokens": torch.ones(2, 5, 6),
+        "logits": torch.zeros(1, 4),
+        "deeper": torch.zeros(1, 1, 2, 2),
+    }
+    student = {
+        "map": torch.arange(12.0).reshape(1, 2, 2, 3) + 2,
+        "tokens": torch.zeros(2, 5, 3),
+        "logits": torch.ones(1, 4),
+    }
+    assert float(inner_loss(student, teacher)) == pytest.approx((4 + 1) / 2)
+    with_itself = {"map": teacher["map"][:, :2]}
+    assert float(inner_loss(with_itself, teacher)) == 0.0

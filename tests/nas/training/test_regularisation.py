@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from nas.training.state import TrainState
 from search_spaces import get_space
 from search_spaces.modules import regularise
 from search_spaces.modules.regularise import Regularisation, drop, drop_path, regularised
-from search_spaces.supernet import Supernet
+from search_spaces.supernet import Gate, Supernet
 from tests.nas.training.jobs import (
     moment,
     newest,
@@ -26,6 +27,8 @@ from tests.nas.training.jobs import (
     train_run,
 )
 from tests.small_spaces import SMALL
+
+X = torch.randn(6, 1, 12, 12, generator=torch.Generator().manual_seed(0))
 
 
 def test_drop_path_leaves_out_images_and_keeps_the_mean() -> None:
@@ -57,17 +60,34 @@ def test_later_blocks_are_left_out_more_often(name: str, monkeypatch: pytest.Mon
     x = torch.randn(6, *space.input_shape_of(largest(space)))
     rates: list[float] = []
 
-    def remember(shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    def remember(count: int, device: torch.device) -> torch.Tensor:
         rates.append(regularise._current.get().drop_path * regularise._depth.get())
-        return torch.full(shape, 0.9)
+        return torch.full((count,), 0.9)
 
     whole = supernet(x, largest(space), Regularisation(False))
-    monkeypatch.setattr(regularise.torch, "rand", remember)
+    monkeypatch.setattr(regularise, "uniform_per_image", remember)
     scaled = supernet(x, largest(space), Regularisation(False, 0.5))
     assert len(rates) > 2
     assert rates == sorted(rates)
     assert 0 < rates[0] < rates[-1] < 0.5
     assert not torch.equal(scaled, whole)
+
+
+def test_a_mixture_is_regularised_as_an_architecture_is() -> None:
+    space = operation_space()
+    supernet, architecture = Supernet(space, seed=0).train(), largest(space)
+    row = space.encode(architecture)
+    gates = {
+        choice.name: Gate((int(option),), torch.ones(1))
+        for choice, option in zip(space.choices, row, strict=True)
+    }
+    outputs = []
+    for run in (partial(supernet, X), partial(supernet.mixture, X)):
+        torch.manual_seed(3)
+        given = (architecture,) if not outputs else (architecture, gates)
+        outputs.append(run(*given, Regularisation(drop_path=0.5)))
+    torch.testing.assert_close(*outputs)
+    assert not torch.equal(outputs[0], supernet(X, architecture, Regularisation(False)))
 
 
 @pytest.mark.parametrize(("whom", "others"), [("largest", False), ("all", True)])

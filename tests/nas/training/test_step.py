@@ -228,6 +228,40 @@ def test_a_batch_of_several_architectures_equals_separate_passes() -> None:
         torch.testing.assert_close(parameter.detach(), moved, msg=name)
 
 
+def test_blocks_learn_what_those_of_the_teacher_yield() -> None:
+    options = {"strategy": "progressive", "label_smoothing": 0.0, "teacher_weight": 0.5}
+    losses = {}
+    for weight in (0.0, 3.0):
+        recipe, state = set_up(tiny_config(**options, inner_weight=weight).train)
+        batch = recipe.splits.train.images[:16], recipe.splits.train.labels[:16]
+        for _ in range(5):  # channels are sorted in front of the fifth
+            training_step(recipe, state, *batch)
+        before = copy.deepcopy(state.supernet)
+        losses[weight] = training_step(recipe, state, *batch), before
+    found, before = losses[3.0]
+    assert state.teacher is not None
+    for member, (_, loss) in zip(drawn(recipe, 5), found, strict=True):
+        resolution = before.space.resolution_of(member.architecture)
+        image = resize(normalise(batch[0], (0.3,), (0.15,)), resolution)
+        largest = compile_cost(before.space, Macs()).maximum().architecture
+        ours: dict[str, torch.Tensor] = {}
+        theirs: dict[str, torch.Tensor] = {}
+        teacher = state.teacher(
+            image, Architecture({**largest, "resolution": resolution}), outputs=theirs
+        )
+        student = before(image, member.architecture, outputs=ours)
+        squares = [
+            (ours[slot] - theirs[slot][:, : ours[slot].shape[1]]).square().mean()
+            for slot in ours
+            if slot != "head"
+        ]
+        by_hand = cross_entropy(student, batch[1]) + 0.5 * cross_entropy(
+            student, teacher.softmax(1)
+        )
+        by_hand = by_hand + 3.0 * torch.stack(squares).mean()
+        assert loss == pytest.approx(float(by_hand.detach()), rel=1e-4)
+
+
 def test_a_step_in_bfloat16_keeps_the_weights_and_comes_close(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

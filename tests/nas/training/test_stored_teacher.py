@@ -105,6 +105,8 @@ def test_storing_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     whole = stored(tmp_path / "whole", config)
     stored(tmp_path / "parts", config)
     (tmp_path / "parts" / "epoch-00001.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"lacks 1 of 2 epochs, the first is 1: .* goes on"):
+        StoredTeacher.open(tmp_path / "parts", {})
     parts = stored(tmp_path / "parts", config)
     for name in ("epoch-00000.safetensors", "epoch-00001.safetensors"):
         assert (whole.folder / name).read_bytes() == (parts.folder / name).read_bytes()

@@ -19,7 +19,7 @@ from nas.runs import RunFolder
 from tests.nas.training.jobs import losses, newest, run_folder
 from tests.nas.training.processes import command_line, log_of, start, together, train_together
 
-AUGMENT = {"mixup": 0.2, "cutmix": 1.0, "flip": True}
+AUGMENT = {"mixup": 0.2, "cutmix": 1.0, "flip": True, "erase": 0.5, "rand_augment": 1}
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+
 import pytest
 
-from predictors import MeasurementError
-from predictors.latency import Adb, Command, LutOptions, build_table
-from predictors.latency.runner.commands import CommandSample, command_of, parse_milliseconds
+from predictors import MeasurementError, TableError, compile_cost
+from predictors.latency import (
+    Adb,
+    Command,
+    LutOptions,
+    build_table,
+    load_table,
+    measure_further,
+)
+from predictors.latency.runner.commands import CommandSample, command_of, parse_printed
 
 OPTIONS = LutOptions(rounds=3, calibration_nets=4, validation_nets=2)
 # Stands in for a benchmark program: a file takes a millisecond for every 1000 bytes.
@@ -85,6 +95,37 @@ def test_a_table_through_adb(small_space, tmp_path):
     assert not list(device.glob("nas-lut/*"))  # nothing stays on the device
 
 
+def test_a_table_of_energy_by_a_command(small_space, tmp_path):
+    """The same way with another metric: its unit is in the file and in the cost."""
+    meter = _script(tmp_path / "meter", BENCH.replace(" us", " mJ"))
+    path, target = tmp_path / "t.lut.json", Command(f"{meter} {{model}}", "board")
+    options = dataclasses.replace(OPTIONS, metric="energy_mj")
+    table = build_table(small_space, options, path, target=target)
+    assert load_table(path) == table
+    assert table.metric == "energy_mj"
+    assert table.validation.estimate.spearman > 0.9
+    text = path.read_text()
+    assert '"energy_mj": ' in text
+    assert not re.search(r"latency_ms|_ms\b", text)
+    assert " mJ a block" in table.describe()
+    cost = compile_cost(small_space, table.cost_model(small_space))
+    assert cost.metric == "energy_mj"
+    net = table.networks[-1]
+    assert cost.of(net.architecture) == pytest.approx(net.estimated_ms, rel=1e-4)
+    with pytest.raises(TableError, match="with metric = 'energy_mj', not 'latency_ms'"):
+        build_table(small_space, OPTIONS, path, target=target)
+    again, drift = measure_further(path, "validation", 3, options=OPTIONS, target=target)
+    assert (again.metric, drift) == ("energy_mj", pytest.approx(1.0))
+
+
+def test_runtimes_measure_latency_only(small_space, tmp_path):
+    options = dataclasses.replace(OPTIONS, metric="energy_mj")
+    with pytest.raises(MeasurementError, match=r"measures latency_ms, not energy_mj.*--command"):
+        build_table(small_space, options, tmp_path / "t.lut.json")
+    with pytest.raises(MeasurementError, match="its unit at the end"):
+        LutOptions(metric="energy")
+
+
 def test_adb_failures_are_said(small_space, tmp_path):
     adb = _script(tmp_path / "adb", ADB)
     path = tmp_path / "t.lut.json"
@@ -111,6 +152,12 @@ def test_a_command_that_fails_keeps_what_was_measured(small_space, bench, tmp_pa
     assert table.rounds == OPTIONS.rounds
 
 
+def test_other_metrics_are_printed_in_their_unit():
+    assert parse_printed("energy 12.5 mJ", "energy_mj") == 12.5
+    assert parse_printed("energy 12.5", "energy_mj") == 12.5
+    assert parse_printed("energy 12.5 J", "energy_mj") is None
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -128,7 +175,7 @@ def test_a_command_that_fails_keeps_what_was_measured(small_space, bench, tmp_pa
     ],
 )
 def test_milliseconds_at_the_end(text, expected):
-    assert parse_milliseconds(text) == (None if expected is None else pytest.approx(expected))
+    assert parse_printed(text) == (None if expected is None else pytest.approx(expected))
 
 
 def test_templates():
@@ -141,7 +188,9 @@ def test_templates():
 
 
 def test_outputs_and_programs_that_are_none():
-    with pytest.raises(MeasurementError, match="must print the latency in milliseconds"):
+    with pytest.raises(
+        MeasurementError, match="must print latency_ms at its end, above zero, in ms"
+    ):
         CommandSample(["echo", "done"]).sample()
     with pytest.raises(MeasurementError, match="Cannot run `/no/program m`"):
         CommandSample(["/no/program", "m"]).sample()

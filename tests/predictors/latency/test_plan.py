@@ -101,6 +101,14 @@ def test_parts_hold_every_item_once_and_each_the_empty_call(tiny_space, quick, m
     assert (len(plan.parts) == 1) == (megabytes == 512.0)
 
 
+def test_parts_have_equal_shares_of_every_role(tiny_space, quick):
+    plan = make_plan(tiny_space, dataclasses.replace(quick, loaded_megabytes=0.02))
+    assert len(plan.parts) > 2
+    for role in ("block", "calibration", "validation"):
+        counts = [sum(plan.items[i].role == role for i in part) for part in plan.parts]
+        assert max(counts) - min(counts) <= 1
+
+
 def test_networks_keep_the_wiring():
     builder = SpaceBuilder("branch")
     d = builder.choice("depth", (1, 2))

@@ -71,8 +71,8 @@ def _edited(path, edit):
 
 
 def test_newer_version(path):
-    _edited(path, lambda value: value.update(version=3))
-    with pytest.raises(TableError, match=r"version 3 .* reads version 2\. Update"):
+    _edited(path, lambda value: value.update(version=4))
+    with pytest.raises(TableError, match=r"version 4 .* reads version 3\. Update"):
         load_table(path)
 
 

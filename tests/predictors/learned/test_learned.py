@@ -20,6 +20,7 @@ from predictors.learned import (
     save_predictor,
     transfer,
 )
+from predictors.learned.execution import View
 from search_spaces import Population, SearchSpace, get_space
 from search_spaces.nasbench201 import OPERATIONS
 
@@ -38,7 +39,7 @@ def cell(*operations: str) -> Population:
     return np.array([[OPERATIONS.index(operation) for operation in operations]], dtype=np.int16)
 
 
-CONV, SKIP, NONE = "nor_conv_3x3", "skip_connect", "none"
+CONV, POOL, SKIP, NONE = "nor_conv_3x3", "avg_pool_3x3", "skip_connect", "none"
 
 
 def prices(space: SearchSpace, population: Population, view: str = "layers") -> np.ndarray:
@@ -53,22 +54,45 @@ def sample(space: SearchSpace) -> Population:
     return rows[~Execution(space).constant(rows)]
 
 
-def test_what_runs_by_hand(space: SearchSpace) -> None:
-    """Edges 01, 02, 12, 03, 13, 23. Node 1 is zero; nothing reads a convolution on 01."""
-    names = [slot.name for slot in space.slots]
+def running(space: SearchSpace, population: Population, view: View) -> set[str]:
+    """Return the edges of a cell that run; `cell` takes 01, 02, 12, 03, 13, 23 in turn."""
     execution = Execution(space)
+    mask = execution.runs(execution.blocks(population), view)[0]
+    names = [slot.name for slot in space.slots]
+    return {n[-2:] for n, runs in zip(names, mask, strict=True) if runs and "1.0.edge" in n}
 
-    def running(population: Population, view: str) -> set[str]:
-        blocks = execution.blocks(population)
-        mask = execution.runs(blocks, view)[0]  # type: ignore[arg-type]
-        return {n[-2:] for n, runs in zip(names, mask, strict=True) if runs and "1.0.edge" in n}
 
+def test_what_runs_by_hand(space: SearchSpace) -> None:
+    """Node 1 is zero; nothing reads a convolution on 01."""
     unread = cell(CONV, NONE, NONE, CONV, NONE, NONE)
-    assert running(unread, "all") == {"01", "02", "12", "03", "13", "23"}
-    assert running(unread, "read") == {"03"}
+    assert running(space, unread, "all") == {"01", "02", "12", "03", "13", "23"}
+    assert running(space, unread, "read") == {"03"}
     fed_by_zero = cell(NONE, NONE, NONE, CONV, CONV, NONE)
-    assert running(fed_by_zero, "read") == {"03", "13"}
-    assert running(fed_by_zero, "live") == {"03"}
+    assert running(space, fed_by_zero, "read") == {"03", "13"}
+    assert running(space, fed_by_zero, "live") == {"03"}
+
+
+def test_equal_operations_of_one_input_run_once(space: SearchSpace) -> None:
+    both = cell(POOL, POOL, CONV, CONV, SKIP, SKIP)
+    assert running(space, both, "merged") == running(space, both, "all") - {"02"}
+    through_a_skip = cell(SKIP, POOL, POOL, CONV, NONE, SKIP)  # node 1 is the input, too
+    assert running(space, through_a_skip, "merged") == {"02", "03", "13"}
+    weights_differ = cell(CONV, CONV, NONE, POOL, SKIP, SKIP)
+    assert running(space, weights_differ, "merged") == running(space, weights_differ, "all")
+
+
+def test_a_factor_of_zero_is_folded_into_the_convolution_before_it(space: SearchSpace) -> None:
+    read_by_zeros = cell(CONV, POOL, NONE, POOL, NONE, SKIP)
+    assert running(space, read_by_zeros, "read") == {"02", "03"}
+    assert running(space, read_by_zeros, "folded") == {"01", "02", "03"}
+    a_pool = cell(POOL, POOL, NONE, POOL, NONE, SKIP)  # has no weights to fold into
+    assert running(space, a_pool, "folded") == {"02", "03"}
+    read_otherwise = cell(CONV, POOL, CONV, POOL, NONE, NONE)  # by a convolution that is dead
+    assert running(space, read_otherwise, "folded") == {"03"}
+    in_a_sum = cell(NONE, CONV, NONE, POOL, NONE, NONE)  # node 2 is the convolution plus zero
+    assert running(space, in_a_sum, "folded") == {"02", "03"}
+    reads_another = cell(POOL, NONE, CONV, POOL, NONE, NONE)  # what it reads runs, too
+    assert running(space, reads_another, "folded") == {"01", "12", "03"}
 
 
 def test_choices_that_reach_no_output_are_left_out_of_the_encoding(space: SearchSpace) -> None:
@@ -206,6 +230,14 @@ def test_transfer_needs_few_networks_of_a_mixture_of_known_devices(
     rows = choose_support(space, sample, 10)
     predictor = transfer(known, sample[rows], y[rows], provenance=MEASURED)
     assert compare(predictor(sample), y).spearman > 0.97
+
+
+def test_accuracies_transfer_too(space: SearchSpace, sample: Population) -> None:
+    """What known predictors say is a feature; an accuracy is no sum of prices."""
+    y = 0.9 - 0.1 / prices(space, sample)
+    known = [fit(space, sample[:60], y[:60], metric="accuracy", provenance=MEASURED)]
+    predictor = transfer(known, sample[60:80], y[60:80] ** 2, provenance=MEASURED)
+    assert compare(predictor(sample), y**2).spearman > 0.9
 
 
 def test_few_measured_networks_of_a_real_device(shared_data: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from predictors.latency.graph import network
 from predictors.mpc import (
     Laws,
     Operator,
+    Program,
     get_protocol,
     load_mpc_table,
     predict,
@@ -25,7 +27,7 @@ from predictors.mpc import (
 )
 from predictors.mpc.engine import environment
 from predictors.mpc.engine.process import Pool, Worker
-from predictors.mpc.execute import execute, random_arrays
+from predictors.mpc.execute import PrivateNetwork, execute, random_arrays
 from predictors.mpc.measure import build_mpc_table
 from search_spaces import get_space
 
@@ -33,6 +35,13 @@ SEMI2K = get_protocol("semi2k")
 installed = pytest.mark.skipif(
     environment.engine_python() is None, reason="the private engine is not installed"
 )
+
+
+def _smallest() -> Program:
+    """Return a network of three convolutions."""
+    options = {"resolution": 8, "widths": (4,), "depths": (1,)}
+    space = get_space("mpc_resnet", **options)
+    return program_of(network(space, space.decode(space.option_counts * 0)))
 
 
 @installed
@@ -59,11 +68,11 @@ def test_a_network_run_by_its_parties_sends_what_was_predicted(name: str) -> Non
     architecture = space.decode(space.option_counts * 0)
     program = program_of(network(space, architecture))
     protocol = get_protocol(name)
-    done = execute(program, random_arrays(program), protocol, repeats=1)
+    done = execute(program, random_arrays(program), protocol, warm_up=False)
     predicted = predict(program, Laws(protocol))
     assert done.cost.online_bytes == pytest.approx(predicted.online_bytes, rel=1e-3)
     assert done.cost.sends == pytest.approx(predicted.sends, rel=0 if name == "semi2k" else 0.1)
-    assert done.output.shape == (10,)
+    assert done.outputs.shape == (1, 10)
     assert done.link == "loopback"
     assert done.cost.cpu_s is not None
 
@@ -102,13 +111,46 @@ def test_a_process_that_dies_or_hangs_is_no_hang() -> None:
 
 
 @installed
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(signal.SIGKILL, "ended with exit code -9"), (signal.SIGSTOP, "did not answer within 1 s")],
+)
+def test_a_party_that_dies_or_hangs_is_no_hang(number: int, said: str) -> None:
+    """The other waits for the engine's own ten minutes; nobody waits for the other."""
+    program = _smallest()
+    arrays = random_arrays(program)
+    start = time.monotonic()
+    with PrivateNetwork(program, arrays, SEMI2K) as private:
+        private._timeout_s = 1.0
+        os.kill(private.pids[1], number)
+        with pytest.raises(MeasurementError, match=said):
+            private.infer(arrays["input"])
+        pids = private.pids
+        os.kill(pids[0], signal.SIGKILL)
+    assert time.monotonic() - start < 60
+    assert not any(Path(f"/proc/{pid}/stat").exists() for pid in pids)
+
+
+@installed
+def test_images_one_after_another() -> None:
+    program = _smallest()
+    arrays = random_arrays(program)
+    images = [arrays["input"], -arrays["input"]]
+    done = execute(program, arrays, SEMI2K, images=images, warm_up=False)
+    assert done.outputs.shape == (2, 10)
+    assert np.abs(done.outputs[0] - done.outputs[1]).max() > 1e-2
+    with PrivateNetwork(program, arrays, SEMI2K) as private:
+        again = private.infer(images[0])
+    assert np.abs(again.output - done.outputs[0]).max() < 1e-2
+
+
+@installed
 def test_values_that_do_not_fit_are_noticed() -> None:
-    space = get_space("mobile_small", resolutions=[24])
-    program = program_of(network(space, space.decode(space.option_counts * 0)))
+    program = _smallest()
     arrays = random_arrays(program)
     huge = {name: value * np.float32(1e6) for name, value in arrays.items()}
     with pytest.raises(MeasurementError, match="wrapped around"):
-        execute(program, huge, SEMI2K, repeats=1)
+        execute(program, huge, SEMI2K, warm_up=False)
 
 
 def test_an_environment_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -118,6 +160,8 @@ def test_an_environment_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.delenv("NAS_SPU_PYTHON")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert environment.engine_python() is None
+    with pytest.raises(MeasurementError, match=r"not installed.*nas mpc setup"):
+        Worker(["pool", "semi2k", "18", str(tmp_path / "log")])
     monkeypatch.setattr(environment.sys, "version_info", (3, 13, 0))
     monkeypatch.setattr(environment.shutil, "which", lambda name: None)
     with pytest.raises(MeasurementError, match=r"wheels for Python 3\.10 or 3\.11 only"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from predictors import TableError, compile_cost
@@ -68,6 +70,8 @@ def test_what_has_no_law_says_so() -> None:
         Laws(get_protocol("semi2k"))(Operator("sparsemax", (3, 4)))
     with pytest.raises(TableError, match=r"no protocol 'semi2'.*'semi2k'"):
         get_protocol("semi2")
+    with pytest.raises(TableError, match="semi2k is a protocol of 2 parties, got 3"):
+        dataclasses.replace(get_protocol("semi2k"), parties=3)
 
 
 def test_batch_norm_costs_nothing_and_a_depthwise_kernel_what_a_dense_one_does() -> None:

@@ -48,48 +48,68 @@ class Party:
         self._io = api.Io(self._parties, config)
         self._link = libspu.link.create_brpc(description, rank)
         self._runtime = api.Runtime(self._link, config)
+        self._executable: Any = None
+        self._weights: list[Any] = []
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Run a program several times; the last barrier lets no party leave before the others.
+        """Take over a network, or run the one that is there.
 
-        A request has ``steps``, ``shapes`` of the input and of the weights, the paths of the
-        ``masks`` that all know and of what this party owns as ``arrays``, and ``repeats``. The
-        answer has the statistics of every run of this party, and for the client the output.
+        A request with ``steps`` has ``shapes`` of the input and of the weights, the paths of the
+        ``masks`` that all know and, for their owner, of the weights as ``arrays``. One with
+        ``kind`` and ``sizes`` runs an operator ``repeats`` times and says how long. Any other
+        runs the network on one image, whose path the client is given as ``arrays``; its answer
+        has the statistics of this party, and for the client the output.
         """
+        own: dict[str, Any] = {}
+        if path := request.get("arrays"):
+            with np.load(path, allow_pickle=False) as arrays:
+                own = dict(arrays.items())
+        if "kind" in request:
+            return self._time(request)
+        return self._load(request, own) if "steps" in request else self._infer(own)
+
+    def _time(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run one operator on inputs of the client."""
+        kind, sizes = request["kind"], request["sizes"]
+        inputs = operations.plain_inputs(kind, sizes, np.random.default_rng(0))
+        executable = compiled(operations.operator(kind, sizes), inputs)
+        shares = [self._shared(value, CLIENT) for value in inputs]
+        walls, cpus = [], []
+        for _ in range(request["repeats"]):
+            self._link.barrier()
+            cpu, start = time.process_time(), time.perf_counter()
+            execute(self._runtime, executable, shares)
+            walls.append(time.perf_counter() - start)
+            cpus.append(time.process_time() - cpu)
+            self._log.links(1)
+        self._link.barrier()
+        return {"rank": self._rank, "walls_s": walls, "cpus_s": cpus}
+
+    def _load(self, request: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+        """Compile a program, and share its weights."""
         shapes = request["shapes"]
+        with np.load(request["masks"], allow_pickle=False) as masks:
+            function = operations.program(request["steps"], dict(masks.items()))
         image = np.zeros(shapes["input"], np.float32)
         names = sorted(name for name in shapes if name != "input")
         weights = {name: np.zeros(shapes[name], np.float32) for name in names}
-        with np.load(request["masks"], allow_pickle=False) as masks:
-            function = operations.program(request["steps"], dict(masks.items()))
-        executable = compiled(function, [image, weights])
-        own: dict[str, Any] = {}
-        if request.get("arrays"):
-            with np.load(request["arrays"], allow_pickle=False) as arrays:
-                own = {name: arrays[name] for name in arrays.files}
-        leaves, _ = jax.tree_util.tree_flatten((["input"], {name: name for name in names}))
-        shares = [
-            self._shared(own.get(name), CLIENT if name == "input" else OWNER) for name in leaves
-        ]
-        runs = [self._run(executable, shares) for _ in range(request.get("repeats", 1))]
-        output = self._revealed(runs[-1].pop("share"))
-        for run in runs:
-            run.pop("share", None)
+        self._executable = compiled(function, [image, weights])
+        leaves, _ = jax.tree_util.tree_flatten({name: name for name in names})
+        self._weights = [self._shared(own.get(name), OWNER) for name in leaves]
         self._link.barrier()
-        return {"rank": self._rank, "runs": runs, "output": output}
+        return {"rank": self._rank}
 
-    def _run(self, executable: Any, shares: Sequence[Any]) -> dict[str, Any]:
+    def _infer(self, own: dict[str, Any]) -> dict[str, Any]:
+        """Run the program once; the last barrier lets no party leave before the others."""
+        shares = [self._shared(own.get("input"), CLIENT), *self._weights]
         self._link.barrier()
         cpu, wall = time.process_time(), time.perf_counter()
-        outputs = execute(self._runtime, executable, shares)
-        self._link.barrier()
+        outputs = execute(self._runtime, self._executable, shares)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        return {
-            **statistics(self._log.links(1), 1),
-            "cpu_s": cpu,
-            "wall_s": wall,
-            "share": outputs[0],
-        }
+        found = statistics(self._log.links(1), 1)
+        output = self._revealed(outputs[0])
+        self._link.barrier()
+        return {**found, "rank": self._rank, "cpu_s": cpu, "wall_s": wall, "output": output}
 
     def _shared(self, value: Any, owner: int) -> Any:
         """Return this party's share of what its owner splits and deals."""

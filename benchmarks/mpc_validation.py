@@ -1,0 +1,208 @@
+"""Private inference, predicted against really executed by several processes.
+
+    python benchmarks/mpc_validation.py counts                      # bytes and messages
+    python benchmarks/mpc_validation.py latency --table vit.mpc.json --nets 20
+
+`counts` executes held-out networks of a small vision transformer and of a small residual network
+with every protocol: SEMI2K and ABY3 predicted by laws, CHEETAH by a table that is measured here at
+the exact sizes. `latency` executes each network over a shaped link of 40 ms and 400 Mbit/s, twice,
+so that the two executions bound what any prediction can reach; both orders stand beside those by
+bytes alone and by ReLUs alone. Needs `nas mpc setup`, and root for the link.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import RESULTS, print_table, write_result
+
+from predictors.latency.graph import network as placed_blocks
+from predictors.mpc import (
+    NETWORKS,
+    Laws,
+    Network,
+    OperatorPrices,
+    Protocol,
+    ReluCount,
+    get_protocol,
+    load_mpc_table,
+    predict,
+    program_of,
+)
+from predictors.mpc.execute import execute, random_arrays
+from predictors.mpc.measure import build_mpc_table, operators_of_space
+from predictors.mpc.validation import compare
+from predictors.ranking import kendall_tau_b
+from search_spaces import Architecture, SearchSpace, get_space
+
+SPACES: dict[str, dict[str, Any]] = {
+    "mpc_vit": {"dim": 64, "depths": [1]},
+    "mpc_resnet": {
+        "resolution": 16,
+        "widths": [8, 16],
+        "depths": [1, 1],
+        "shares": [0.0, 0.25, 1.0],
+    },
+}
+WAN = NETWORKS["wan"]
+REPEATS = {"semi2k": 1, "aby3": 4, "cheetah": 2}
+"""Inferences of each network: ABY3 draws its parties' roles, CHEETAH refills now and then."""
+
+
+def drawn(space: SearchSpace, count: int, seed: int) -> Sequence[Architecture]:
+    """Return different networks of a space, drawn at random."""
+    rows = space.unique(space.sample(4 * count, np.random.default_rng(seed)))
+    return space.decode_all(rows[:count])
+
+
+def prices_of(protocol: str, space: SearchSpace) -> OperatorPrices:
+    """Return the laws of a protocol, or a table measured now where it has none."""
+    if protocol != "cheetah":
+        return Laws(get_protocol(protocol))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table.mpc.json"
+        operators = operators_of_space(space)
+        return build_mpc_table(operators, get_protocol(protocol), path, under_load=True)
+
+
+def counts(names: Sequence[str], protocols: Sequence[str], nets: int, seed: int) -> None:
+    """Compare bytes and messages, and keep them beside those of other protocols."""
+    path = RESULTS / "mpc_validation_counts.json"
+    results = json.loads(path.read_text("utf-8"))["results"] if path.exists() else {}
+    for name in names:
+        space = get_space(name, **SPACES[name])
+        for protocol in protocols:
+            prices = prices_of(protocol, space)
+            found = compare(space, drawn(space, nets, seed), prices, repeats=REPEATS[protocol])
+            figures = [comparison.row(None) for comparison in found]
+            results[f"{name} {protocol}"] = {
+                "seed": seed,
+                "networks": len(figures),
+                "repeats": REPEATS[protocol],
+                "largest_bytes_error": max(abs(f["bytes_error"]) for f in figures),
+                "largest_sends_error": max(abs(f["sends_error"]) for f in figures),
+                "load": max(comparison.executed.load for comparison in found),
+                "versions": found[0].executed.versions,
+                "rows": figures,
+            }
+            write_result(path.stem, {"options": SPACES, "results": results})
+    print_table(
+        [
+            {
+                "space and protocol": key,
+                "networks": row["networks"],
+                "largest error of bytes": f"{row['largest_bytes_error']:.4%}",
+                "of messages": f"{row['largest_sends_error']:.1%}",
+            }
+            for key, row in results.items()
+        ]
+    )
+
+
+def latency(name: str, table: Path, nets: int, seed: int) -> None:
+    """Compare seconds over a shaped link; a run that was stopped goes on.
+
+    What was executed is kept; what is predicted is computed anew from the table.
+    """
+    space, prices = get_space(name, **SPACES[name]), load_mpc_table(table)
+    path = RESULTS / f"mpc_validation_latency_{name}.json"
+    kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    executed: list[dict[str, Any]] = kept["rows"] if kept.get("seed") == seed else []
+    architectures = drawn(space, nets, seed)
+    while True:
+        rows = [
+            {**row, **_predicted(space, architecture, prices, row["link_rtt_ms"])}
+            for row, architecture in zip(executed, architectures, strict=False)
+        ]
+        result = {"seed": seed, "options": SPACES[name], "table": prices.provenance.to_json()}
+        result["message_cpu_s"] = prices.message_cpu_s
+        write_result(path.stem, {**result, "summary": _summary(rows), "rows": rows})
+        if len(executed) >= nets:
+            break
+        executed.append(_executed(space, architectures[len(executed)], prices.protocol))
+    print_table([{"what": key, "": f"{value:.4g}"} for key, value in _summary(rows).items()])
+
+
+def _executed(
+    space: SearchSpace, architecture: Architecture, protocol: Protocol
+) -> dict[str, Any]:
+    program = program_of(placed_blocks(space, architecture))
+    arrays = random_arrays(program)
+    done = execute(program, arrays, protocol, images=[arrays["input"]] * 2, network=WAN)
+    assert done.rtt_ms is not None, "the link cannot be shaped here: it needs root and TUN"
+    return {
+        "id": space.id_of(architecture),
+        "executed_s": done.walls_s,
+        "executed_cpu_s": done.cost.cpu_s,
+        "link": done.link,
+        "link_rtt_ms": done.rtt_ms,
+        "load": os.getloadavg()[0],
+    }
+
+
+def _predicted(
+    space: SearchSpace, architecture: Architecture, prices: OperatorPrices, rtt_ms: float
+) -> dict[str, Any]:
+    predicted = predict(program_of(placed_blocks(space, architecture)), prices)
+    measured, relus = Network("measured", rtt_ms, WAN.mbit_per_s), ReluCount()
+    return {
+        "predicted_s": predicted.latency_s(WAN),
+        "predicted_at_link_s": predicted.latency_s(measured),
+        "predicted_cpu_s": predicted.cpu_s,
+        "online_bytes": predicted.online_bytes,
+        "sends": predicted.sends,
+        "relus": sum(relus(b) for b in space.blocks(architecture).values() if b is not None),
+    }
+
+
+def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Return errors of the mean of both executions, and Kendall's tau of every order with it."""
+    if not rows:
+        return {}
+    both = np.array([row["executed_s"] for row in rows])
+    measured = both.mean(1)
+    figures: dict[str, float] = {"networks": len(rows)}
+    for name in ("predicted_s", "predicted_at_link_s"):
+        errors = np.abs(np.array([row[name] for row in rows]) / measured - 1)
+        figures[f"mape_{name}"] = float(errors.mean())
+        figures[f"largest_error_{name}"] = float(errors.max())
+    if len(rows) > 2:
+        for name in ("predicted_s", "predicted_at_link_s", "online_bytes", "sends", "relus"):
+            values = [row[name] for row in rows]
+            if len(set(values)) > 1:  # else it orders nothing
+                figures[f"kendall_{name}"] = kendall_tau_b(values, measured)
+        figures["kendall_of_two_executions"] = kendall_tau_b(both[:, 0], both[:, 1])
+    figures["link_rtt_ms"] = float(np.mean([row["link_rtt_ms"] for row in rows]))
+    figures["load"] = max(row["load"] for row in rows)
+    return figures
+
+
+def main() -> None:
+    """Run one of the comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("counts", "latency"))
+    parser.add_argument("--spaces", nargs="+", choices=SPACES, default=list(SPACES))
+    parser.add_argument(
+        "--protocols", nargs="+", default=["semi2k", "aby3"], help="and cheetah (minutes)"
+    )
+    parser.add_argument("--table", type=Path, help="latency: of nas mpc measure")
+    parser.add_argument("--nets", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    if arguments.part == "counts":
+        counts(arguments.spaces, arguments.protocols, arguments.nets, arguments.seed)
+    elif arguments.table is None:
+        parser.error("latency needs a table: nas mpc measure --space mpc_vit ... --out FILE")
+    else:
+        latency(arguments.spaces[0], arguments.table, arguments.nets, arguments.seed)
+
+
+if __name__ == "__main__":
+    main()
