@@ -116,28 +116,44 @@ def _activation(spec: RectifiedConv | RectifiedSum) -> nn.Module:
 class PartialRelu(Elastic):
     """Elastic twin of `StaticPartialRelu`, for any number of kept elements.
 
+    Where there is one spec only, nothing is to be chosen: it has the mask of its twin.
+
     Args:
+        specs: What the slot's blocks keep, see `_kept`.
         shape: Of the map, (C, H, W).
-        polynomial: Whether any spec has a polynomial in place of the elements not kept.
         generator: Draws the scores.
 
     Attributes:
         scores: Buffer [C, H, W]; the larger, the sooner an element is kept, and a channel is
             by the mean of its elements. Of equal ones the first in order is. No loss has a
-            gradient in it: a training method writes it.
+            gradient in it: a training method writes it. Absent where there is one spec only.
+        mask: Buffer, bool [C, H, W], of one spec that keeps a part; else absent.
         coefficients: c0, c1, c2 of every channel, [3, C].
     """
 
-    def __init__(self, shape: Shape, *, polynomial: bool, generator: torch.Generator) -> None:
+    def __init__(
+        self, specs: Sequence[tuple[int, str, str]], shape: Shape, *, generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.scores: Tensor
-        self.register_buffer("scores", torch.rand(shape, generator=generator))
+        self.mask: Tensor | None
+        self._size = math.prod(shape)
+        if len(set(specs)) > 1:
+            self.register_buffer("scores", torch.rand(shape, generator=generator))
+            self.mask = None
+        else:
+            kept, _, granularity = specs[0]
+            mask = _spread(shape, kept, granularity) if 0 < kept < self._size else None
+            self.register_buffer("mask", mask)
+        polynomial = any(rest == "polynomial" for _, rest, _ in specs)
         self.coefficients = _initial_coefficients(shape[0]) if polynomial else None
 
-    def mask(self, kept: int, granularity: str) -> Tensor | None:
+    def mask_of(self, kept: int, granularity: str) -> Tensor | None:
         """Return where elements are rectified, bool [C, H, W]; None for nowhere."""
         if not kept:
             return None
+        if self.mask is not None:
+            return self.mask
         by_channel = granularity == "channel"
         scores = self.scores.mean((1, 2), keepdim=True) if by_channel else self.scores
         count = kept * scores.numel() // self.scores.numel()
@@ -158,29 +174,29 @@ class PartialRelu(Elastic):
             granularity: Whether elements or channels are kept.
             gate: How much of every element is rectified, [C, H, W], in place of a mask.
         """
-        if gate is None and kept == self.scores.numel():
+        if gate is None and kept == self._size:
             return activate(x, "relu")
         coefficients = self.coefficients if rest == "polynomial" else None
         if gate is not None:
             rest_of = _rectified(x, None, coefficients)
             return rest_of + gate * (activate(x, "relu", inplace=False) - rest_of)
-        return _rectified(x, self.mask(kept, granularity), coefficients)
+        return _rectified(x, self.mask_of(kept, granularity), coefficients)
 
     def active(self, kept: int, rest: str, granularity: str) -> dict[str, Region]:
         """Return the region of the coefficients, of channels that are not kept as a whole."""
-        if self.coefficients is None or rest != "polynomial" or kept == self.scores.numel():
+        if self.coefficients is None or rest != "polynomial" or kept == self._size:
             return {}
-        mask = self.mask(kept, granularity)
+        mask = self.mask_of(kept, granularity)
         if mask is None:
-            return {"coefficients": (slice(0, 3), slice(0, self.scores.shape[0]))}
+            return {"coefficients": (slice(0, 3), slice(0, self.coefficients.shape[1]))}
         used = mask.flatten(1).all(1).logical_not().nonzero().flatten()
         return {"coefficients": (slice(0, 3), slice(int(used[0]), int(used[-1]) + 1))}
 
     def weights(self, kept: int, rest: str, granularity: str) -> dict[str, Tensor]:
         """Return mask and coefficients of the plain activation."""
-        if kept == self.scores.numel():
+        if kept == self._size:
             return {}
-        mask = self.mask(kept, granularity)
+        mask = self.mask_of(kept, granularity)
         state = {} if mask is None else {"mask": mask}
         if self.active(kept, rest, granularity) and self.coefficients is not None:
             state["coefficients"] = self.coefficients.detach()
@@ -222,9 +238,8 @@ class StaticRectifiedSum(nn.Module):
 def _elastic_activation(
     blocks: Sequence[RectifiedConv] | Sequence[RectifiedSum], generator: torch.Generator
 ) -> PartialRelu:
-    polynomial = any(block.rest == "polynomial" for block in blocks)
     shape = layers_of(blocks[0])[-1].out_shape
-    return PartialRelu(shape, polynomial=polynomial, generator=generator)
+    return PartialRelu([_kept(block) for block in blocks], shape, generator=generator)
 
 
 def _kept(spec: RectifiedConv | RectifiedSum) -> tuple[int, str, str]:

@@ -127,7 +127,7 @@ def test_a_gate_of_zeros_and_ones_is_the_mask_of_an_architecture() -> None:
     architecture = Architecture({**kept, **dict.fromkeys(_granularities(space), "pixel")})
     nothing = Architecture({**architecture, **dict.fromkeys(_kept(space), 0.0)})
     gates = {
-        slot: supernet.blocks[slot.replace(".", "_")].act.mask(block.kept, "pixel").float()
+        slot: supernet.blocks[slot.replace(".", "_")].act.mask_of(block.kept, "pixel").float()
         for slot, block in space.blocks(architecture).items()
         if hasattr(block, "kept")
     }

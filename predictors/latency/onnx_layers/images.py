@@ -113,7 +113,8 @@ def _view(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[La
 
 
 def _split(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    return sliced(graph, x[0], 1, *layer.indices, TO_THE_END, 2)
+    (first,) = layer.indices
+    return sliced(graph, x[0], 1, first, TO_THE_END, 2)
 
 
 def _leading(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
