@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from nas.archive import Metric
 from nas.errors import NasError, RunError
+from nas.pipeline.evaluation import subnet_evaluator
+from nas.pipeline.images import load_splits
 from nas.problems import network_space
 from nas.runs import RunFolder
 from search_spaces import Architecture
@@ -46,14 +48,13 @@ class RunEvaluator:
 
 @cache
 def _loaded(wanted: RunEvaluator) -> SubnetEvaluator:
-    from nas import pipeline
     from nas.devices import prepare_device
 
     try:
         run = RunFolder.open(wanted.path)
         space = network_space(run.config)
-        splits = pipeline.load_splits(run.config, space, lambda title: nullcontext(silent))
-        evaluator = pipeline.subnet_evaluator(run, space, splits)
+        splits = load_splits(run.config, space, lambda title: nullcontext(silent))
+        evaluator = subnet_evaluator(run, space, splits)
     except NasError as error:
         raise RunError(f"A worker cannot load the run {wanted.path}: {error}") from error
     if run.config.train.threads is None:
