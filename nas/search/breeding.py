@@ -131,18 +131,27 @@ class Breeding:
     ) -> tuple[Population, NDArray[np.intp]]:
         """Return mutants, then crossed children, and the history positions of their parents.
 
-        A mutant has the same parent twice.
+        A mutant has the same parent twice. What a parent does not use is not inherited: the
+        other parent's option stands for it, and where neither uses a choice, a mutation draws
+        it. Else a block that comes back when its depth is raised would always have the first
+        options, which seldom are good ones.
         """
         space, population = history.problem.space, history.population
         mutants, crossed = sizes
         one = select(mutants, rng)
         pairs = np.stack([one, one], axis=1)
-        rows = population[one]
         if crossed:
-            both = select(2 * crossed, rng).reshape(crossed, 2)
-            mixed = space.crossover(population[both[:, 0]], population[both[:, 1]], rng)
-            rows, pairs = np.concatenate([rows, mixed]), np.concatenate([pairs, both])
+            pairs = np.concatenate([pairs, select(2 * crossed, rng).reshape(crossed, 2)])
+        first, second = population[pairs[:, 0]], population[pairs[:, 1]]
+        distinct, positions = np.unique(pairs, return_inverse=True)
+        unused = space.inactive(population[distinct])[positions.reshape(pairs.shape)]
+        rows = np.where(unused[:, 0], second, first)
+        if crossed:
+            others = np.where(unused[:, 1], first, second)[mutants:]
+            rows[mutants:] = space.crossover(rows[mutants:], others, rng)
         last = len(rows) if self.mutate_crossed else mutants
+        idle, columns = np.nonzero(unused[:last].all(axis=1))
+        rows[idle, columns] = rng.integers(0, space.option_counts[columns], dtype=np.int16)
         probability = self.mutation_probability or 1.0 / max(len(space.choices), 1)
         rows[:last] = space.mutate(rows[:last], rng, probability=probability)
         return rows, pairs
