@@ -142,16 +142,19 @@ class Breeding:
         pairs = np.stack([one, one], axis=1)
         if crossed:
             pairs = np.concatenate([pairs, select(2 * crossed, rng).reshape(crossed, 2)])
-        first, second = population[pairs[:, 0]], population[pairs[:, 1]]
-        distinct, positions = np.unique(pairs, return_inverse=True)
-        unused = space.inactive(population[distinct])[positions.reshape(pairs.shape)]
-        rows = np.where(unused[:, 0], second, first)
+        rows, others = population[pairs[:, 0]], population[pairs[:, 1]]
+        unused = _unused(history, pairs) if space.can_be_inactive else None
+        if unused is not None:
+            rows, others = (
+                np.where(unused[:, 0], others, rows),
+                np.where(unused[:, 1], rows, others),
+            )
         if crossed:
-            others = np.where(unused[:, 1], first, second)[mutants:]
-            rows[mutants:] = space.crossover(rows[mutants:], others, rng)
+            rows[mutants:] = space.crossover(rows[mutants:], others[mutants:], rng)
         last = len(rows) if self.mutate_crossed else mutants
-        idle, columns = np.nonzero(unused[:last].all(axis=1))
-        rows[idle, columns] = rng.integers(0, space.option_counts[columns], dtype=np.int16)
+        if unused is not None:
+            idle, columns = np.nonzero(unused[:last].all(axis=1))
+            rows[idle, columns] = rng.integers(0, space.option_counts[columns], dtype=np.int16)
         probability = self.mutation_probability or 1.0 / max(len(space.choices), 1)
         rows[:last] = space.mutate(rows[:last], rng, probability=probability)
         return rows, pairs
@@ -202,6 +205,13 @@ def at_least_one(searcher: str, **values: int) -> None:
     for name, value in values.items():
         if value < 1:
             raise ConfigError(f"{searcher}: {name} = {value}, must be at least 1.")
+
+
+def _unused(history: History, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which choices have no influence on each parent, bool [n, 2, d]."""
+    distinct, positions = np.unique(pairs, return_inverse=True)
+    inactive = history.problem.space.inactive(history.population[distinct])
+    return np.asarray(inactive[positions.reshape(pairs.shape)])
 
 
 def _parent_keys(history: History, pairs: NDArray[np.intp]) -> list[tuple[int, ...]]:
