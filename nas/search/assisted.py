@@ -7,7 +7,7 @@ are predicted; of a larger one random networks and several generations bred from
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -43,7 +43,7 @@ class AssistedSearch:
     candidates: int = 2000
     generations: int = 2
     most: int = 300
-    fit: Fit = fit_networks
+    fit: Fit = field(default=fit_networks, repr=False)
 
     def __post_init__(self) -> None:
         at_least_one(

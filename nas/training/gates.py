@@ -20,7 +20,14 @@ from search_spaces import Architecture, SearchSpace, SpaceError
 from search_spaces.choices import Choice
 from search_spaces.mixture import mixed_slots
 
-__all__ = ["expected_cost", "gated_choices", "new_gates", "require_sum", "update_gates"]
+__all__ = [
+    "expected_cost",
+    "gated_choices",
+    "learn_gates",
+    "new_gates",
+    "require_sum",
+    "update_gates",
+]
 
 _BETAS, _EPS = (0.0, 0.999), 1e-8  # as ProxylessNAS's authors': what takes no part stays
 
@@ -91,6 +98,21 @@ def update_gates(
         eps=_EPS,
         maximize=False,
     )
+
+
+def learn_gates(gates: Mapping[str, Tensor], learning_rate: float) -> None:
+    """Update all parameters by the gradients that a loss left in them, and forget these.
+
+    Args:
+        gates: From `new_gates`; changed in place.
+        learning_rate: See `update_gates`.
+    """
+    start = "alpha/"
+    alphas = {n.removeprefix(start): value for n, value in gates.items() if n.startswith(start)}
+    gradients = {name: alpha.grad for name, alpha in alphas.items() if alpha.grad is not None}
+    update_gates(gates, gradients, learning_rate)
+    for alpha in alphas.values():
+        alpha.requires_grad_(False).grad = None
 
 
 def expected_cost(

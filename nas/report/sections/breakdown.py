@@ -1,4 +1,4 @@
-"""Where the chosen subnets spend their MACs and their latencies, block by block."""
+"""Where the chosen subnets spend their MACs, their latencies and what was limited, by block."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def breakdown(data: Collected) -> Html:
     if not data.chosen:
         return Html("")
     parts = [_of(data, chosen, opened=i == 0) for i, chosen in enumerate(data.chosen)]
-    if _latencies(data):
+    if _beside_macs(data):
         intro = paragraph(
             "The longest bar of a column is the costliest block; rest the mouse on a bar to see "
-            "its share of the whole. Latency is predicted."
+            "its share of the whole. Costs are predicted."
         )
         return section("blocks", heading, intro, *parts)
     note = missing(
@@ -42,13 +42,26 @@ def breakdown(data: Collected) -> Html:
     )
 
 
-def _latencies(data: Collected) -> list[str]:
-    return [metric for metric in data.latencies if metric in data.costs]
+def _beside_macs(data: Collected) -> list[str]:
+    """Return the latencies, and what else was limited or minimised and is a sum over blocks."""
+    latencies = [metric for metric in data.latencies if metric in data.costs]
+    limits, objectives = data.problem.limits, data.problem.objectives
+    asked = [*(limit.metric for limit in limits), *(aim.metric for aim in objectives)]
+    slots = {slot.name for slot in data.space.slots}
+    sums = [
+        metric
+        for metric in dict.fromkeys(asked)
+        if metric in data.costs
+        and data.costs[metric].reduce == "sum"
+        and slots <= set(data.costs[metric].parts)
+    ]
+    return [name for name in dict.fromkeys([*latencies, *sums]) if name != "macs"]
 
 
 def _of(data: Collected, chosen: Chosen, *, opened: bool) -> Html:
     architecture = chosen.row.architecture
-    shown = [("macs", "first"), *((name, "other") for name in _latencies(data))]
+    beside = _beside_macs(data)
+    shown = [("macs", "first"), *((name, "other") for name in beside)]
     prices = {name: data.costs[name].breakdown(architecture) for name, _ in shown}
     totals = {name: sum(price.values()) or 1.0 for name, price in prices.items()}
     heads = "".join(
@@ -76,7 +89,7 @@ def _of(data: Collected, chosen: Chosen, *, opened: bool) -> Html:
             cells.append(f'<span></span><span class="value">{words}</span>')
     one = " one" if len(shown) == 1 else ""
     whole = f"{quantity('macs', data.costs['macs'].of(architecture))} MACs"
-    for name in _latencies(data):
+    for name in beside:
         place, _ = split_place(name)
         whole += (
             f", {quantity(name, data.costs[name].of(architecture))}{f' {place}' * bool(place)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nas.chosen import read_chosen
 from nas.report.best import NOTHING, best_columns, best_table
 from nas.report.collect import Collected
 from nas.report.markup import Html, code, join, missing, paragraph, section, table
@@ -33,10 +34,13 @@ def _tiles(data: Collected) -> Html:
 
 def _sentence(data: Collected) -> Html:
     config = data.run.config
+    how = f"searched by {config.search.searcher}"
+    if read_chosen(data.run.path, data.space):
+        how = "of which the training chose what was scored"
     parts = [
         "Search space ",
         code(data.space.name),
-        f" on {config.data.format} images, searched by {config.search.searcher}; "
+        f" on {config.data.format} images, {how}; "
         f"supernet trained with the strategy {config.train.strategy.replace('_', ' ')} "
         f"for {config.train.epochs} epochs.",
     ]

@@ -19,7 +19,7 @@ from torch import Tensor
 from nas.config import MpcVitConfig, TrainConfig, parse_limit
 from nas.errors import ConfigError
 from nas.training.batch import Batch
-from nas.training.gates import expected_cost, gated_choices, new_gates, require_sum, update_gates
+from nas.training.gates import expected_cost, gated_choices, learn_gates, new_gates, require_sum
 from nas.training.losses import Targets, hard_loss
 from nas.training.state import TrainState
 from nas.training.strategies.costs import Costs
@@ -79,12 +79,9 @@ def mpcvit(
     def adjust(
         state: TrainState, moment: Moment, held_out: Callable[[], Batch]
     ) -> list[tuple[str, float]]:
-        alphas = {choice.name: state.gates[f"alpha/{choice.name}"] for choice in choices}
-        gradients = {name: a.grad for name, a in alphas.items() if a.grad is not None}
-        update_gates(state.gates, gradients, section.gate_learning_rate)
-        for alpha in alphas.values():
-            alpha.requires_grad_(False).grad = None
+        learn_gates(state.gates, section.gate_learning_rate)
         if moment.step == steps - 1:
+            alphas = {choice.name: state.gates[f"alpha/{choice.name}"] for choice in choices}
             state.chosen = _chosen(space, choices, alphas, section, cost())
         return []
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from nas.config import TrainConfig
 from nas.errors import ConfigError
 from nas.training.batch import Batch
-from nas.training.gates import new_gates, update_gates
+from nas.training.gates import learn_gates, new_gates
 from nas.training.losses import Targets, label_and_soft_loss, label_loss
 from nas.training.state import TrainState
 from nas.training.strategies.knapsack import best_within
@@ -202,11 +202,7 @@ def three_phases(
     def adjust(
         state: TrainState, moment: Moment, held_out: Callable[[], Batch]
     ) -> list[tuple[str, float]]:
-        alphas = {site.slot: state.gates[f"alpha/{site.slot}"] for site in sites}
-        gradients = {slot: a.grad for slot, a in alphas.items() if a.grad is not None}
-        update_gates(state.gates, gradients, relus.gate_learning_rate)
-        for alpha in alphas.values():
-            alpha.requires_grad_(False).grad = None
+        learn_gates(state.gates, relus.gate_learning_rate)
         masks.settle(state.gates)
         return []
 
