@@ -273,6 +273,11 @@ class SearchSpace:
         return self._canonicaliser.inactive(self.variables(population))
 
     @cached_property
+    def can_be_inactive(self) -> bool:
+        """Whether some choice is without influence in some architecture."""
+        return bool(self._canonicaliser.inactive_tables)
+
+    @cached_property
     def _id_tables(self) -> tuple[Table, ...]:
         return id_tables(self.slots, self.grid)
 

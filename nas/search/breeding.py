@@ -131,18 +131,30 @@ class Breeding:
     ) -> tuple[Population, NDArray[np.intp]]:
         """Return mutants, then crossed children, and the history positions of their parents.
 
-        A mutant has the same parent twice.
+        A mutant has the same parent twice. What a parent does not use is not inherited: the
+        other parent's option stands for it, and where neither uses a choice, a mutation draws
+        it. Else a block that comes back when its depth is raised would always have the first
+        options, which seldom are good ones.
         """
         space, population = history.problem.space, history.population
         mutants, crossed = sizes
         one = select(mutants, rng)
         pairs = np.stack([one, one], axis=1)
-        rows = population[one]
         if crossed:
-            both = select(2 * crossed, rng).reshape(crossed, 2)
-            mixed = space.crossover(population[both[:, 0]], population[both[:, 1]], rng)
-            rows, pairs = np.concatenate([rows, mixed]), np.concatenate([pairs, both])
+            pairs = np.concatenate([pairs, select(2 * crossed, rng).reshape(crossed, 2)])
+        rows, others = population[pairs[:, 0]], population[pairs[:, 1]]
+        unused = _unused(history, pairs) if space.can_be_inactive else None
+        if unused is not None:
+            rows, others = (
+                np.where(unused[:, 0], others, rows),
+                np.where(unused[:, 1], rows, others),
+            )
+        if crossed:
+            rows[mutants:] = space.crossover(rows[mutants:], others[mutants:], rng)
         last = len(rows) if self.mutate_crossed else mutants
+        if unused is not None:
+            idle, columns = np.nonzero(unused[:last].all(axis=1))
+            rows[idle, columns] = rng.integers(0, space.option_counts[columns], dtype=np.int16)
         probability = self.mutation_probability or 1.0 / max(len(space.choices), 1)
         rows[:last] = space.mutate(rows[:last], rng, probability=probability)
         return rows, pairs
@@ -193,6 +205,13 @@ def at_least_one(searcher: str, **values: int) -> None:
     for name, value in values.items():
         if value < 1:
             raise ConfigError(f"{searcher}: {name} = {value}, must be at least 1.")
+
+
+def _unused(history: History, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which choices have no influence on each parent, bool [n, 2, d]."""
+    distinct, positions = np.unique(pairs, return_inverse=True)
+    inactive = history.problem.space.inactive(history.population[distinct])
+    return np.asarray(inactive[positions.reshape(pairs.shape)])
 
 
 def _parent_keys(history: History, pairs: NDArray[np.intp]) -> list[tuple[int, ...]]:

@@ -5,7 +5,8 @@ Guo et al. 2020 (arXiv:1904.00420, section 3.4, algorithm 1) and Cai et al. 2020
 come from mutation and from uniform crossover, and those that break a limit are thrown away.
 Here none is proposed twice, children that break a limit are repaired where too few meet it,
 and a search that no longer finds anything better starts afresh, keeping what it found: a
-population that has collapsed onto one network does not recover by itself.
+population that has collapsed onto one network does not recover by itself. Each line of descent
+is given twice the time of the last one, so that small spaces see many and large ones long ones.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Evolution:
         mutation_probability: With which a mutation redraws each choice.
         mutation_share: Share of a generation made by mutation; crossover makes the rest.
         patience: After so many rounds without a better architecture, parents are chosen from
-            new random ones and their children only; none never starts afresh.
+            new random ones and their children only; it doubles with every fresh start. None
+            never starts afresh.
     """
 
     parents: int = 10
@@ -93,7 +95,8 @@ def _fresh_start(best: NDArray[np.float64], patience: int) -> int:
 
     Args:
         best: The best gain of each round so far, float64 [rounds].
-        patience: Rounds without a better one after which a line ends.
+        patience: Rounds without a better one after which the first line ends; it doubles with
+            each line.
     """
     start, record, improved = 0, -np.inf, 0
     for round, gain in enumerate(best.tolist()):
@@ -101,4 +104,5 @@ def _fresh_start(best: NDArray[np.float64], patience: int) -> int:
             record, improved = gain, round
         elif round - improved >= patience:
             start, record, improved = round + 1, -np.inf, round + 1
+            patience *= 2
     return start

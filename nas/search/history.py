@@ -151,10 +151,12 @@ class History:
             keys: uint64 [n].
             besides: More keys that do not count as new.
         """
-        listed = keys.tolist()
-        first = dict(zip(reversed(listed), range(len(listed) - 1, -1, -1), strict=True))
-        new = set(first) - self._seen - set(besides)
-        return np.sort(np.array([first[key] for key in new], dtype=np.intp))
+        known, taken, new = self._seen, set(besides), []
+        for position, key in enumerate(keys.tolist()):
+            if key not in known and key not in taken:
+                taken.add(key)
+                new.append(position)
+        return np.array(new, dtype=np.intp)
 
     def top(self, count: int, *, since: int = 0) -> NDArray[np.intp]:
         """Return positions of the feasible architectures best by the first objective, best first.

@@ -85,9 +85,10 @@ def test_under_a_limit_it_reaches_what_is_proven_to_be_the_optimum() -> None:
 
 
 def test_lines_that_stagnate_end_and_new_ones_begin() -> None:
-    gains = np.array([1.0, 2.0, 3.0, 3.0, 2.5, 1.0, 1.5, 1.2, 1.4, 0.9, 5.0])
+    """The first line is given two rounds without a better one, the second one four."""
+    gains = np.array([1.0, 2.0, 3.0, 3.0, 2.5, 1.0, 1.5, 1.2, 1.4, 0.9, 5.0, 4.0, 4.0, 4.0, 4.0])
     starts = [_fresh_start(gains[:rounds], 2) for rounds in range(len(gains) + 1)]
-    assert starts == [0, 0, 0, 0, 0, 5, 5, 5, 5, 9, 9, 9]
+    assert starts == 5 * [0] + 10 * [5] + [15]
     assert _fresh_start(gains, 100) == 0
     assert _fresh_start(np.full(9, -np.inf), 4) == 5
 
@@ -122,11 +123,12 @@ def evolved_history(problem: Problem, rounds: int = 3) -> History:
 
 def test_children_descend_from_the_best_by_the_stated_operator() -> None:
     history = evolved_history(problem_of("mobile_small", macs=4e6))
-    searcher = Evolution(parents=5, mutation_share=0.4)
+    searcher = Evolution(parents=10, mutation_share=0.4)
     proposals = searcher.propose(history, 50, round=3, rng=np.random.default_rng(0))
     operators = list(proposals.operators)
     assert (operators.count("mutation"), operators.count("crossover")) == (20, 30)
-    best = dict(zip(history.keys[history.top(5)].tolist(), history.top(5).tolist(), strict=True))
+    top = history.top(10)
+    best = dict(zip(history.keys[top].tolist(), top.tolist(), strict=True))
     for operator, parents, row in zip(
         operators, proposals.parents, proposals.population, strict=True
     ):
@@ -147,6 +149,37 @@ def test_a_mutation_of_all_choices_is_a_fresh_draw_and_of_few_stays_near() -> No
         changed.append(float((rows != parent).sum(axis=1).mean()))
     assert changed[0] < 3
     assert changed[1] > 13  # three quarters of twenty choices
+
+
+def test_a_block_that_comes_back_has_any_options() -> None:
+    """The parent is as shallow as can be; a child that is deeper is not all first options."""
+    problem = problem_of("ofa_mobilenet_v3")
+    space, history = problem.space, History(problem)
+    shallow = space.canonical(np.zeros((1, len(space.choices)), dtype=np.int16))
+    history.extend(0, shallow, np.zeros((1, 1)))
+    unused = space.inactive(shallow)[0]
+    assert unused.any()
+    searcher = Evolution(parents=1, mutation_probability=0.02)
+    rows = searcher.propose(history, 200, round=1, rng=np.random.default_rng(0)).population
+    used = unused & ~space.inactive(rows)
+    assert used.any()
+    assert 0.6 < (rows[used] > 0).mean() < 0.73  # three options each: two in three
+
+
+def test_of_two_parents_the_one_that_uses_a_block_gives_its_options() -> None:
+    problem = problem_of("ofa_mobilenet_v3")
+    space, history = problem.space, History(problem)
+    both = space.canonical(
+        np.stack([0 * space.option_counts, space.option_counts - 1]).astype(np.int16)
+    )
+    history.extend(0, both, np.zeros((2, 1)))
+    searcher = Evolution(parents=2, mutation_share=0.0)
+    crossed = searcher.propose(history, 50, round=1, rng=np.random.default_rng(0))
+    used = space.inactive(both)[0] & ~space.inactive(crossed.population)
+    used &= np.array([name == "crossover" for name in crossed.operators])[:, None]
+    assert used.any()
+    last = np.broadcast_to(space.option_counts - 1, used.shape)
+    assert (crossed.population == last)[used].all()
 
 
 def test_what_cannot_be_bred_is_filled_with_random_ones() -> None:
