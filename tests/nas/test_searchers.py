@@ -66,7 +66,7 @@ def test_costs_to_minimise_are_objectives() -> None:
     [
         ({"objective": "acuracy"}, "neither the evaluation nor a cost.*accuracy"),
         ({"searcher": "nsga2", "minimize": ["mac"]}, "names 'mac': no such cost.*macs"),
-        ({"searcher": "nsga2", "minimize": ["latency_ms"]}, "needs a .latency. section"),
+        ({"searcher": "nsga2", "minimize": ["latency_ms"]}, "needs a section .latency."),
     ],
 )
 def test_objectives_that_nothing_gives_are_refused(search: dict[str, Any], message: str) -> None:
