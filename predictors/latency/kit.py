@@ -178,12 +178,16 @@ def space_of_result(fields: Fields) -> SearchSpace:
     return space
 
 
-def read_measurement(path: Path, *, kit: Kit | None = None) -> tuple[SearchSpace, Measurement]:
+def read_measurement(
+    path: Path, *, kit: Kit | None = None, space: SearchSpace | None = None
+) -> tuple[SearchSpace, Measurement]:
     """Return what a device measured, and the space it is of.
 
     Args:
         path: Of the result.
         kit: It must be the result of this kit; by default of any.
+        space: The kit's, where it is known; by default the registered one with the kit's name
+            and options, which a restricted space is not.
 
     Raises:
         TableError: It is missing, cut short, of another plan, or of another version's space.
@@ -197,7 +201,7 @@ def read_measurement(path: Path, *, kit: Kit | None = None) -> tuple[SearchSpace
             f"{kit.folder / PLAN} ({kit.schedule.digest}). Import it without the kit, as a table "
             "of its own."
         )
-    space = space_of_result(fields)
+    space = space or space_of_result(fields)
     batch = found.options.batch_size
     items = tuple(_item(space, item, batch) for item in plan_fields.items("items"))
     plan = Plan(items, found.schedule.parts)

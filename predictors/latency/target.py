@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from predictors.latency.kit import read_measurement, write_kit
+from predictors.latency.kit import file_runtime, read_measurement, write_kit
 from predictors.latency.measurement import Measurement, now
 from predictors.latency.plan import Plan
 from predictors.latency.runner.campaign import measure_schedule
@@ -15,11 +15,11 @@ from predictors.latency.runner.device import Device
 from predictors.latency.runner.identity import Identity
 from predictors.latency.runner.journal import Journal
 from predictors.latency.runner.kit import RESULT, Kit, measure_kit
-from predictors.latency.runner.loading import by_command
+from predictors.latency.runner.loading import by_command, by_runtime
 from predictors.latency.runner.options import LutOptions
 from predictors.latency.runner.thermal import Cooler
 from predictors.latency.runner.timing import Loaded, warm_up
-from predictors.latency.runtimes import get_runtime
+from predictors.latency.runtimes import FileRuntime, get_runtime
 from search_spaces import SearchSpace
 from search_spaces.progress import Progress
 
@@ -71,7 +71,10 @@ def remove_work(work: Path) -> None:
 
 
 class ThisMachine(Target):
-    """Runs networks in this process, straight from their blocks."""
+    """Runs networks in this process, straight from their blocks.
+
+    What a runtime is slow to convert is kept in a kit until the measurement is done.
+    """
 
     def identity(self, space: SearchSpace, options: LutOptions) -> Identity:
         """Return the space, the conditions and this device."""
@@ -86,8 +89,10 @@ class ThisMachine(Target):
         *,
         progress: Progress,
     ) -> Measurement:
-        """Measure here; ``work`` is the journal."""
+        """Measure here; ``work`` is the journal, or the kit."""
         runtime = get_runtime(options.runtime)
+        if isinstance(runtime, FileRuntime) and runtime.slow_to_convert:
+            return _KitHere().measure(space, plan, options, work, progress=progress)
         identity = Identity.of(space, options, runtime)
         journal = Journal(work, identity, plan=plan.digest, started=now())
 
@@ -123,7 +128,7 @@ class KitTarget(Target):
         kit = write_kit(space, plan, options, work, progress=progress)
         if not kit.is_finished():
             self.finish(kit, progress)
-        return read_measurement(work / RESULT, kit=kit)[1]
+        return read_measurement(work / RESULT, kit=kit, space=space)[1]
 
     def finish(self, kit: Kit, progress: Progress) -> None:
         """Measure what a kit's journal does not hold yet, and put the result into its folder.
@@ -133,6 +138,14 @@ class KitTarget(Target):
             MeasurementError: A network cannot be run, or the device not be reached.
         """
         raise NotImplementedError
+
+
+class _KitHere(KitTarget):
+    """Runs a kit's files in this process."""
+
+    def finish(self, kit: Kit, progress: Progress) -> None:
+        """Load the files by the kit's runtime, and run them."""
+        measure_kit(kit, by_runtime(kit, file_runtime(kit.runtime)), progress=progress)
 
 
 @dataclass(frozen=True, slots=True)

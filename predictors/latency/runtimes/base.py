@@ -72,9 +72,12 @@ class FileRuntime(Runtime, Protocol):
 
     Attributes:
         suffix: Of its files, for example ``.onnx``.
+        slow_to_convert: Whether a network takes seconds, so that files are worth keeping when a
+            measurement on this machine is stopped.
     """
 
     suffix: str
+    slow_to_convert: bool = False
 
     def convert(self, model: Model) -> bytes:
         """Return the file of a network; the host half.

@@ -26,6 +26,7 @@ class ExecuTorch(FileRuntime):
 
     name = "executorch"
     suffix = ".pte"
+    slow_to_convert = True
     _threads: ClassVar[int | None] = None
 
     def version(self) -> str:

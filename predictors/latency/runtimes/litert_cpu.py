@@ -29,6 +29,7 @@ class LiteRt(FileRuntime):
 
     name = "litert"
     suffix = ".tflite"
+    slow_to_convert = True
 
     def version(self) -> str:
         """Return the installed version."""

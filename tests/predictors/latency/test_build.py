@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from predictors import TableError, compile_cost
-from predictors.latency import build_table, load_table
+from predictors.latency import LutOptions, build_table, load_table, make_plan
+from predictors.latency import kit as kit_module
+from predictors.latency import target as target_module
 from predictors.latency.graph import executed
 from predictors.latency.plan import distinct_work
 from predictors.latency.runner import identity as identity_module
 from predictors.latency.runner.device import device_identity
+from predictors.latency.runtimes.onnx_runtime import OnnxRuntime
 
 
 @pytest.fixture
@@ -224,3 +227,33 @@ def test_full_disk_loses_no_round(tiny_space, virtual, quick, path, monkeypatch)
     rounds = [json.loads(line) for line in journal.read_text().splitlines()[1:]]
     assert len(rounds) >= 2
     assert build_table(tiny_space, quick, path).rounds == quick.rounds
+
+
+def test_a_stopped_build_keeps_what_was_slow_to_convert(small_space, monkeypatch, path):
+    pytest.importorskip("onnxruntime")
+    converted = []
+
+    class Slow(OnnxRuntime):
+        slow_to_convert = True
+
+        def convert(self, model):
+            converted.append(model)
+            return super().convert(model)
+
+    for module in (target_module, kit_module):
+        monkeypatch.setattr(module, "get_runtime", lambda name: Slow())
+    space = small_space.restrict({small_space.choices[0].name: small_space.choices[0].options[:2]})
+    options = LutOptions(rounds=3, calibration_nets=4, validation_nets=3)
+
+    def interrupt(done, total, text):
+        if text == "writing network 6":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_table(space, options, path, progress=interrupt)
+    assert len(converted) == 5
+    table = build_table(space, options, path)
+    assert len(converted) == len(make_plan(space, options).items)
+    assert table.validation is not None
+    table.check(space)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
