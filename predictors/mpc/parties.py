@@ -23,7 +23,24 @@ _REPEATS = 4
 _PAUSE = Network("pause", 10.0, 1e5)
 
 
-class Parties:
+class _Stacked:
+    """What is ended together when a with statement is left."""
+
+    _stack: contextlib.ExitStack
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+
+class Parties(_Stacked):
     """Processes of one protocol that answer requests together.
 
     Args:
@@ -105,17 +122,6 @@ class Parties:
         """Process ids of the parties, by rank."""
         return [worker.pid for worker in self._workers]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
-
 
 def _least(parties: Parties, operator: Operator, what: str) -> float:
     """Return the least, of the runs after the first, of what the slowest party needs."""
@@ -137,7 +143,7 @@ def waiting_cpu_s(protocol: Protocol, operator: Operator) -> float:
         return _least(parties, operator, "cpus_s")
 
 
-class RoundMeter:
+class RoundMeter(_Stacked):
     """Measures effective rounds: by how many one-way delays an operator lasts longer.
 
     For protocols whose parties send several messages without waiting for an answer. Each
@@ -174,14 +180,3 @@ class RoundMeter:
     def _least_s(self, parties: Parties, operator: Operator) -> float:
         """Return the seconds of the fastest run after the first."""
         return _least(parties, operator, "walls_s")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
