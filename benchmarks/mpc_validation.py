@@ -4,10 +4,11 @@
     python benchmarks/mpc_validation.py latency --table vit.mpc.json --nets 20
 
 `counts` executes held-out networks of a small vision transformer and of a small residual network
-with every protocol: SEMI2K and ABY3 predicted by laws, CHEETAH by a table that is measured here at
-the exact sizes. `latency` executes each network over a shaped link of 40 ms and 400 Mbit/s, twice,
-so that the two executions bound what any prediction can reach; both orders stand beside those by
-bytes alone and by ReLUs alone. Needs `nas mpc setup`, and root for the link.
+with every protocol: SEMI2K and ABY3 predicted by laws, CHEETAH by the table that ships. `latency`
+executes each network over a shaped link of 40 ms and 400 Mbit/s, twice, so that the two executions
+bound what any prediction can reach; both orders stand beside those by bytes alone and by ReLUs
+alone. It takes a table of this machine, since laws know no processor time. Needs `nas mpc setup`,
+and root for the link.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,17 @@ from common import RESULTS, print_table, write_result
 from predictors.latency.graph import network as placed_blocks
 from predictors.mpc import (
     NETWORKS,
-    Laws,
     Network,
     OperatorPrices,
     Protocol,
     ReluCount,
     get_protocol,
+    known_prices,
     load_mpc_table,
     predict,
     program_of,
 )
 from predictors.mpc.execute import execute, random_arrays
-from predictors.mpc.measure import build_mpc_table, operators_of_space
 from predictors.mpc.validation import compare
 from predictors.ranking import kendall_tau_b
 from search_spaces import Architecture, SearchSpace, get_space
@@ -62,16 +61,6 @@ def drawn(space: SearchSpace, count: int, seed: int) -> Sequence[Architecture]:
     return space.decode_all(rows[:count])
 
 
-def prices_of(protocol: str, space: SearchSpace) -> OperatorPrices:
-    """Return the laws of a protocol, or a table measured now where it has none."""
-    if protocol != "cheetah":
-        return Laws(get_protocol(protocol))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "table.mpc.json"
-        operators = operators_of_space(space)
-        return build_mpc_table(operators, get_protocol(protocol), path, under_load=True)
-
-
 def counts(names: Sequence[str], protocols: Sequence[str], nets: int, seed: int) -> None:
     """Compare bytes and messages, and keep them beside those of other protocols."""
     path = RESULTS / "mpc_validation_counts.json"
@@ -79,7 +68,7 @@ def counts(names: Sequence[str], protocols: Sequence[str], nets: int, seed: int)
     for name in names:
         space = get_space(name, **SPACES[name])
         for protocol in protocols:
-            prices = prices_of(protocol, space)
+            prices = known_prices(get_protocol(protocol))
             found = compare(space, drawn(space, nets, seed), prices, repeats=REPEATS[protocol])
             figures = [comparison.row(None) for comparison in found]
             results[f"{name} {protocol}"] = {
@@ -112,7 +101,7 @@ def latency(name: str, table: Path, nets: int, seed: int) -> None:
     What was executed is kept; what is predicted is computed anew from the table.
     """
     space, prices = get_space(name, **SPACES[name]), load_mpc_table(table)
-    path = RESULTS / f"mpc_validation_latency_{name}.json"
+    path = RESULTS / f"mpc_validation_latency_{name}_{prices.protocol.name}.json"
     kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
     executed: list[dict[str, Any]] = kept["rows"] if kept.get("seed") == seed else []
     architectures = drawn(space, nets, seed)
@@ -190,7 +179,7 @@ def main() -> None:
     parser.add_argument("part", choices=("counts", "latency"))
     parser.add_argument("--spaces", nargs="+", choices=SPACES, default=list(SPACES))
     parser.add_argument(
-        "--protocols", nargs="+", default=["semi2k", "aby3"], help="and cheetah (minutes)"
+        "--protocols", nargs="+", default=["semi2k", "aby3", "cheetah"], help="of counts (all)"
     )
     parser.add_argument("--table", type=Path, help="latency: of nas mpc measure")
     parser.add_argument("--nets", type=int, default=8)

@@ -25,7 +25,7 @@ from predictors.mpc import (
     OperatorPrices,
     get_network,
     get_protocol,
-    laws_of,
+    known_prices,
     load_mpc_table,
     private_costs,
 )
@@ -127,7 +127,7 @@ def _private_prices(name: str, section: MpcConfig) -> OperatorPrices:
         TableError: The protocol has no laws, or the table is damaged or of another engine.
     """
     if section.table is None:
-        return laws_of(get_protocol(section.protocol))
+        return known_prices(get_protocol(section.protocol))
     table = load_mpc_table(Path(section.table))
     if table.protocol.name != section.protocol:
         key = f"mpc.{name}.table" if name else "mpc.table"

@@ -31,7 +31,7 @@ from predictors.mpc import (
     executable_protocol,
     get_network,
     get_protocol,
-    laws_of,
+    known_prices,
     load_mpc_table,
     predict,
     program_of,
@@ -111,7 +111,7 @@ def _prices(arguments: argparse.Namespace, path: Path | None) -> OperatorPrices:
         ConfigError: The table is of another protocol than asked.
     """
     if path is None:
-        return laws_of(_protocol(arguments))
+        return known_prices(_protocol(arguments))
     table = load_mpc_table(path)
     if arguments.protocol not in (None, table.protocol.name):
         raise ConfigError(f"{path} is a table of {table.protocol.name}, not {arguments.protocol}.")
@@ -298,7 +298,7 @@ def _validate(arguments: argparse.Namespace) -> None:
             row["id"],
             quantity("online_bytes", row["online_bytes"]),
             f"{row['bytes_error']:+.3%}",
-            f"{row['sends']:,}",
+            f"{row['sends']:,.10g}",
             f"{row['sends_error']:+.1%}",
             f"{row['latency_s']:.2f} s",
             f"{row['latency_error']:+.1%}" if "latency_error" in row else "",

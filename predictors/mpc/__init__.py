@@ -22,7 +22,8 @@ from predictors.mpc.profiles import (
     get_protocol,
 )
 from predictors.mpc.program import Operator, Program, operators_of, program_of
-from predictors.mpc.published import PublishedLaws, laws_of
+from predictors.mpc.published import PublishedLaws
+from predictors.mpc.sources import known_prices
 from predictors.mpc.table import MpcTable, load_mpc_table, save_mpc_table
 from predictors.mpc.validation import predict
 
@@ -45,7 +46,7 @@ __all__ = [
     "executable_protocol",
     "get_network",
     "get_protocol",
-    "laws_of",
+    "known_prices",
     "load_mpc_table",
     "operators_of",
     "predict",

@@ -46,7 +46,8 @@ class Execution:
         cost: Bytes of all parties and sends of the inference with the fewest, since now and
             then one refills a stock of oblivious transfers; processor seconds of the busiest
             party in the inference of median time.
-        walls_s: Of every inference, in order.
+        costs: Of every inference, in order.
+        walls_s: Likewise.
         setup_bytes: What the warm-up sent beyond it: keys and oblivious transfers.
         outputs: What the client learned, a row for every image.
         link: ``tun`` for a shaped link, ``loopback``.
@@ -56,6 +57,7 @@ class Execution:
     """
 
     cost: MpcCost
+    costs: tuple[MpcCost, ...]
     walls_s: tuple[float, ...]
     setup_bytes: float
     outputs: NDArray[np.float64]
@@ -136,8 +138,8 @@ class PrivateNetwork(Parties):
         answers = self.ask({}, {_CLIENT: {"arrays": self.saved("image", {"input": image})}})
         output = np.array(answers[_CLIENT]["output"])
         _check_range(output)
-        cost = replace(_together(answers), offline_bytes=self.protocol.offline_bytes)
-        return Inference(cost, max(a["wall_s"] for a in answers), output)
+        cost = _together(answers, self.protocol)
+        return Inference(cost, max(answer["wall_s"] for answer in answers), output)
 
 
 def execute(
@@ -184,6 +186,7 @@ def execute(
     outputs = np.array([inference.output for inference in done])
     return Execution(
         replace(least, cpu_s=middle.cost.cpu_s),
+        tuple(inference.cost for inference in done),
         tuple(inference.wall_s for inference in done),
         max(0.0, beyond),
         outputs,
@@ -194,15 +197,16 @@ def execute(
     )
 
 
-def _together(parties: Sequence[Mapping[str, Any]]) -> MpcCost:
+def _together(parties: Sequence[Mapping[str, Any]], protocol: Protocol) -> MpcCost:
     """Return the cost of one run from what each party says of itself."""
     sends = max(party["sends"] for party in parties)
     return MpcCost(
         online_bytes=sum(party["online_bytes"] for party in parties),
         one_way_bytes=max(party["one_way_bytes"] for party in parties),
         sends=sends,
-        rounds=sends,
+        rounds=protocol.most_rounds(sends),
         cpu_s=max(party["cpu_s"] for party in parties),
+        offline_bytes=protocol.offline_bytes,
     )
 
 

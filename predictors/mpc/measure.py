@@ -27,8 +27,6 @@ _WARM_UP = (Operator("relu", (4096,)), Operator("matmul", (1, 64, 64, 64)))
 _TALKATIVE = Operator("softmax", (16, 64))
 """Sends about a hundred messages and computes little."""
 _TOLERANCE = 0.05
-_WAITS_LESS_THAN_IT_SENDS = ("cheetah",)
-"""Whose messages are more than their rounds, so that those are measured over a link of 200 ms."""
 
 
 def operators_of_space(space: SearchSpace) -> list[Operator]:
@@ -55,8 +53,8 @@ def build_mpc_table(
     would hold: keys, oblivious transfers, compiled code. The operators run over links in memory;
     what a message costs a processor beyond that is measured once, between processes. Bytes and
     sends are the least of the runs, since now and then one refills a stock of transfers; so are
-    the processor seconds. Rounds of a protocol that sends without waiting are measured over a
-    slow link; where none can be shaped, they are its sends, an upper bound.
+    the processor seconds. Rounds of a protocol whose sends are no rounds are measured over a
+    slow link; where none can be shaped, they are the sends of all parties, an upper bound.
 
     Args:
         operators: To be measured.
@@ -87,7 +85,7 @@ def build_mpc_table(
                 f"{pool.versions}. Measure a new table."
             )
         rounds: RoundMeter | None = None
-        if protocol.name in _WAITS_LESS_THAN_IT_SENDS:
+        if not protocol.sends_are_rounds:
             rounds = stack.enter_context(RoundMeter(protocol))
         for operator in _WARM_UP:
             _measured(pool, operator, 1)
@@ -97,7 +95,7 @@ def build_mpc_table(
             report(done, len(todo), str(operator))
             cost = _measured(pool, operator, repeats)
             if rounds is not None and rounds.shaped and cost.sends:
-                cost = dataclasses.replace(cost, rounds=min(cost.sends, rounds(operator)))
+                cost = dataclasses.replace(cost, rounds=rounds(operator))
             table = dataclasses.replace(
                 table,
                 versions=pool.versions,
@@ -154,6 +152,6 @@ def _measured(pool: Pool, operator: Operator, repeats: int) -> MpcCost:
         online_bytes=min(run["online_bytes"] for run in runs),
         one_way_bytes=min(run["one_way_bytes"] for run in runs),
         sends=sends,
-        rounds=sends,
+        rounds=pool.protocol.most_rounds(sends),
         cpu_s=min(run["cpu_s"] for run in runs),
     )

@@ -146,14 +146,15 @@ def waiting_cpu_s(protocol: Protocol, operator: Operator) -> float:
 class RoundMeter(_Stacked):
     """Measures effective rounds: by how many one-way delays an operator lasts longer.
 
-    For protocols whose parties send several messages without waiting for an answer. Each
-    operator runs over two links that differ in their round trip alone.
+    For protocols whose sends are no rounds. Each operator runs over two links that differ in
+    their round trip alone; what else the machine does in between is counted as rounds, too, so
+    it should be idle.
 
     Args:
         protocol: Whose parties compute.
     """
 
-    _RTT_MS = 200.0
+    _RTT_MS = 100.0
     _NEAR, _FAR = Network("near", 0.0, 1e5), Network("far", _RTT_MS, 1e5)
 
     def __init__(self, protocol: Protocol) -> None:

@@ -69,6 +69,19 @@ class Protocol:
         """Whether an engine here runs it; else its costs are published constants."""
         return self.engine == _ENGINE
 
+    @property
+    def sends_are_rounds(self) -> bool:
+        """Whether every send costs one one-way delay.
+
+        CHEETAH's parties sometimes send on without waiting, and sometimes answer in turn, so
+        that one send of each is two delays: its rounds have to be measured.
+        """
+        return self.name != "cheetah"
+
+    def most_rounds(self, sends: float) -> float:
+        """Return the rounds of so many sends of one party; an upper bound where they differ."""
+        return sends if self.sends_are_rounds else sends * self.parties
+
     def __str__(self) -> str:
         if not self.executable:
             return f"{self.name}, {self.parties} parties, {self.engine} {self.version}"

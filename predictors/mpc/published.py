@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 
 from predictors.errors import TableError
 from predictors.mpc.cost import MpcCost
-from predictors.mpc.laws import Laws
 from predictors.mpc.profiles import Protocol, get_protocol
 from predictors.mpc.program import Operator
 from predictors.provenance import Provenance
 
-__all__ = ["PublishedLaws", "laws_of"]
+__all__ = ["PublishedLaws"]
 
 _LABEL_BYTES = 1184
 _OFFLINE_BYTES = 17_072 + 2_016
@@ -98,12 +97,3 @@ class PublishedLaws:
                 "protocol."
             )
         return _DELPHI[operator.kind](operator.sizes)
-
-
-def laws_of(protocol: Protocol) -> Laws | PublishedLaws:
-    """Return the laws of a protocol, of the engine or published.
-
-    Raises:
-        TableError: There are none; a table can be measured.
-    """
-    return PublishedLaws() if protocol.name == "delphi" else Laws(protocol)

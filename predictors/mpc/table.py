@@ -41,6 +41,7 @@ class MpcTable:
         load: Highest load average during the measurements.
         message_cpu_s: Processor seconds of a message between processes, beyond those of an
             operator over links in memory, which the rows hold; prices have both.
+        origin: What messages call the table: its file, or that it ships.
     """
 
     protocol: Protocol
@@ -50,6 +51,7 @@ class MpcTable:
     rows: Mapping[Operator, MpcCost] = field(default_factory=dict)
     load: float = 0.0
     message_cpu_s: float = 0.0
+    origin: str = field(default="The table", compare=False)
 
     @property
     def provenance(self) -> Provenance:
@@ -65,8 +67,10 @@ class MpcTable:
         """
         if operator not in self.rows:
             raise TableError(
-                f"The table of {self.protocol.name} lacks {operator}. Measure it: nas mpc measure "
-                f"--protocol {self.protocol.name} --space NAME --out TABLE."
+                f"{self.origin} lacks {operator} under {self.protocol.name}; a table has exact "
+                "sizes only. Measure the space's own (nas mpc measure --space NAME --protocol "
+                f"{self.protocol.name} --out TABLE) and name it: --prices TABLE, or table = "
+                '"TABLE" in the section [mpc].'
             )
         row = self.rows[operator]
         assert row.cpu_s is not None
@@ -145,6 +149,7 @@ def load_mpc_table(path: Path) -> MpcTable:
         rows,
         fields.number("load"),
         fields.number("message_cpu_s"),
+        str(path),
     )
 
 

@@ -33,21 +33,25 @@ class Comparison:
     def row(self, network: Network | None) -> dict[str, Any]:
         """Return the figures side by side; relative errors are predicted over executed - 1.
 
-        Refills of a stock that fell into the inference are counted and not held against it.
+        Bytes and sends are means over all inferences. Refills of a stock that fell into them are
+        counted and not held against them; their number is what explains the bytes best, and the
+        sends must then agree, too.
 
         A latency is predicted for the network that was asked, and for the round trip that its
         link really had.
         """
-        real = self.executed.cost
-        refills = _refills(self.predicted, real, self.protocol)
-        sent = real.online_bytes - refills * self.protocol.refill_bytes
-        sends = real.sends - refills * self.protocol.refill_sends
+        inferences, protocol = self.executed.costs, self.protocol
+        refills = [_refills(self.predicted, cost, protocol) for cost in inferences]
+        sent = np.array([cost.online_bytes for cost in inferences])
+        sends = np.array([cost.sends for cost in inferences])
+        own_bytes = float(np.mean(sent - np.multiply(refills, protocol.refill_bytes)))
+        own_sends = float(np.mean(sends - np.multiply(refills, protocol.refill_sends)))
         row: dict[str, Any] = {
             "id": self.id,
-            "online_bytes": real.online_bytes,
-            "bytes_error": self.predicted.online_bytes / sent - 1,
-            "sends": real.sends,
-            "sends_error": self.predicted.sends / sends - 1,
+            "online_bytes": float(sent.mean()),
+            "bytes_error": self.predicted.online_bytes / own_bytes - 1,
+            "sends": float(sends.mean()),
+            "sends_error": self.predicted.sends / own_sends - 1,
             "refills": refills,
             "latency_s": self.executed.wall_s,
         }

@@ -195,12 +195,24 @@ def _no_answer(timeout_s: float) -> MeasurementError:
 
 
 class Pool(Worker):
-    """All parties of a protocol as threads of one process: bytes, sends and processor time."""
+    """All parties of a protocol as threads of one process: bytes, sends and processor time.
+
+    Args:
+        protocol: Whose parties they are.
+
+    Attributes:
+        protocol: The protocol.
+        versions: Of the engine and what it runs on.
+
+    Raises:
+        MeasurementError: The process does not start, or the engine is not installed.
+    """
 
     def __init__(self, protocol: Protocol) -> None:
         descriptor, name = tempfile.mkstemp(prefix="mpc-", suffix=".log")
         os.close(descriptor)
         self._log_file = Path(name)
+        self.protocol = protocol
         super().__init__(["pool", protocol.name, str(protocol.fraction_bits), name])
         self.versions = self.ready()
 

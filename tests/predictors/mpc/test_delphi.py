@@ -12,7 +12,7 @@ from predictors.mpc import (
     PublishedLaws,
     executable_protocol,
     get_protocol,
-    laws_of,
+    known_prices,
     private_costs,
 )
 from search_spaces import get_space
@@ -20,7 +20,7 @@ from search_spaces import get_space
 
 def test_a_relu_costs_what_is_published() -> None:
     """ResNet-18 on CIFAR: 19,088 bytes ahead and 1,184 online for each of its 557,056 ReLUs."""
-    laws = laws_of(get_protocol("delphi"))
+    laws = known_prices(get_protocol("delphi"))
     cost = laws(Operator("relu", (557_056,)))
     assert cost.offline_bytes == 557_056 * 19_088
     assert cost.one_way_bytes == 557_056 * 1_184

@@ -21,6 +21,8 @@ __all__ = ["CLIENT", "OWNER", "Party"]
 
 CLIENT, OWNER = 0, 1
 _TIMEOUT_MS = 600_000
+_MARGIN_S = 0.3
+"""Until a common start; more than one one-way delay of any link that is measured."""
 
 
 class Party:
@@ -76,7 +78,7 @@ class Party:
         shares = [self._shared(value, CLIENT) for value in inputs]
         walls, cpus = [], []
         for _ in range(request["repeats"]):
-            self._link.barrier()
+            self._start_together()
             cpu, start = time.process_time(), time.perf_counter()
             execute(self._runtime, executable, shares)
             walls.append(time.perf_counter() - start)
@@ -84,6 +86,23 @@ class Party:
             self._log.links(1)
         self._link.barrier()
         return {"rank": self._rank, "walls_s": walls, "cpus_s": cpus}
+
+    def _start_together(self) -> None:
+        """Wait until all parties are there, and return to all at the same instant.
+
+        A barrier alone lets the others go one one-way delay after rank 0. All parties are
+        processes of one machine and share its clock.
+        """
+        self._link.barrier()
+        if self._rank == 0:
+            instant = time.monotonic() + _MARGIN_S
+            for rank in range(1, self._parties):
+                self._link.send(rank, struct.pack("<d", instant))
+        else:
+            (instant,) = struct.unpack("<d", _bytes(self._link.recv(0)))
+        if (rest_s := instant - time.monotonic()) < 0:
+            raise RuntimeError(f"the start was {-rest_s:.3f} s ago when it was agreed")
+        time.sleep(rest_s)
 
     def _load(self, request: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         """Compile a program, and share its weights."""
@@ -139,10 +158,14 @@ def _pack(share: Any) -> bytes:
     return b"".join(struct.pack("<Q", len(part)) + part for part in parts)
 
 
+def _bytes(data: bytes | str) -> bytes:
+    """Return a message as bytes; the engine's links give some as text."""
+    return data.encode("latin-1") if isinstance(data, str) else data
+
+
 def _unpack(data: bytes | str) -> Any:
     """Return the share that `_pack` wrote."""
-    data = data.encode("latin-1") if isinstance(data, str) else data
-    parts, start = [], 0
+    data, parts, start = _bytes(data), [], 0
     while start < len(data):
         (length,) = struct.unpack_from("<Q", data, start)
         parts.append(data[start + 8 : start + 8 + length])

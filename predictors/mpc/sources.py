@@ -1,0 +1,50 @@
+"""Where prices come from without an engine: laws, or the table that ships with this version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from predictors.mpc.laws import Laws
+from predictors.mpc.metrics import OperatorPrices
+from predictors.mpc.profiles import Protocol
+from predictors.mpc.published import PublishedLaws
+from predictors.mpc.table import MpcTable, load_mpc_table
+
+__all__ = ["SHIPPED_SPACES", "known_prices", "shipped_table"]
+
+_FOLDER = Path(__file__).with_name("tables")
+
+SHIPPED_SPACES = (("mpc_vit", {"dim": 64}),)
+"""Spaces, by name and options, whose every operator the shipped tables have."""
+
+
+def known_prices(protocol: Protocol) -> OperatorPrices:
+    """Return the prices of a protocol that need no engine: laws, published ones, or a table.
+
+    Raises:
+        TableError: There are none, or the shipped table is of another engine.
+    """
+    if protocol.name == "delphi":
+        return PublishedLaws()
+    return shipped_table(protocol) or Laws(protocol)
+
+
+@lru_cache
+def shipped_table(protocol: Protocol) -> MpcTable | None:
+    """Return the table that ships for a protocol without laws; None where there is none.
+
+    Raises:
+        TableError: It is of another engine than this version computes with.
+    """
+    path = _FOLDER / f"{protocol.name}.mpc.json"
+    if not path.is_file():
+        return None
+    spaces = "; ".join(_said(name, options) for name, options in SHIPPED_SPACES)
+    return replace(load_mpc_table(path), origin=f"The table that ships ({spaces})")
+
+
+def _said(name: str, options: Mapping[str, object]) -> str:
+    return f"{name} {', '.join(f'{key} = {value}' for key, value in options.items())}".strip()
