@@ -17,7 +17,7 @@ from nas.runs import RunFolder
 from predictors.latency.graph import network as placed_blocks
 from predictors.mpc.execute import Execution, execute
 from predictors.mpc.profiles import Network, Protocol
-from predictors.mpc.program import program_of
+from predictors.mpc.program import Program, program_of
 from predictors.mpc.weights import image_array, network_arrays
 from search_spaces import get_space
 from search_spaces.progress import Progress
@@ -30,11 +30,13 @@ class Agreement:
     """What private inference computed beside what torch computed.
 
     Attributes:
+        program: What was executed.
         execution: The private inferences.
         logits: Torch's, float64 [images, classes].
         labels: The right classes, int64 [images].
     """
 
+    program: Program
     execution: Execution
     logits: NDArray[np.float64]
     labels: NDArray[np.int64]
@@ -101,12 +103,14 @@ def private_agreement(
     order = stream(seed, "private images").permutation(len(splits.test))[:images]
     chosen = splits.test.select(torch.from_numpy(order))
     ready = resize(normalise(chosen.images, manifest.mean, manifest.std), manifest.input_shape[-1])
+    program = program_of(blocks)
     execution = execute(
-        program_of(blocks),
+        program,
         arrays,
         protocol,
         images=[image_array(image) for image in ready.numpy()],
         network=network,
         progress=progress,
     )
-    return Agreement(execution, module(ready).double().numpy(), chosen.labels.numpy())
+    logits = module(ready).double().numpy()
+    return Agreement(program, execution, logits, chosen.labels.numpy())

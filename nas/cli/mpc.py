@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from predictors.mpc import (
     get_network,
     get_protocol,
     known_prices,
+    known_rounds,
     load_mpc_table,
     predict,
     program_of,
@@ -143,7 +145,7 @@ def _run(arguments: argparse.Namespace) -> None:
     with ProgressBar(f"private inference by {protocol.parties} parties") as progress:
         arrays = random_arrays(program, seed=arguments.seed)
         done = execute(program, arrays, protocol, network=network, progress=progress)
-    result = _executed(done, protocol, network) | {"weights": "random"}
+    result = _executed(done, program, protocol, network) | {"weights": "random"}
     _show(arguments, f"{space.name} {space.id_of(architecture)}, executed", result)
 
 
@@ -176,18 +178,24 @@ def _run_exported(arguments: argparse.Namespace) -> None:
             network=network,
             progress=progress,
         )
-    result = _executed(found.execution, protocol, network)
+    result = _executed(found.execution, found.program, protocol, network)
     result |= {"weights": str(arguments.export), "agreement": found.to_json()}
     _show(arguments, f"{arguments.export}, executed", result)
 
 
-def _executed(done: Execution, protocol: Protocol, network: Network) -> dict[str, Any]:
+def _executed(
+    done: Execution, program: Program, protocol: Protocol, network: Network
+) -> dict[str, Any]:
     """Return the figures of an execution; the formula adds the network to one on loopback."""
-    cost, shaped = done.cost, done.link != "loopback"
+    cost, shaped, rounds_are = done.cost, done.link != "loopback", "counted"
+    if not protocol.sends_are_rounds:
+        known = known_rounds(program, protocol)
+        rounds_are = "an upper bound" if known is None else "predicted"
+        cost = replace(cost, rounds=cost.rounds if known is None else known)
     latency_s = done.wall_s if shaped else done.wall_s + cost.network_s(network)
     result = _figures(protocol, network, cost, latency_s)
-    result |= {"wall_s": done.wall_s, "link": done.link, "setup_bytes": done.setup_bytes}
-    result["link_rtt_ms"] = done.rtt_ms
+    result |= {"rounds_are": rounds_are, "wall_s": done.wall_s, "link": done.link}
+    result |= {"link_rtt_ms": done.rtt_ms, "setup_bytes": done.setup_bytes}
     return result | {"load": done.load, "versions": done.versions}
 
 
@@ -199,7 +207,7 @@ def _figures(
         "protocol": protocol.name,
         "online_bytes": int(cost.online_bytes),
         "sends": int(cost.sends),
-        "rounds": int(cost.rounds),
+        "rounds": round(cost.rounds),
         "cpu_s": cost.cpu_s,
         "latency_s": latency_s,
         "offline_bytes": cost.offline_bytes,
@@ -218,12 +226,14 @@ def _show(arguments: argparse.Namespace, heading: str, result: dict[str, Any]) -
         return
     network, cpu_s = result["network"], result["cpu_s"]
     print(f"{heading}: {get_protocol(result['protocol'])}")
+    rounds_are = f", {result['rounds_are']}" if "rounds_are" in result else ""
     ahead = result["offline_bytes"]
     offline = "not measurable" if ahead is None else quantity("offline_bytes", ahead)
     where = f"{network['name']}, {network['rtt_ms']:g} ms, {network['mbit_per_s']:g} Mbit/s"
     lines = [
         ("sent by all parties", quantity("online_bytes", result["online_bytes"])),
-        ("messages one after another", f"{result['sends']:,}"),
+        ("messages of a party", f"{result['sends']:,}"),
+        ("rounds, one-way delays", f"{result['rounds']:,}{rounds_are}"),
         ("processor time of one party", "not measured" if cpu_s is None else f"{cpu_s:.3f} s"),
         (f"latency ({where})", f"{result['latency_s']:.3f} s{'' if cpu_s else ', network only'}"),
         ("sent ahead of it", offline),

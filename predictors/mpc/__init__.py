@@ -23,7 +23,7 @@ from predictors.mpc.profiles import (
 )
 from predictors.mpc.program import Operator, Program, operators_of, program_of
 from predictors.mpc.published import PublishedLaws
-from predictors.mpc.sources import known_prices
+from predictors.mpc.sources import known_prices, known_rounds
 from predictors.mpc.table import MpcTable, load_mpc_table, save_mpc_table
 from predictors.mpc.validation import predict
 
@@ -47,6 +47,7 @@ __all__ = [
     "get_network",
     "get_protocol",
     "known_prices",
+    "known_rounds",
     "load_mpc_table",
     "operators_of",
     "predict",

@@ -7,13 +7,16 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from predictors.errors import TableError
+from predictors.mpc.cost import total
 from predictors.mpc.laws import Laws
 from predictors.mpc.metrics import OperatorPrices
 from predictors.mpc.profiles import Protocol
+from predictors.mpc.program import Program
 from predictors.mpc.published import PublishedLaws
 from predictors.mpc.table import MpcTable, load_mpc_table
 
-__all__ = ["SHIPPED_SPACES", "known_prices", "shipped_table"]
+__all__ = ["SHIPPED_SPACES", "known_prices", "known_rounds", "shipped_table"]
 
 _FOLDER = Path(__file__).with_name("tables")
 
@@ -30,6 +33,18 @@ def known_prices(protocol: Protocol) -> OperatorPrices:
     if protocol.name == "delphi":
         return PublishedLaws()
     return shipped_table(protocol) or Laws(protocol)
+
+
+def known_rounds(program: Program, protocol: Protocol) -> float | None:
+    """Return the rounds of a program, None where no prices are known without an engine.
+
+    The engine counts sends; where those are no rounds, an execution cannot tell them.
+    """
+    try:
+        prices = known_prices(protocol)
+        return total(prices(operator) for operator in program.operators).rounds
+    except TableError:
+        return None
 
 
 @lru_cache
