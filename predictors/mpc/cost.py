@@ -22,6 +22,7 @@ class MpcCost:
             operator lasts longer on a slower network.
         cpu_s: Processor seconds of the slowest party; None where nobody measured them.
         offline_bytes: Sent ahead for each inference; None where that is unknown, never 0.
+        refills: Of a stock of oblivious transfers that are in the numbers above, on average.
     """
 
     online_bytes: float = 0.0
@@ -30,6 +31,7 @@ class MpcCost:
     rounds: float = 0.0
     cpu_s: float | None = 0.0
     offline_bytes: float | None = 0.0
+    refills: float = 0.0
 
     def __add__(self, other: MpcCost) -> MpcCost:
         """Return the cost of one after the other."""
@@ -40,6 +42,7 @@ class MpcCost:
             self.rounds + other.rounds,
             _sum(self.cpu_s, other.cpu_s),
             _sum(self.offline_bytes, other.offline_bytes),
+            self.refills + other.refills,
         )
 
     def network_s(self, network: Network) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -123,11 +124,11 @@ class Parties(_Stacked):
         return [worker.pid for worker in self._workers]
 
 
-def _least(parties: Parties, operator: Operator, what: str) -> float:
-    """Return the least, of the runs after the first, of what the slowest party needs."""
+def _median(parties: Parties, operator: Operator, what: str) -> float:
+    """Return the median, of the runs after the first, of what the slowest party needs."""
     request = {"kind": operator.kind, "sizes": operator.sizes, "repeats": _REPEATS}
-    found = [answer[what] for answer in parties.ask(request)]
-    return float(min(max(run) for run in list(zip(*found, strict=True))[1:]))
+    found: list[list[float]] = [answer[what] for answer in parties.ask(request)]
+    return float(statistics.median(max(run) for run in list(zip(*found, strict=True))[1:]))
 
 
 def waiting_cpu_s(protocol: Protocol, operator: Operator) -> float:
@@ -140,7 +141,7 @@ def waiting_cpu_s(protocol: Protocol, operator: Operator) -> float:
         MeasurementError: A party dies or hangs, or the engine fails.
     """
     with Parties(protocol, network=_PAUSE) as parties:
-        return _least(parties, operator, "cpus_s")
+        return _median(parties, operator, "cpus_s")
 
 
 class RoundMeter(_Stacked):
@@ -175,9 +176,5 @@ class RoundMeter(_Stacked):
         Raises:
             MeasurementError: A party dies or hangs, or the engine fails.
         """
-        near, far = (self._least_s(parties, operator) for parties in (self._near, self._far))
+        near, far = (_median(parties, operator, "walls_s") for parties in (self._near, self._far))
         return max(0.0, (far - near) / (self._RTT_MS / 2e3))
-
-    def _least_s(self, parties: Parties, operator: Operator) -> float:
-        """Return the seconds of the fastest run after the first."""
-        return _least(parties, operator, "walls_s")

@@ -24,8 +24,8 @@ from predictors.provenance import Provenance
 
 __all__ = ["MpcTable", "load_mpc_table", "save_mpc_table"]
 
-_FORMAT, _VERSION = "mpc-table", 2
-_NUMBERS = ("online_bytes", "one_way_bytes", "sends", "rounds", "cpu_s")
+_FORMAT, _VERSION = "mpc-table", 3
+_NUMBERS = ("online_bytes", "one_way_bytes", "sends", "rounds", "cpu_s", "refills")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,45 +33,49 @@ class Comparison:
     def row(self, network: Network | None) -> dict[str, Any]:
         """Return the figures side by side; relative errors are predicted over executed - 1.
 
-        Bytes and sends are means over all inferences. Refills of a stock that fell into them are
-        counted and not held against them; their number is what explains the bytes best, and the
-        sends must then agree, too.
+        Bytes and sends are means over all inferences. Where a stock of transfers is refilled,
+        errors are those of the inference with the least sends beside its refills, since how many
+        fall into one depends on those before it. Their number is what explains the bytes best,
+        and the sends must then agree, too; it is there beside the mean that was predicted.
 
         A latency is predicted for the network that was asked, and for the round trip that its
         link really had.
         """
-        inferences, protocol = self.executed.costs, self.protocol
-        refills = [_refills(self.predicted, cost, protocol) for cost in inferences]
+        inferences, protocol, predicted = self.executed.costs, self.protocol, self.predicted
+        base_bytes = predicted.online_bytes - predicted.refills * protocol.refill_bytes
+        base_sends = predicted.sends - predicted.refills * protocol.refill_sends
+        refills = [_refills(base_bytes, cost, protocol) for cost in inferences]
         sent = np.array([cost.online_bytes for cost in inferences])
         sends = np.array([cost.sends for cost in inferences])
-        own_bytes = float(np.mean(sent - np.multiply(refills, protocol.refill_bytes)))
-        own_sends = float(np.mean(sends - np.multiply(refills, protocol.refill_sends)))
+        own_bytes = sent - np.multiply(refills, protocol.refill_bytes)
+        own_sends = sends - np.multiply(refills, protocol.refill_sends)
+        counted = own_sends == own_sends.min() if protocol.refill_bytes else slice(None)
         row: dict[str, Any] = {
             "id": self.id,
             "online_bytes": float(sent.mean()),
-            "bytes_error": self.predicted.online_bytes / own_bytes - 1,
+            "bytes_error": base_bytes / float(own_bytes[counted].mean()) - 1,
             "sends": float(sends.mean()),
-            "sends_error": self.predicted.sends / own_sends - 1,
+            "sends_error": base_sends / float(own_sends[counted].mean()) - 1,
             "refills": refills,
+            "predicted_refills": predicted.refills,
             "latency_s": self.executed.wall_s,
         }
-        if network is not None and self.predicted.cpu_s is not None:
-            row["predicted_latency_s"] = self.predicted.latency_s(network)
+        if network is not None and predicted.cpu_s is not None:
+            row["predicted_latency_s"] = predicted.latency_s(network)
             row["latency_error"] = row["predicted_latency_s"] / self.executed.wall_s - 1
             if (rtt_ms := self.executed.rtt_ms) is not None:
                 real_link = Network("measured", rtt_ms, network.mbit_per_s)
-                at_link = self.predicted.latency_s(real_link)
+                at_link = predicted.latency_s(real_link)
                 row |= {"link_rtt_ms": rtt_ms, "predicted_latency_at_link_s": at_link}
                 row["latency_error_at_link"] = at_link / self.executed.wall_s - 1
         return row
 
 
-def _refills(predicted: MpcCost, executed: MpcCost, protocol: Protocol) -> int:
-    """Return how many refills explain what was sent beyond the prediction."""
+def _refills(base_bytes: float, executed: MpcCost, protocol: Protocol) -> int:
+    """Return how many refills explain what was sent beyond what needs none."""
     if not protocol.refill_bytes:
         return 0
-    beyond = executed.online_bytes - predicted.online_bytes
-    return max(0, round(beyond / protocol.refill_bytes))
+    return max(0, round((executed.online_bytes - base_bytes) / protocol.refill_bytes))
 
 
 def predict(program: Program, prices: OperatorPrices) -> MpcCost:

@@ -65,8 +65,8 @@ def test_another_version_of_the_engine_is_refused(path: Path) -> None:
         load_mpc_table(path)
 
 
-def test_a_table_of_before_messages_were_measured_is_refused(path: Path) -> None:
-    changed(path, lambda value: value.update(version=1))
+def test_a_table_of_before_refills_were_measured_is_refused(path: Path) -> None:
+    changed(path, lambda value: value.update(version=2))
     with pytest.raises(TableError, match="no table of private costs that this version reads"):
         load_mpc_table(path)
 
