@@ -111,7 +111,6 @@ def latency(name: str, table: Path, nets: int, seed: int) -> None:
             for row, architecture in zip(executed, architectures, strict=False)
         ]
         result = {"seed": seed, "options": SPACES[name], "table": prices.provenance.to_json()}
-        result["message_cpu_s"] = prices.message_cpu_s
         write_result(path.stem, {**result, "summary": _summary(rows), "rows": rows})
         if len(executed) >= nets:
             break

@@ -20,7 +20,8 @@ class MpcCost:
         sends: Messages, the most of any party, as the engine counts them.
         rounds: Effective rounds, in one-way delays: by how many half round trips the
             operator lasts longer on a slower network.
-        cpu_s: Processor seconds of the slowest party; None where nobody measured them.
+        cpu_s: Seconds of the slowest party beside the network, for processors and for waiting
+            for each other's; None where nobody measured them.
         offline_bytes: Sent ahead for each inference; None where that is unknown, never 0.
         refills: Of a stock of oblivious transfers that are in the numbers above, on average.
     """

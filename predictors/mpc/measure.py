@@ -1,4 +1,4 @@
-"""Measuring operators with the engine: bytes, sends and processor time at exact sizes."""
+"""Measuring operators with the engine: bytes, sends, rounds and seconds at exact sizes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from predictors.errors import MeasurementError, TableError
 from predictors.latency import device_identity
 from predictors.mpc.cost import MpcCost
 from predictors.mpc.engine.process import Pool, refuse_under_load
-from predictors.mpc.parties import RoundMeter, waiting_cpu_s
+from predictors.mpc.parties import Parties, RoundMeter, operator_s
 from predictors.mpc.profiles import Protocol
 from predictors.mpc.program import Operator, operators_of
 from predictors.mpc.table import MpcTable, load_mpc_table, save_mpc_table
@@ -29,8 +29,6 @@ _REPEATS = 3
 _REPEATS_WITH_REFILLS = 8
 """A large operator refills a stock of oblivious transfers in about every second run."""
 _WARM_UP = (Operator("relu", (4096,)), Operator("matmul", (1, 64, 64, 64)))
-_TALKATIVE = Operator("softmax", (16, 64))
-"""Sends about a hundred messages and computes little."""
 _TOLERANCE = 0.05
 
 
@@ -55,12 +53,12 @@ def build_mpc_table(
     """Measure what a table lacks, and write it after every operator.
 
     Every operator runs several times after a warm-up of the session, which a first reading
-    would hold: keys, oblivious transfers, compiled code. The operators run over links in memory;
-    what a message costs a processor beyond that is measured once, between processes. Bytes and
-    sends are means, so that refills of a stock of transfers, which now and then fall into a run,
-    are in them; processor seconds are medians. Rounds of a protocol whose sends are no rounds are
-    measured over a slow link; where none can be shaped, they are the sends of all parties, an
-    upper bound.
+    would hold: keys, oblivious transfers, compiled code. Bytes and sends are means over runs in
+    one process, so that refills of a stock of transfers, which now and then fall into a run, are
+    in them. Seconds are those between processes over the loopback device: computing, handling
+    messages, and waiting for the other's processor. Rounds of a protocol whose sends are no
+    rounds are measured over a slow link; where none can be shaped, they are the sends of all
+    parties, an upper bound.
 
     Args:
         operators: To be measured.
@@ -82,7 +80,7 @@ def build_mpc_table(
     if path.exists():
         table = _continued(load_mpc_table(path), protocol, device, path)
     todo = table.missing(operators)
-    if not todo and table.message_cpu_s:
+    if not todo:
         return table
     if not under_load:
         refuse_under_load()
@@ -92,16 +90,19 @@ def build_mpc_table(
                 f"{path} was measured with {dict(table.versions)}, and this engine is "
                 f"{pool.versions}. Measure a new table."
             )
+        near = stack.enter_context(Parties(protocol))
         rounds: RoundMeter | None = None
         if not protocol.sends_are_rounds:
             rounds = stack.enter_context(RoundMeter(protocol))
         for operator in _WARM_UP:
             _measured(pool, operator, 1)
+            operator_s(near, operator)
             if rounds is not None:
                 rounds(operator)
         for done, operator in enumerate(todo):
             report(done, len(todo), str(operator))
             cost = _measured(pool, operator, repeats)
+            cost = dataclasses.replace(cost, cpu_s=operator_s(near, operator))
             if rounds is not None and rounds.shaped and cost.sends:
                 cost = dataclasses.replace(cost, rounds=rounds(operator))
             table = dataclasses.replace(
@@ -111,9 +112,6 @@ def build_mpc_table(
                 rows={**table.rows, operator: cost},
                 load=max(table.load, os.getloadavg()[0]),
             )
-            save_mpc_table(table, path)
-        if not table.message_cpu_s:
-            table = dataclasses.replace(table, message_cpu_s=_message_cpu_s(pool, protocol))
             save_mpc_table(table, path)
         report(len(todo), len(todo), "done")
     return table
@@ -133,16 +131,8 @@ def _continued(table: MpcTable, protocol: Protocol, device: str, path: Path) -> 
     return table
 
 
-def _message_cpu_s(pool: Pool, protocol: Protocol) -> float:
-    """Return the processor seconds that each message costs beyond what an operator computes."""
-    computing = _measured(pool, _TALKATIVE, 4)
-    assert computing.cpu_s is not None
-    beyond = waiting_cpu_s(protocol, _TALKATIVE) - computing.cpu_s
-    return max(beyond / computing.sends, 1e-9)
-
-
 def _measured(pool: Pool, operator: Operator, repeats: int) -> MpcCost:
-    """Return the mean cost of one operator over some runs, after one that warms it up.
+    """Return what one operator sends on average, over some runs after one that warms it up.
 
     Raises:
         MeasurementError: Its result is wrong.
@@ -155,14 +145,13 @@ def _measured(pool: Pool, operator: Operator, repeats: int) -> MpcCost:
             f"The engine computed {operator} with an error of {worst:.3g}: its numbers do not "
             "fit. Nothing was kept of it."
         )
-    one_way, cpu_s = (np.array([run[key] for run in runs]) for key in ("one_way_bytes", "cpu_s"))
     sent, sends, refills = _with_refills(runs, pool.protocol)
     return MpcCost(
         online_bytes=sent,
-        one_way_bytes=float(one_way.mean()),
+        one_way_bytes=float(np.mean([run["one_way_bytes"] for run in runs])),
         sends=sends,
         rounds=pool.protocol.most_rounds(sends),
-        cpu_s=float(np.median(cpu_s)),
+        cpu_s=None,
         refills=refills,
     )
 

@@ -18,10 +18,9 @@ from predictors.mpc.engine.process import START_S, Worker, receive_all
 from predictors.mpc.profiles import Network, Protocol
 from predictors.mpc.program import Operator
 
-__all__ = ["Parties", "RoundMeter", "waiting_cpu_s"]
+__all__ = ["Parties", "RoundMeter", "operator_s"]
 
 _REPEATS = 4
-_PAUSE = Network("pause", 10.0, 1e5)
 
 
 class _Stacked:
@@ -124,24 +123,15 @@ class Parties(_Stacked):
         return [worker.pid for worker in self._workers]
 
 
-def _median(parties: Parties, operator: Operator, what: str) -> float:
-    """Return the median, of the runs after the first, of what the slowest party needs."""
-    request = {"kind": operator.kind, "sizes": operator.sizes, "repeats": _REPEATS}
-    found: list[list[float]] = [answer[what] for answer in parties.ask(request)]
-    return float(statistics.median(max(run) for run in list(zip(*found, strict=True))[1:]))
-
-
-def waiting_cpu_s(protocol: Protocol, operator: Operator) -> float:
-    """Return the processor seconds of a party that waits 5 ms for each message of an operator.
-
-    Over links in memory an operator needs less: here every message passes the kernel, and wakes
-    a thread whose caches have gone cold.
+def operator_s(parties: Parties, operator: Operator) -> float:
+    """Return the seconds of the slowest party for an operator, the median of some warm runs.
 
     Raises:
         MeasurementError: A party dies or hangs, or the engine fails.
     """
-    with Parties(protocol, network=_PAUSE) as parties:
-        return _median(parties, operator, "cpus_s")
+    request = {"kind": operator.kind, "sizes": operator.sizes, "repeats": _REPEATS}
+    runs = list(zip(*(answer["walls_s"] for answer in parties.ask(request)), strict=True))
+    return float(statistics.median(max(run) for run in runs[1:]))
 
 
 class RoundMeter(_Stacked):
@@ -176,5 +166,5 @@ class RoundMeter(_Stacked):
         Raises:
             MeasurementError: A party dies or hangs, or the engine fails.
         """
-        near, far = (_median(parties, operator, "walls_s") for parties in (self._near, self._far))
+        near, far = (operator_s(parties, operator) for parties in (self._near, self._far))
         return max(0.0, (far - near) / (self._RTT_MS / 2e3))

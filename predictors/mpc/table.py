@@ -39,8 +39,6 @@ class MpcTable:
         date: ISO date of the last measurement.
         rows: Price of every measured operator.
         load: Highest load average during the measurements.
-        message_cpu_s: Processor seconds of a message between processes, beyond those of an
-            operator over links in memory, which the rows hold; prices have both.
         origin: What messages call the table: its file, or that it ships.
     """
 
@@ -50,7 +48,6 @@ class MpcTable:
     date: str
     rows: Mapping[Operator, MpcCost] = field(default_factory=dict)
     load: float = 0.0
-    message_cpu_s: float = 0.0
     origin: str = field(default="The table", compare=False)
 
     @property
@@ -72,13 +69,7 @@ class MpcTable:
                 f"{self.protocol.name} --out TABLE) and name it: --prices TABLE, or table = "
                 '"TABLE" in the section [mpc].'
             )
-        row = self.rows[operator]
-        assert row.cpu_s is not None
-        return dataclasses.replace(
-            row,
-            cpu_s=row.cpu_s + row.sends * self.message_cpu_s,
-            offline_bytes=self.protocol.offline_bytes,
-        )
+        return dataclasses.replace(self.rows[operator], offline_bytes=self.protocol.offline_bytes)
 
     def missing(self, operators: Iterable[Operator]) -> list[Operator]:
         """Return the operators without a row, each once, sorted."""
@@ -99,7 +90,6 @@ def save_mpc_table(table: MpcTable, path: Path) -> None:
         "versions": dict(table.versions),
         "date": table.date,
         "load": table.load,
-        "message_cpu_s": table.message_cpu_s,
     }
     lines = [json.dumps(value)[:-1] + ', "rows": [']
     rows = [json.dumps(_row(operator, cost)) for operator, cost in sorted(table.rows.items())]
@@ -148,7 +138,6 @@ def load_mpc_table(path: Path) -> MpcTable:
         fields.text("date"),
         rows,
         fields.number("load"),
-        fields.number("message_cpu_s"),
         str(path),
     )
 
