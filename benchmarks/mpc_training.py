@@ -50,6 +50,8 @@ PROTOCOL = "semi2k"
 VIT = {"dim": 64, "heads": [4], "depths": [4], "activations": ["gelu"]}
 RESNET = {"widths": [16, 32, 64], "depths": [1, 1, 1], "granularities": ["pixel"]}
 SHARES = [0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]
+DISTILLED = {"teacher_weight": 1.0, "inner_weight": 1.0, "inner_slots": [f"mlp{VIT['depths'][0]}"]}
+"""As MPCViT is retrained: logits, and the tokens that the last layer yields."""
 KEEP = (0.25, 0.5)
 BUDGETS = (1500, 5000)
 
@@ -166,7 +168,7 @@ def transformers(options: argparse.Namespace, splits: DataSplits) -> None:
     seconds = private(space)
 
     def retrain(name: str, architecture: Architecture) -> None:
-        config = document(options, kinds, strategy="finetune")
+        config = document(options, kinds, strategy="finetune", **DISTILLED)
         teacher = load_supernet(teacher_run, teacher_space).train()
         alone = single(space, architecture)
         run, _ = trained(options, splits, name, config, space=alone, teacher=teacher)

@@ -50,6 +50,7 @@ _ONLY = {
     "stages": ("progressive",),
     "teacher_weight": ("progressive", "autorep", "snl", "finetune"),
     "inner_weight": ("progressive", "finetune"),
+    "inner_slots": ("progressive", "finetune"),
     "param_intervals": ("prenas",),
     "architectures": ("multi_architecture",),
     "regularise": ("sandwich", "attentive", "delayed"),
@@ -129,6 +130,8 @@ class TrainConfig(Section):
     inner_weight: NotNegative = 0.0
     """Weight of the differences between what the blocks of a subnet and those of that teacher
     yield, in the same strategies; 0 compares none."""
+    inner_slots: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = ("*",)
+    """Slots whose blocks `inner_weight` compares, by name or by a pattern such as "stage1.*"."""
     param_intervals: Annotated[int, Field(ge=2)] = 6
     """Intervals of equal width in parameters, of each of which prenas trains one subnet."""
     architectures: Annotated[int, Field(ge=2)] = 4
@@ -232,6 +235,8 @@ class TrainConfig(Section):
                     f"is for {' and '.join(strategies)}, the strategy is {self.strategy}; "
                     "leave it out"
                 )
+        if self.inner_slots != fields["inner_slots"].default and not self.inner_weight:
+            problems["inner_slots"] = "says what inner_weight compares, and that is 0; set it too"
         if self.strategy == "attentive" and self.cost_bins is None:
             problems["cost_bins"] = "attentive draws from bins of MACs; set it, for example 16"
         if self.strategy == "progressive":

@@ -181,7 +181,7 @@ def tiny_config(**train_options: Any) -> Config:
         "gradient_clip": 5.0,
         "device": "cpu",
         "threads": 1,
-        **OPTIONS[train_options.get("strategy", "sandwich")],
+        **OPTIONS.get(train_options.get("strategy", "sandwich"), {}),
         **train_options,
     }
     document = {
