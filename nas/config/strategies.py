@@ -124,12 +124,12 @@ class MpcVitConfig(Section):
 
 
 class ReluConfig(Section):
-    """How autorep and snl choose the ReLUs that stay."""
+    """How autorep and snl choose the activations that stay."""
 
     budget: Count = 1000
-    """ReLUs of one image that stay."""
+    """ReLUs of one image that stay, or in mpc_vit elements of tokens that keep their GELU."""
     full_epochs: NotNegative = 0.0
-    """Epochs in which the network with all ReLUs is trained first; it teaches afterwards."""
+    """Epochs in which the network with all of them is trained first; it teaches afterwards."""
     mask_epochs: NotNegative = 1.0
     """Epochs in which it is learned which stay; the rest of the epochs trains what was kept."""
     weight: NotNegative = 1.0

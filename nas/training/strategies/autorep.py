@@ -4,11 +4,13 @@ Every element has an indicator m. In the forward pass it is 1 or 0, with hystere
 0 only below -t, a 0 becomes 1 only above t, so that noise flips little. In the backward pass its
 gradient is that of the gate times softplus(m). The loss has a penalty on the share of kept
 ReLUs above the budget. What is not kept is a parabola of each channel, fitted in closed form to
-the distribution of its input (`nearest_parabola`) and trained on.
+the distribution of its input (`nearest_parabola`) and trained on; in a space without parabolas,
+such as `mpc_vit`, it is left as it is.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -30,18 +32,19 @@ def autorep(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> St
     Raises:
         ConfigError: The space is not one of few ReLUs, or lacks an option that is needed.
     """
-    relus = config.relus
+    relus, sites = config.relus, sites_of(space)
     start = {
         site.slot: torch.rand(site.shape, generator=torch_stream(0, "autorep", number))
-        for number, site in enumerate(sites_of(space))
+        for number, site in enumerate(sites)
     }
-    total = sum(m.numel() for m in start.values())
+    total = sum(math.prod(site.shape) * site.width for site in sites)
 
     def gates(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {s: indicator(state[f"alpha/{s}"], state[f"kept/{s}"]) for s in start}
 
     def penalty(gates: Mapping[str, Tensor]) -> Tensor:
-        share = torch.stack([gate.sum() for gate in gates.values()]).sum() / total
+        sums = [gates[site.slot].sum() * site.width for site in sites]
+        share = torch.stack(sums).sum() / total
         return relu(share - relus.budget / total)
 
     def settle(state: dict[str, Tensor]) -> None:

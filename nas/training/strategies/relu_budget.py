@@ -1,16 +1,19 @@
-"""What strategies that keep few ReLUs share: the phases, and what a budget keeps.
+"""What strategies that keep few activations share: the phases, and what a budget keeps.
 
 Both published methods begin with a trained network that rectifies everything, learn which
 elements matter, and train the network with those alone on, taught by the first (SNL, Cho et al.
 2022, arXiv:2202.02340, section 3; AutoReP, Peng et al. 2023, arXiv:2308.10134, section 3). Here
 the three are phases of one run over a space such as `mpc_resnet`, whose options say how many
 elements each activation may keep: the budget is spent on those options by an exact knapsack.
+What SNL does for every element, MPCViT+ does for every token of a transformer's GELU (Zeng et
+al. 2023, arXiv:2211.13955): in the space `mpc_vit` with ``token_shares`` a token's score decides
+for all of its elements.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -28,10 +31,11 @@ from nas.training.strategies.knapsack import best_within
 from nas.training.strategies.member import Member, Moment
 from nas.training.strategies.phase import Phase, Strategy, cosine
 from predictors import compile_cost
-from predictors.mpc import ReluCount
+from predictors.mpc import ActivationCount
 from search_spaces import Architecture, SearchSpace
-from search_spaces.blocks import RectifiedConv, RectifiedSum
+from search_spaces.blocks import BlockSpec, PrivateMlp, RectifiedConv, RectifiedSum
 from search_spaces.choices import Option
+from search_spaces.modules.kept import KeptUnits
 from search_spaces.modules.rectified import PartialRelu, nearest_parabola
 
 __all__ = ["Masks", "Site", "kept_within", "sites_of", "three_phases"]
@@ -39,17 +43,19 @@ __all__ = ["Masks", "Site", "kept_within", "sites_of", "three_phases"]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One activation that may keep some of its elements.
+    """One activation that may keep some of its elements or tokens.
 
     Attributes:
         slot: Its slot.
         kept: The choice of the share that it keeps.
-        shape: Of the map, (C, H, W).
+        shape: Of its scores: of the map, (C, H, W), or (tokens, 1).
+        width: Elements that one score decides for.
     """
 
     slot: str
     kept: str
     shape: tuple[int, ...]
+    width: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +64,9 @@ class Masks:
 
     Attributes:
         rest: What happens to the others.
-        start: First scores by slot, a tensor [C, H, W] each.
+        start: First scores by slot, tensors of the sites' shapes.
         gates: From the state's gates, where ``alpha/SLOT`` are the scores, to how much of every
-            ReLU is taken, by slot.
+            activation is taken, by slot.
         penalty: From these to what is added to the loss, before its weight.
         settle: Done to the state's gates behind every update.
         memory: What it keeps beside the scores, by name.
@@ -75,42 +81,60 @@ class Masks:
 
 
 def sites_of(space: SearchSpace) -> list[Site]:
-    """Return the activations of a space whose choices are those of `mpc_resnet`.
+    """Return the activations of a space whose choices are those of `mpc_resnet` or `mpc_vit`.
 
     Raises:
         ConfigError: There is none, or one cannot keep everything and nothing.
     """
     found = []
     for slot in space.slots:
-        blocks = space.slot_blocks(slot.name)
-        if not any(isinstance(block, RectifiedConv | RectifiedSum) for block in blocks):
+        shape, width = _scored(space.slot_blocks(slot.name))
+        read = [space.choices[v] for v in slot.scope if v < len(space.choices)]
+        kept = next((choice for choice in read if choice.name.startswith("kept_")), None)
+        if not shape or kept is None:
             continue
-        read = [space.choices[variable] for variable in slot.scope]
-        kept = next(choice for choice in read if choice.name.startswith("kept_"))
         if not {0.0, 1.0} <= set(kept.options):
             raise ConfigError(
                 f"{kept.name!r} of {space.name!r} has the shares {list(kept.options)}; 0 and 1 "
-                "must be among them. Add them to space.options.shares."
+                "must be among them. Add them to space.options.shares, or in mpc_vit to "
+                "token_shares."
             )
-        found.append(Site(slot.name, kept.name, blocks[0].out_shape))
+        found.append(Site(slot.name, kept.name, shape, width))
     if not found:
         raise ConfigError(
-            f"No block of {space.name!r} rectifies part of its elements. Train this strategy on "
-            "such a space: mpc_resnet."
+            f"No block of {space.name!r} activates part of its elements. Train this strategy on "
+            "such a space: mpc_resnet, or mpc_vit with token_shares."
         )
     return found
+
+
+def _scored(blocks: Sequence[BlockSpec]) -> tuple[tuple[int, ...], int]:
+    """Return the shape of the scores of a slot, and the elements of one; () without scores."""
+    for block in blocks:
+        if isinstance(block, RectifiedConv | RectifiedSum):
+            return block.out_shape, 1
+        if isinstance(block, PrivateMlp) and block.act != "linear":
+            return (block.tokens, 1), block.mid
+    return (), 0
 
 
 def everywhere(space: SearchSpace, share: float, rest: str) -> Architecture:
     """Return the architecture that keeps one share of the elements everywhere.
 
     Raises:
-        ConfigError: The space lacks an option.
+        ConfigError: The space lacks an option, or has a choice that is not decided here.
     """
     wanted = {"kept": share, "rest": rest, "granularity": "pixel"}
     options = {}
     for choice in space.choices:
-        option = wanted.get(choice.name.partition("_")[0], choice.options[0])
+        kind = choice.name.partition("_")[0]
+        if kind not in wanted and len(choice.options) > 1:
+            raise ConfigError(
+                f"{choice.name!r} of {space.name!r} has the options {list(choice.options)}, and "
+                "this strategy decides which activations are kept and nothing else. Leave one "
+                "by space.keep or by the options of the space."
+            )
+        option = wanted.get(kind, choice.options[0])
         if option not in choice.options:
             raise ConfigError(
                 f"{choice.name!r} of {space.name!r} must allow {option!r}; it has "
@@ -131,8 +155,8 @@ def kept_within(
 
     Args:
         space: With choices such as those of `mpc_resnet`.
-        scores: By slot, a tensor [C, H, W] each.
-        budget: Elements that may be rectified in all.
+        scores: By slot, tensors of the sites' shapes.
+        budget: Elements that may be activated in all.
         rest: What happens to the others.
 
     Raises:
@@ -148,8 +172,8 @@ def kept_within(
         sums = np.concatenate([[0.0], ranked.cumsum(0).cpu().numpy()])
         worth[site.kept] = sums[counts]
     others = everywhere(space, 0.0, rest)
-    relus = compile_cost(space, ReluCount())
-    return best_within(space, worth, relus, float(budget), others=others, method="dynamic")
+    count = compile_cost(space, ActivationCount())
+    return best_within(space, worth, count, float(budget), others=others, method="dynamic")
 
 
 def _shares(space: SearchSpace, site: Site) -> tuple[Option, ...]:
@@ -157,7 +181,7 @@ def _shares(space: SearchSpace, site: Site) -> tuple[Option, ...]:
 
 
 def _count(site: Site, share: float) -> int:
-    """Return how many elements a share of an activation is; see `mpc_resnet`."""
+    """Return how many elements or tokens a share of an activation is; see `mpc_resnet`."""
     return max(round(share * math.prod(site.shape)), 1 if share else 0)
 
 
@@ -167,7 +191,7 @@ def three_phases(
     steps_per_epoch: int,
     masks: Masks,
 ) -> Strategy:
-    """Return the phases: everything rectified, masks trained, the kept elements alone.
+    """Return the phases: everything activated, masks trained, the kept elements alone.
 
     Args:
         space: With choices such as those of `mpc_resnet`.
@@ -177,8 +201,11 @@ def three_phases(
     """
     relus, sites, rest = config.relus, sites_of(space), masks.rest
     whole, nothing = everywhere(space, 1.0, rest), everywhere(space, 0.0, rest)
+    # Gates act on a block that has both sides: one that keeps all names no rest, and where the
+    # rest is no choice, one that keeps none names no activation.
+    masked = nothing if any(c.name.startswith("rest_") for c in space.choices) else whole
     soft = label_and_soft_loss(config.label_smoothing, config.teacher_weight)
-    alone = Member("all ReLUs", whole, label_loss(config.label_smoothing))
+    alone = Member("whole", whole, label_loss(config.label_smoothing))
     full = round(relus.full_epochs * steps_per_epoch)
     trained = round(relus.mask_epochs * steps_per_epoch)
     kept = config.epochs * steps_per_epoch - full - trained
@@ -197,7 +224,7 @@ def three_phases(
         def loss(logits: Tensor, targets: Targets) -> Tensor:
             return soft(logits, targets) + relus.weight * masks.penalty(rectified)
 
-        return (Member("masked", nothing, loss, rectified=rectified),)
+        return (Member("masked", masked, loss, rectified=rectified),)
 
     def adjust(
         state: TrainState, moment: Moment, held_out: Callable[[], Batch]
@@ -242,9 +269,9 @@ def three_phases(
     )
 
 
-def _activations(state: TrainState) -> dict[str, PartialRelu]:
+def _activations(state: TrainState) -> dict[str, KeptUnits]:
     modules = state.supernet.named_modules()
-    return {name: module for name, module in modules if isinstance(module, PartialRelu)}
+    return {name: module for name, module in modules if isinstance(module, KeptUnits)}
 
 
 @torch.no_grad()
@@ -263,6 +290,7 @@ def _fit_parabolas(state: TrainState, batch: Batch, *, architecture: Architectur
     hooks = [
         module.register_forward_pre_hook(partial(fit, name=name))
         for name, module in _activations(state).items()
+        if isinstance(module, PartialRelu)
     ]
     state.supernet(batch.at(state.supernet.space.resolution_of(architecture)), architecture)
     for hook in hooks:

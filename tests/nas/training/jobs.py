@@ -80,6 +80,13 @@ def tiny_resnet() -> SearchSpace:
     return get_space("mpc_resnet", **options, widths=(4, 8), depths=(1, 1))
 
 
+def tiny_vit(shares: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)) -> SearchSpace:
+    """A transformer of 17 tokens in two layers, some of which may keep their GELU."""
+    options = {"classes": CLASSES, "resolution": 12, "channels": 1, "patch": 3, "dim": 8}
+    fixed = {"attention": ("scale_attention",), "activations": ("gelu",)}
+    return get_space("mpc_vit", **options, **fixed, heads=(2,), depths=(2,), token_shares=shares)
+
+
 def present_space() -> SearchSpace:
     """Two nodes, each the sum of three operations that are there or not."""
     builder = SpaceBuilder("present")

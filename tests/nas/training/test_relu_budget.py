@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn.functional import softplus
 
 from nas.chosen import read_chosen
@@ -18,9 +21,17 @@ from nas.training import build_strategy, load_supernet
 from nas.training.strategies.autorep import indicator, with_hysteresis
 from nas.training.strategies.relu_budget import kept_within, sites_of
 from predictors import compile_cost
-from predictors.mpc import ReluCount
+from predictors.mpc import ActivationCount, ReluCount
+from search_spaces import SearchSpace, get_space
 from search_spaces.modules.rectified import nearest_parabola
-from tests.nas.training.jobs import run_folder, tiny_config, tiny_resnet, tiny_space, train_run
+from tests.nas.training.jobs import (
+    run_folder,
+    tiny_config,
+    tiny_resnet,
+    tiny_space,
+    tiny_vit,
+    train_run,
+)
 
 
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (0.7, 0.4), (-1.2, 2.0)])
@@ -91,10 +102,60 @@ def test_a_run_ends_within_its_budget_and_keeps_what_scored_best(
     assert sum(int(mask.sum()) for mask in masks) == relus
 
 
-def test_another_space_is_refused() -> None:
+@pytest.mark.parametrize("strategy", ["autorep", "snl"])
+def test_tokens_keep_their_gelu_within_a_budget(strategy: str, tmp_path: Path) -> None:
+    """MPCViT+: 34 tokens of 16 features each; the budget is of 15 and a half tokens."""
+    relus = {"budget": 248, "full_epochs": 1, "mask_epochs": 2, "gate_learning_rate": 0.1}
+    run = run_folder(tmp_path / "run", strategy=strategy, relus=relus)
+    space = tiny_vit()
+    train_run(run, space=space)
+    (found,) = read_chosen(run.path, space)
+    count = compile_cost(space, ActivationCount())
+    assert 128 < count.of(found) <= 248
+    supernet = load_supernet(run, space)
+    masks = [
+        buffer for key, buffer in supernet.subnet(found).named_buffers() if key.endswith("mask")
+    ]
+    assert sum(int(mask.sum()) for mask in masks) * 16 == count.of(found)
+    gates = load_file(max(run.checkpoints.glob("step-*.safetensors")))
+    for layer in ("mlp1", "mlp2"):
+        trained = supernet.get_buffer(f"blocks.{layer}.act.scores")
+        assert torch.equal(trained, gates[f"gates/alpha/{layer}"])
+        assert len(trained.unique()) > 1
+
+
+def test_a_score_of_a_token_weighs_as_many_elements_as_it_decides_for() -> None:
+    """The penalties of a first step, by hand: every alpha is 1, or half of them are kept."""
+    space = tiny_vit()
+    sites = sites_of(space)
+    assert [(site.slot, site.shape, site.width) for site in sites] == [
+        ("mlp1", (17, 1), 16),
+        ("mlp2", (17, 1), 16),
+    ]
+    scores = {"mlp1": torch.arange(17.0)[:, None], "mlp2": torch.full((17, 1), -1.0)}
+    scores["mlp2"][3] = 100.0
+    found = kept_within(space, scores, 8 * 16, rest="identity")
+    assert (found["kept_1"], found["kept_2"]) == (0.25, 0.25)
+    found = kept_within(space, scores, 8 * 16 - 1, rest="identity")
+    assert (found["kept_1"], found["kept_2"]) == (0.0, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (tiny_space, "No block of 'tiny' activates part"),
+        (partial(tiny_vit, (1.0,)), "No block of 'mpc_vit' activates part"),
+        (partial(tiny_vit, (0.5, 1.0)), "0 and 1 must be among them"),
+        (
+            partial(get_space, "mpc_vit", token_shares=(0.0, 1.0)),
+            r"'attention_1_1' of 'mpc_vit' has the options .* Leave one",
+        ),
+    ],
+)
+def test_another_space_is_refused(space: Callable[[], SearchSpace], said: str) -> None:
     config = tiny_config(strategy="snl").train
-    with pytest.raises(ConfigError, match="No block of 'tiny' rectifies part"):
-        build_strategy(tiny_space(), config, 4)
+    with pytest.raises(ConfigError, match=said):
+        build_strategy(space(), config, 4)
 
 
 def test_epochs_must_be_left_for_what_was_kept() -> None:
