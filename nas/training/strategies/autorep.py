@@ -19,6 +19,7 @@ from torch.nn.functional import relu, softplus
 
 from nas.config import TrainConfig
 from nas.rng import torch_stream
+from nas.training.strategies.costs import Costs
 from nas.training.strategies.phase import Strategy
 from nas.training.strategies.relu_budget import Masks, sites_of, three_phases
 from search_spaces import SearchSpace
@@ -26,7 +27,9 @@ from search_spaces import SearchSpace
 __all__ = ["autorep", "indicator", "with_hysteresis"]
 
 
-def autorep(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> Strategy:
+def autorep(
+    space: SearchSpace, config: TrainConfig, steps_per_epoch: int, *, costs: Costs
+) -> Strategy:
     """Return the strategy; for its phases see `three_phases`.
 
     Raises:
@@ -54,7 +57,7 @@ def autorep(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> St
 
     everything = {f"kept/{s}": torch.ones(m.shape, dtype=torch.bool) for s, m in start.items()}
     masks = Masks("polynomial", start, gates, penalty, settle, everything)
-    return three_phases(space, config, steps_per_epoch, masks)
+    return three_phases(space, config, steps_per_epoch, masks, costs)
 
 
 def indicator(m: Tensor, kept: Tensor) -> Tensor:

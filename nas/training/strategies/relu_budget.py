@@ -4,7 +4,9 @@ Both published methods begin with a trained network that rectifies everything, l
 elements matter, and train the network with those alone on, taught by the first (SNL, Cho et al.
 2022, arXiv:2202.02340, section 3; AutoReP, Peng et al. 2023, arXiv:2308.10134, section 3). Here
 the three are phases of one run over a space such as `mpc_resnet`, whose options say how many
-elements each activation may keep: the budget is spent on those options by an exact knapsack.
+elements each activation may keep: the budget is spent on those options by an exact knapsack. A
+limit on a real cost may stand in place of the budget: one kept element costs a layer the rounds of
+all of them, so within a limit on seconds few layers keep much where a count spreads it.
 What SNL does for every element, MPCViT+ does for every token of a transformer's GELU (Zeng et
 al. 2023, arXiv:2211.13955): in the space `mpc_vit` with ``token_shares`` a token's score decides
 for all of its elements.
@@ -15,22 +17,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nas.config import TrainConfig
+from nas.config import ReluConfig, TrainConfig, parse_limit
 from nas.errors import ConfigError
 from nas.training.batch import Batch
-from nas.training.gates import learn_gates, new_gates
+from nas.training.gates import learn_gates, new_gates, require_sum
 from nas.training.losses import Targets, label_and_soft_loss, label_loss
 from nas.training.state import TrainState
+from nas.training.strategies.costs import Costs
 from nas.training.strategies.knapsack import best_within
 from nas.training.strategies.member import Member, Moment
 from nas.training.strategies.phase import Phase, Strategy, cosine
-from predictors import compile_cost
+from predictors import CostTable, compile_cost, largest_cost
 from predictors.mpc import ActivationCount
 from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec, PrivateMlp, RectifiedConv, RectifiedSum
@@ -145,9 +148,9 @@ def everywhere(space: SearchSpace, share: float, rest: str) -> Architecture:
 
 
 def kept_within(
-    space: SearchSpace, scores: Mapping[str, Tensor], budget: int, *, rest: str
+    space: SearchSpace, scores: Mapping[str, Tensor], cost: CostTable, limit: float, *, rest: str
 ) -> Architecture:
-    """Return the architecture whose kept elements have the largest scores within a budget.
+    """Return the architecture whose kept elements have the largest scores within a limit.
 
     Every activation that keeps k elements keeps those of its k largest scores. Among the shares
     that the space allows, the sum of the kept scores is the largest possible, to the grid of
@@ -156,11 +159,13 @@ def kept_within(
     Args:
         space: With choices such as those of `mpc_resnet`.
         scores: By slot, tensors of the sites' shapes.
-        budget: Elements that may be activated in all.
+        cost: A sum over slots: of activations, as published, or what they really cost.
+        limit: In its unit.
         rest: What happens to the others.
 
     Raises:
         ConfigError: See `sites_of`.
+        InfeasibleError: No share of anything is within the limit.
     """
     kept = {
         site: np.array([_count(site, float(share)) for share in _shares(space, site)])
@@ -172,8 +177,7 @@ def kept_within(
         sums = np.concatenate([[0.0], ranked.cumsum(0).cpu().numpy()])
         worth[site.kept] = sums[counts]
     others = everywhere(space, 0.0, rest)
-    count = compile_cost(space, ActivationCount())
-    return best_within(space, worth, count, float(budget), others=others, method="dynamic")
+    return best_within(space, worth, cost, limit, others=others, method="dynamic")
 
 
 def _shares(space: SearchSpace, site: Site) -> tuple[Option, ...]:
@@ -185,11 +189,24 @@ def _count(site: Site, share: float) -> int:
     return max(round(share * math.prod(site.shape)), 1 if share else 0)
 
 
+def _limit(space: SearchSpace, relus: ReluConfig, costs: Costs) -> tuple[CostTable, float]:
+    """Return the cost that says how much is kept, and its limit.
+
+    Raises:
+        ConfigError: The run does not know the cost, or it is no sum.
+    """
+    if relus.cost is None or relus.within is None:
+        return compile_cost(space, ActivationCount()), float(relus.budget)
+    cost = require_sum(costs(relus.cost), "train.relus.cost")
+    return cost, parse_limit(cost.metric, relus.within).resolve(largest_cost(cost))
+
+
 def three_phases(
     space: SearchSpace,
     config: TrainConfig,
     steps_per_epoch: int,
     masks: Masks,
+    costs: Costs,
 ) -> Strategy:
     """Return the phases: everything activated, masks trained, the kept elements alone.
 
@@ -198,6 +215,7 @@ def three_phases(
         config: The training section.
         steps_per_epoch: Whole batches in an epoch.
         masks: How the method trains what decides.
+        costs: That the configuration may limit.
     """
     relus, sites, rest = config.relus, sites_of(space), masks.rest
     whole, nothing = everywhere(space, 1.0, rest), everywhere(space, 0.0, rest)
@@ -210,6 +228,14 @@ def three_phases(
     trained = round(relus.mask_epochs * steps_per_epoch)
     kept = config.epochs * steps_per_epoch - full - trained
     gentle = relus.weights_learning_rate or config.learning_rate / 10
+
+    @cache
+    def limit() -> tuple[CostTable, float]:
+        return _limit(space, relus, costs)
+
+    def check(state: TrainState) -> None:
+        """Notice before the first step a cost that is not there, or a limit that nothing meets."""
+        kept_within(space, masks.start, *limit(), rest=rest)
 
     def begin(state: TrainState) -> None:
         device = next(state.supernet.parameters()).device
@@ -236,7 +262,7 @@ def three_phases(
     def keep(state: TrainState) -> None:
         scores = {site.slot: state.gates[f"alpha/{site.slot}"] for site in sites}
         _keep_scores(state, scores)
-        state.chosen = [kept_within(space, scores, relus.budget, rest=rest)]
+        state.chosen = [kept_within(space, scores, *limit(), rest=rest)]
 
     def draw_kept(moment: Moment) -> tuple[Member, ...]:
         return (Member("kept", moment.chosen[0], soft),)
@@ -244,13 +270,19 @@ def three_phases(
     warmup = config.warmup_epochs * steps_per_epoch
     return Strategy(
         (
-            Phase("full", full, lambda _: (alone,), cosine(config.learning_rate, warmup, full)),
+            Phase(
+                "full",
+                full,
+                lambda _: (alone,),
+                cosine(config.learning_rate, warmup, full),
+                (check,),
+            ),
             Phase(
                 "masks",
                 trained,
                 draw_masked,
                 cosine(gentle, 0, trained, first=full),
-                (begin, TrainState.keep_teacher, TrainState.restart_optimizer),
+                (check, begin, TrainState.keep_teacher, TrainState.restart_optimizer),
                 adjust=adjust,
                 fit=partial(_fit_parabolas, architecture=whole),
                 taught=True,

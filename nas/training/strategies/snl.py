@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nas.config import TrainConfig
+from nas.training.strategies.costs import Costs
 from nas.training.strategies.phase import Strategy
 from nas.training.strategies.relu_budget import Masks, sites_of, three_phases
 from search_spaces import SearchSpace
@@ -23,7 +24,9 @@ from search_spaces import SearchSpace
 __all__ = ["snl"]
 
 
-def snl(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> Strategy:
+def snl(
+    space: SearchSpace, config: TrainConfig, steps_per_epoch: int, *, costs: Costs
+) -> Strategy:
     """Return the strategy; for its phases see `three_phases`.
 
     Raises:
@@ -45,4 +48,4 @@ def snl(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> Strate
             state[f"alpha/{slot}"].clamp_(0.0, 1.0)
 
     masks = Masks("identity", start, gates, lasso, settle)
-    return three_phases(space, config, steps_per_epoch, masks)
+    return three_phases(space, config, steps_per_epoch, masks, costs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from nas.runs import RunFolder
 from nas.training import Moment, TrainReport, train
 from nas.training.state import TrainState
 from nas.world import ALONE, World
+from predictors import CostTable
 from search_spaces import Architecture, SearchSpace, SpaceBuilder, get_space
 from search_spaces.blocks import BlockSpec, Conv, Head, MBConv, NodeSum, SeparableConv, Zero
 from search_spaces.progress import Progress, silent
@@ -213,6 +214,7 @@ def train_run(
     progress: Progress = silent,
     splits: DataSplits | None = None,
     space: SearchSpace | None = None,
+    costs: Mapping[str, CostTable] | None = None,
     world: World = ALONE,
 ) -> TrainReport:
     """Train a run from its newest checkpoint."""
@@ -224,6 +226,7 @@ def train_run(
         seed=config.seed,
         augment=config.augment,
         run=run,
+        costs=costs,
         progress=progress,
         world=world,
     )
