@@ -56,7 +56,7 @@ def tiny_space(width: int = 16, dropout: float = 0.1) -> SearchSpace:
     return builder.build()
 
 
-def operation_space() -> SearchSpace:
+def operation_space(dropout: float = 0.1) -> SearchSpace:
     """One operation of three in each of two layers, one of which may be skipped."""
     builder = SpaceBuilder("operations")
     first = builder.choice("first", ("k3", "k5", "k7"))
@@ -71,7 +71,7 @@ def operation_space() -> SearchSpace:
             ),
             separate_weights=("kernel",),
         )
-    builder.slot("head", block=lambda: Head(8, CLASSES, 12, dropout=0.1))
+    builder.slot("head", block=lambda: Head(8, CLASSES, 12, dropout=dropout))
     return builder.build()
 
 
@@ -88,7 +88,7 @@ def tiny_vit(shares: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)) -> SearchSpace:
     return get_space("mpc_vit", **options, **fixed, heads=(2,), depths=(2,), token_shares=shares)
 
 
-def present_space() -> SearchSpace:
+def present_space(dropout: float = 0.1) -> SearchSpace:
     """Two nodes, each the sum of three operations that are there or not."""
     builder = SpaceBuilder("present")
     last = builder.slot("stem", block=lambda: Conv(1, 8, 12, kernel=3, stride=2))
@@ -100,7 +100,7 @@ def present_space() -> SearchSpace:
             slot = builder.slot(f"n{node}k{kernel}", reads=(choice,), inputs=(last,), block=block)
             made.append(slot)
         last = builder.slot(f"sum{node}", inputs=made, block=lambda: NodeSum(8, 6, inputs=3))
-    builder.slot("head", block=lambda: Head(8, CLASSES, 6, dropout=0.1))
+    builder.slot("head", block=lambda: Head(8, CLASSES, 6, dropout=dropout))
     return builder.build()
 
 
