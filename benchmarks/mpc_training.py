@@ -3,6 +3,7 @@
 Vision transformers: all softmax, all ReLU-softmax, all scaled; MPCViT's published search (the
 largest alphas, wherever they are); and two searches on the real cost at the time of each of its
 networks: the alphas packed by an exact knapsack, and a single-path supernet under a limit.
+Tokens that keep their GELU (MPCViT+): a number of them against what takes as many seconds.
 ResNets: AutoReP against SNL at equal numbers of ReLUs.
 
     python benchmarks/mpc_training.py --data cifar10.npz --work DIR [--seeds 3]    # hours on a CPU
@@ -42,6 +43,7 @@ from predictors import CostTable, compile_cost
 from predictors.latency.graph import network as placed_blocks
 from predictors.mpc import (
     NETWORKS,
+    ActivationCount,
     Laws,
     ReluCount,
     get_protocol,
@@ -59,7 +61,13 @@ RESNET = {"widths": [16, 32, 64], "depths": [1, 1, 1], "granularities": ["pixel"
 SHARES = [0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]
 DISTILLED = {"teacher_weight": 1.0, "inner_weight": 1.0, "inner_slots": [f"mlp{VIT['depths'][0]}"]}
 """As MPCViT is retrained: logits, and the tokens that the last layer yields."""
+TOKENS = {
+    **VIT,
+    "attention": ["scale_attention"],
+    "token_shares": [0.0, 0.0625, 0.125, 0.25, 0.5, 1.0],
+}
 KEEP = (0.25, 0.5)
+KEEP_TOKENS = (0.125, 0.25)
 BUDGETS = (1500, 5000)
 
 
@@ -263,6 +271,28 @@ def transformers(options: argparse.Namespace, splits: DataSplits) -> None:
     shared(tasks)
 
 
+def tokens(options: argparse.Namespace, splits: DataSplits) -> None:
+    """Train all transformers of one seed in which some tokens keep their GELU."""
+    kinds = {"name": "mpc_vit", "options": TOKENS}
+    space = get_space("mpc_vit", **TOKENS)
+    seconds, third = private(space), options.epochs / 3
+    most = compile_cost(space, ActivationCount()).maximum().value
+
+    def masked(name: str, **limit: Any) -> Architecture:
+        phases = {"full_epochs": third, "mask_epochs": third, "weight": 5.0}
+        relus = {**phases, "gate_learning_rate": 5e-3, **limit}
+        config = document(options, kinds, strategy="snl", relus=relus)
+        run, _ = trained(options, splits, name, config, costs={"mpc_online_s": seconds})
+        (found,) = read_chosen(run.path, space)
+        score(options, splits, name, run, space, found, space)
+        return found
+
+    for share in KEEP_TOKENS:
+        found = masked(f"tokens_{share:.1%}", budget=round(share * most))
+        within = seconds.of(found) * (1 + 1e-9)
+        masked(f"tokens_packed_{share:.1%}", cost="mpc_online_s", within=within)
+
+
 def searched(
     space: SearchSpace,
     seconds: CostTable,
@@ -335,6 +365,8 @@ def executed(options: argparse.Namespace, row: dict[str, Any]) -> dict[str, Any]
         }
         if space.name == "mpc_resnet":
             figures["relus"] = compile_cost(space, ReluCount()).of(architecture)
+        else:
+            figures["gelus"] = compile_cost(space, ActivationCount()).of(architecture)
         path.write_text(json.dumps(figures))
     return json.loads(path.read_text())
 
@@ -360,12 +392,16 @@ def summarise(options: argparse.Namespace) -> None:
                 "executed_s": statistics.mean(row["executed_s"] for row in found),
                 "network_s": statistics.mean(row["network_s"] for row in found),
                 "relus": statistics.mean(row.get("relus", math.nan) for row in found),
+                "gelus": statistics.mean(row.get("gelus", math.nan) for row in found),
             }
         )
     print_table(table)
     settings = {name: getattr(options, name) for name in ("epochs", "images", "device")}
     each = [row for found in groups.values() for row in found]
     write_result("mpc_training", {"settings": settings, "table": table, "networks": each})
+
+
+PARTS = {"transformers": transformers, "tokens": tokens, "resnets": resnets}
 
 
 def main() -> None:
@@ -379,7 +415,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="where it is trained (cpu)")
     parser.add_argument("--first-seed", type=int, default=0, help="of this call")
     parser.add_argument("--execute", action="store_true", help="execute and summarise")
-    parser.add_argument("--only", choices=("transformers", "resnets"), help="train one half")
+    parser.add_argument("--only", choices=PARTS, help="train one part")
     options = parser.parse_args()
     options.data = options.data.resolve()
     if options.execute:
@@ -389,10 +425,9 @@ def main() -> None:
         options.seed = (options.first_seed + position) % options.seeds
         config = document(options, {"name": "mpc_vit", "options": VIT}, strategy="single_path")
         splits = load_data(config.data, seed=0)
-        if options.only != "resnets":
-            transformers(options, splits)
-        if options.only != "transformers":
-            resnets(options, splits)
+        for name, part in PARTS.items():
+            if options.only in (None, name):
+                part(options, splits)
 
 
 if __name__ == "__main__":

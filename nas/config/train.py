@@ -293,8 +293,13 @@ class TrainConfig(Section):
 
     @property
     def priced_by(self) -> str | None:
-        """The cost that the strategy has in its loss; none where it has none."""
-        sections = {"proxyless": self.proxyless.cost, "mpcvit": self.mpcvit.cost}
+        """The cost that the strategy learns or chooses by; none where it has none."""
+        sections = {
+            "proxyless": self.proxyless.cost,
+            "mpcvit": self.mpcvit.cost,
+            "autorep": self.relus.cost,
+            "snl": self.relus.cost,
+        }
         return sections.get(self.strategy)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from nas.runs import RunFolder
 from nas.training import Moment, TrainReport, train
 from nas.training.state import TrainState
 from nas.world import ALONE, World
+from predictors import CostTable
 from search_spaces import Architecture, SearchSpace, SpaceBuilder, get_space
 from search_spaces.blocks import BlockSpec, Conv, Head, MBConv, NodeSum, SeparableConv, Zero
 from search_spaces.progress import Progress, silent
@@ -78,6 +79,13 @@ def tiny_resnet() -> SearchSpace:
     """A residual network that may keep a part of its ReLUs."""
     options = {"classes": CLASSES, "resolution": 12, "channels": 1}
     return get_space("mpc_resnet", **options, widths=(4, 8), depths=(1, 1))
+
+
+def tiny_vit(shares: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)) -> SearchSpace:
+    """A transformer of 17 tokens in two layers, some of which may keep their GELU."""
+    options = {"classes": CLASSES, "resolution": 12, "channels": 1, "patch": 3, "dim": 8}
+    fixed = {"attention": ("scale_attention",), "activations": ("gelu",)}
+    return get_space("mpc_vit", **options, **fixed, heads=(2,), depths=(2,), token_shares=shares)
 
 
 def present_space(dropout: float = 0.1) -> SearchSpace:
@@ -206,6 +214,7 @@ def train_run(
     progress: Progress = silent,
     splits: DataSplits | None = None,
     space: SearchSpace | None = None,
+    costs: Mapping[str, CostTable] | None = None,
     world: World = ALONE,
 ) -> TrainReport:
     """Train a run from its newest checkpoint."""
@@ -217,6 +226,7 @@ def train_run(
         seed=config.seed,
         augment=config.augment,
         run=run,
+        costs=costs,
         progress=progress,
         world=world,
     )
