@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from nas.config import TrainConfig
+from nas.errors import TrainingError
 
 __all__ = [
     "SOFT_LOSSES",
@@ -96,6 +97,9 @@ def inner_loss(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor]) -> 
     Args:
         student: By block, maps [n, c, h, w] or tokens [n, tokens, c].
         teacher: The same of a network at least as wide; detached.
+
+    Raises:
+        TrainingError: No block of both networks yields features of a size that goes together.
     """
     losses = []
     for name, features in student.items():
@@ -106,8 +110,18 @@ def inner_loss(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor]) -> 
         expected = expected.narrow(axis, 0, features.shape[axis])
         if expected.shape == features.shape:
             losses.append(mse_loss(features.float(), expected.float()))
-    assert losses, "student and teacher are of one space"
+    if not losses:
+        raise TrainingError(
+            f"train.inner_weight has nothing to compare: the subnet yields {_shapes(student)}, "
+            f"its teacher {_shapes(teacher)}. Take a teacher that is as wide at least and has "
+            "the same slots, resolution and tokens, or name other train.inner_slots."
+        )
     return torch.stack(losses).mean()
+
+
+def _shapes(features: Mapping[str, Tensor]) -> str:
+    shapes = [f"{name} {list(tensor.shape[1:])}" for name, tensor in features.items()]
+    return ", ".join(shapes) or "nothing"
 
 
 def alpha_divergence(
