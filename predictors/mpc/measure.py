@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from predictors.errors import MeasurementError, TableError
 from predictors.latency import device_identity
@@ -159,7 +160,7 @@ def _measured(pool: Pool, operator: Operator, repeats: int) -> MpcCost:
 def _with_refills(
     runs: Sequence[Mapping[str, Any]], protocol: Protocol
 ) -> tuple[float, float, float]:
-    """Return mean bytes and sends, and the mean number of refills in them.
+    """Return mean bytes and sends of runs one after another, and the refills in a mean run.
 
     Where there are refills, bytes and sends are the least plus those of the refills: one run in
     some thirty refills another stock, with 1,280 messages of 209 bytes, which no mean of few runs
@@ -168,9 +169,19 @@ def _with_refills(
     sent, sends = (np.array([run[key] for run in runs]) for key in ("online_bytes", "sends"))
     if not protocol.refill_bytes:
         return float(sent.mean()), float(sends.mean()), 0.0
-    refills = float(np.rint((sent - sent.min()) / protocol.refill_bytes).mean())
+    refills = _rate(np.rint((sent - sent.min()) / protocol.refill_bytes))
     return (
         float(sent.min() + refills * protocol.refill_bytes),
         float(sends.min() + refills * protocol.refill_sends),
         refills,
     )
+
+
+def _rate(refills: NDArray[np.float64]) -> float:
+    """Return the refills of a mean run from those of every run.
+
+    What runs since a refill have used is known at the next one. The first refill is no
+    evidence: it made up for what ran before.
+    """
+    met = np.flatnonzero(refills)
+    return float(refills[met[1:]].sum() / (met[-1] - met[0])) if len(met) > 1 else 0.0
