@@ -36,7 +36,8 @@ class Comparison:
         Bytes and sends are means over all inferences. Where a stock of transfers is refilled,
         errors are those of the inference with the least sends beside its refills, since how many
         fall into one depends on those before it. Their number is what explains the bytes best,
-        and the sends must then agree, too; it is there beside the mean that was predicted.
+        and the sends must then agree, too; it is there beside the mean that was predicted, with
+        the error of the bytes of all inferences, refills included.
 
         A latency is predicted for the network that was asked, and for the round trip that its
         link really had.
@@ -56,10 +57,11 @@ class Comparison:
             "bytes_error": base_bytes / float(own_bytes[counted].mean()) - 1,
             "sends": float(sends.mean()),
             "sends_error": base_sends / float(own_sends[counted].mean()) - 1,
-            "refills": refills,
-            "predicted_refills": predicted.refills,
             "latency_s": self.executed.wall_s,
         }
+        if protocol.refill_bytes:
+            row |= {"refills": refills, "predicted_refills": predicted.refills}
+            row["bytes_error_with_refills"] = predicted.online_bytes / float(sent.mean()) - 1
         if network is not None and predicted.cpu_s is not None:
             row["predicted_latency_s"] = predicted.latency_s(network)
             row["latency_error"] = row["predicted_latency_s"] / self.executed.wall_s - 1
