@@ -239,6 +239,8 @@ def _show(arguments: argparse.Namespace, heading: str, result: dict[str, Any]) -
         ("sent ahead of it", offline),
         ("sent once for a session", quantity("setup_bytes", result["setup_bytes"])),
     ]
+    if "provenance" in result:
+        lines.append(("prices", ", ".join(result["provenance"].values())))
     if "link" in result:
         how = "shaped" if result["link"] != "loopback" else "not shaped: network by the formula"
         real = result["link_rtt_ms"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from predictors.errors import TableError
 from predictors.mpc.cost import total
@@ -20,7 +21,13 @@ __all__ = ["SHIPPED_SPACES", "known_prices", "known_rounds", "shipped_table"]
 
 _FOLDER = Path(__file__).with_name("tables")
 
-SHIPPED_SPACES = (("mpc_vit", {"dim": 64}),)
+SHIPPED_SPACES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("mpc_vit", {"dim": 64}),
+    (
+        "mpc_resnet",
+        {"resolution": 16, "widths": [8, 16], "depths": [1, 1], "shares": [0.0, 0.25, 1.0]},
+    ),
+)
 """Spaces, by name and options, whose every operator the shipped tables have."""
 
 
