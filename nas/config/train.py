@@ -24,6 +24,7 @@ MAY_CHANGE = (
     "amp",
     "channels_last",
     "checkpoint_every_s",
+    "compile",
     "device",
     "tensorboard",
     "threads",
@@ -189,6 +190,10 @@ class TrainConfig(Section):
     """Automatic mixed precision; it takes effect on CUDA only."""
     channels_last: bool = True
     """Whether images and weights lie in memory with the channels last."""
+    compile: bool = False
+    """Whether torch.compile compiles the subnets that return step after step: the largest alone,
+    those of a sandwich that are not random, a single network, a frozen teacher. Each takes minutes
+    on a CPU, and a C++ compiler; all others run as they are."""
     device: Annotated[str, AfterValidator(_device)] = "auto"
     """Where to train; auto takes CUDA where there is one."""
     threads: Count | None = None

@@ -154,10 +154,8 @@ def test_mixed_precision_stays_near(tmp_path: Path, strategy: str) -> None:
 def test_subnets_score_alike(tmp_path: Path) -> None:
     run = trained(tmp_path / "run", device="cuda")
     space, splits = tiny_space(dropout=0.0), tiny_splits()
-    architectures, settings = (
-        space.decode_all(space.enumerated),
-        EvaluateConfig(calibration_images=64),
-    )
+    architectures = space.decode_all(space.enumerated)
+    settings = EvaluateConfig(calibration_images=64)
     there, here = (
         SubnetEvaluator(load_supernet(run, space), splits, settings, device=device)
         for device in ("cuda", "cpu")
