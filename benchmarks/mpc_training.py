@@ -28,11 +28,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import print_table, write_result
+from common import print_table, processor, write_result
 
 from nas.chosen import read_chosen
 from nas.config import Config, parse_config
 from nas.data import DataSplits, load_data
+from nas.devices import prepare_device
 from nas.errors import RunError
 from nas.evaluation import SubnetEvaluator
 from nas.files import atomic_write
@@ -171,6 +172,7 @@ def score(
         row = {"network": name, "seed": options.seed, "accuracy": accuracy}
         row["space"] = {"name": of.name, "options": dict(of.options)}
         row["architecture"] = dict(architecture)
+        row["trained_on"] = processor(prepare_device(options.device))
         atomic_write(path, json.dumps(row))
     return json.loads(path.read_text())
 
@@ -396,7 +398,7 @@ def summarise(options: argparse.Namespace) -> None:
             }
         )
     print_table(table)
-    settings = {name: getattr(options, name) for name in ("epochs", "images", "device")}
+    settings = {name: getattr(options, name) for name in ("epochs", "images")}
     each = [row for found in groups.values() for row in found]
     write_result("mpc_training", {"settings": settings, "table": table, "networks": each})
 
