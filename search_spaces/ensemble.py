@@ -127,6 +127,13 @@ class EnsembleSpace(SearchSpace):
         """The space that this one restricts; itself where it restricts none."""
         return self._whole or self
 
+    @property
+    def kept(self) -> dict[str, Sequence[Option]]:
+        """What ``whole.restrict`` takes to make this space: of the base's choices, and splits."""
+        splits = self.choices[0].options
+        fewer = {} if splits == self.whole.choices[0].options else {SPLIT: list(splits)}
+        return {**self.base.kept, **fewer}
+
     def restrict(self, keep: Keep) -> EnsembleSpace:
         """Return the ensembles of a part of the base space.
 

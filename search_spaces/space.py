@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from search_spaces.architecture import Architecture
 from search_spaces.blocks import BlockSpec
 from search_spaces.canonical import Canonicaliser
-from search_spaces.choices import Choice
+from search_spaces.choices import Choice, Option
 from search_spaces.errors import SpaceError, nearest
 from search_spaces.folds import Fold, step_tables
 from search_spaces.graph import layer_graph
@@ -135,6 +135,20 @@ class SearchSpace:
     def whole(self) -> SearchSpace:
         """The space that this one restricts; itself where it restricts none."""
         return self
+
+    @property
+    def kept(self) -> Mapping[str, Sequence[Option]]:
+        """What ``whole.restrict`` takes to make this space: the options of restricted choices."""
+        return {}
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Name, options and what is kept, for JSON; `described_space` builds it again."""
+        kept = {name: list(options) for name, options in self.kept.items()}
+        whole = self.whole
+        return {"name": whole.name, "options": dict(whole.options)} | (
+            {"keep": kept} if kept else {}
+        )
 
     @property
     def fraction(self) -> Fraction:

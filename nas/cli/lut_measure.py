@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas import pipeline
-from nas.cli.arguments import chosen_space
+from nas.cli.arguments import chosen_space, refuse_space
 from nas.cli.output import print_json
 from nas.cli.progress import ProgressBar
 from nas.config import Config, load_config
@@ -185,11 +185,11 @@ def _further(arguments: argparse.Namespace, role: str) -> tuple[LatencyTable, fl
 def _chosen(arguments: argparse.Namespace) -> tuple[SearchSpace, LutOptions]:
     """Return the space and the options that a configuration, or flags, describe; flags win."""
     options = LutOptions()
-    config_path = arguments.config
-    if config_path is None and arguments.space and arguments.space.endswith(".toml"):
-        config_path = Path(arguments.space)
-    if config_path is not None:
-        config = load_config(config_path)
+    if arguments.config is None and (arguments.space or "").endswith(".toml"):
+        arguments.config, arguments.space = Path(arguments.space), None
+    if arguments.config is not None:
+        refuse_space(arguments, str(arguments.config))
+        config = load_config(arguments.config)
         space = space_of(config)
         options = _section_options(config, getattr(arguments, "section", None)) or options
     else:

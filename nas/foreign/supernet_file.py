@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from nas.errors import CheckpointError
 from nas.files import atomic_path
-from search_spaces import SpaceError, get_space
+from search_spaces import SpaceError, described_space
 from search_spaces.supernet import Supernet
 
 __all__ = ["load_supernet_file", "save_supernet_file"]
@@ -34,7 +34,7 @@ def save_supernet_file(supernet: Supernet, path: Path | str, *, source: str) -> 
     header = {
         "kind": _KIND,
         "format": _FORMAT,
-        "space": {"name": space.name, "options": dict(space.options)},
+        "space": space.description,
         "fingerprint": space.fingerprint,
         "source": source,
     }
@@ -62,7 +62,7 @@ def load_supernet_file(path: Path | str) -> Supernet:
             "import-checkpoint --format NAME FILE --space NAME --out NEW.safetensors"
         )
     try:
-        space = get_space(header["space"]["name"], **header["space"]["options"])
+        space = described_space(header["space"])
     except SpaceError as error:
         raise CheckpointError(f"The space of {path} cannot be built: {error}") from error
     supernet = Supernet(space)

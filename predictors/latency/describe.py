@@ -41,8 +41,8 @@ def describe(table: LatencyTable) -> str:
     space, fit, unit = table.identity.space, table.calibration, written_unit(table.metric)
     shapes = ", ".join(str(shape[-1]) for shape in space.input_shapes)
     lines = [
-        f"{table.source}: {table.metric} of {len(table.rows)} blocks of {space.name} at "
-        f"{shapes} px",
+        f"{table.source}: {table.metric} of {len(table.rows)} blocks of "
+        f"{'a part of ' if space.keep else ''}{space.name} at {shapes} px",
         f"  device       {table.device}",
         f"  runtime      {table.conditions}",
         f"  measured     {table.finished}, {table.rounds} rounds",

@@ -18,7 +18,7 @@ from predictors.latency.graph import Executed, executed
 from predictors.latency.monotone import Suspicion, suspicious_rows
 from predictors.latency.plan import distinct_work
 from predictors.latency.runner.device import Device, device_identity
-from predictors.latency.runner.identity import Conditions, Identity, input_shapes
+from predictors.latency.runner.identity import Conditions, Identity, SpaceIdentity
 from predictors.latency.runner.timing import Timing
 from predictors.latency.validation import Validation
 from predictors.provenance import Provenance
@@ -150,23 +150,31 @@ class LatencyTable:
             )
 
     def _why(self, space: SearchSpace) -> str:
-        mine = self.identity.space
-        if mine.name != space.name:
+        mine, asked = self.identity.space, SpaceIdentity.of(space)
+        if mine.name != asked.name:
             return f"It was built for another space, {mine.name!r}."
-        unknown = sorted(set(input_shapes(space)) - set(mine.input_shapes))
+        unknown = sorted(set(asked.input_shapes) - set(mine.input_shapes))
         if unknown:
             return (
                 f"It was built for inputs of shape {_shapes(mine.input_shapes)}; the space also "
                 f"takes {_shapes(unknown)}."
             )
-        return f"It was built for options {mine.options}, the space has {dict(space.options)}."
+        if mine.options != asked.options:
+            return f"It was built for options {mine.options}, the space has {asked.options}."
+        if mine.keep:
+            return f"It was built for a part of the space,{mine.kept}."
+        return (
+            "It was built for another version of the space, or by an earlier version of the "
+            "program for a part of it."
+        )
 
     def _advice(self, space: SearchSpace | None) -> str:
         name = space.name if space is not None else self.identity.space.name
         return (
             f"Build a table for it: nas lut build --space {name} --runtime "
             f"{self.conditions.runtime} --threads {self.conditions.threads} --batch "
-            f"{self.conditions.batch_size} --out NEW.lut.json, with the same --option values."
+            f"{self.conditions.batch_size} --out NEW.lut.json, with the same --option and "
+            "--keep values."
         )
 
     def check_conditions(

@@ -29,7 +29,7 @@ _FORMAT, _VERSION = "latency-table", 3
 _ROLES = ("calibration", "validation")
 _DIGITS = 6
 _LISTS = ("networks", "rows")
-_FOREIGN = ("architecture", "block", "options")
+_FOREIGN = ("architecture", "block", "keep", "options")
 _MEASURED = (
     "call_ms",
     "constant_ms",

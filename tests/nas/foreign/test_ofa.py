@@ -182,6 +182,10 @@ def test_the_command_writes_a_file_that_loads_back(
     assert loaded.space.fingerprint == space.fingerprint
     expected = import_checkpoint(checkpoint, space, format="ofa").state_dict()
     assert all(torch.equal(t, expected[n]) for n, t in loaded.state_dict().items())
+    part = space.restrict({"resolution": [32]})
+    out = tmp_path / "part.safetensors"
+    assert main([*command, *sized, "--keep", "resolution=[32]", "--out", str(out)]) == 0
+    assert load_supernet_file(out).space.fingerprint == part.fingerprint
     assert main([*command, *named, "--out", str(tmp_path / "run")]) == 2
     assert ".safetensors" in capsys.readouterr().err
 
