@@ -16,7 +16,7 @@ from predictors.learned.models import MODELS
 from predictors.learned.predictor import LearnedPredictor, Member
 from predictors.provenance import Provenance
 from search_spaces import SearchSpace, described_space
-from search_spaces.errors import NasError
+from search_spaces.errors import NasError, SpaceError
 
 __all__ = ["load_predictor", "save_predictor"]
 
@@ -97,6 +97,8 @@ def _read(
                 "Use that space or fit a predictor on this one."
             )
         return _predictor(header["predictor"], "", arrays, named)
+    except SpaceError as error:
+        raise PredictorError(f"The space of {path} cannot be built here: {error}") from error
     except NasError:
         raise
     except (KeyError, TypeError, ValueError, IndexError) as error:
