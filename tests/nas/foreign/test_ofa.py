@@ -219,10 +219,10 @@ def test_supernet_files_that_are_damaged_or_foreign(space: SearchSpace, tmp_path
     save_supernet_file(Supernet(space), path, source="test")
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="missing, truncated or damaged"):
         load_supernet_file(path)
     path.write_bytes(data.replace(b"nas supernet", b"another kind"))
-    with pytest.raises(CheckpointError, match="no supernet file"):
+    with pytest.raises(CheckpointError, match="is no supernet of this engine"):
         load_supernet_file(path)
     fingerprint = space.fingerprint.encode()
     path.write_bytes(data.replace(fingerprint, b"0" * len(fingerprint)))
