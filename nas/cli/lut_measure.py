@@ -26,12 +26,15 @@ from predictors.latency import (
     Target,
     ThisMachine,
     build_table,
+    describe_table,
     estimate,
     judge,
     load_table,
     make_plan,
     measure_further,
+    save_table,
     space_of_table,
+    table_summary,
     write_kit,
     written_unit,
 )
@@ -107,13 +110,13 @@ def calibrate(arguments: argparse.Namespace) -> None:
     if arguments.nets is None:
         table = load_table(arguments.table)
         table = judge(space_of_table(table), table)
-        table.save(arguments.table)
+        save_table(table, arguments.table)
     else:
         table, _ = _further(arguments, "calibration")
     if arguments.json:
         print_json(table.calibration.to_json())
     else:
-        print(table.describe())
+        print(describe_table(table))
 
 
 def validate(arguments: argparse.Namespace) -> None:
@@ -130,7 +133,7 @@ def validate(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json({**table.validation.to_json(), "machine_drift": drift})
         return
-    print(table.describe())
+    print(describe_table(table))
     if drift is not None:
         print(f"  machine      took {drift:.3f} times as long as for the table; corrected")
     print(f"\n{_worst(table)}")
@@ -162,10 +165,10 @@ def _build(arguments: argparse.Namespace, target: Target) -> None:
     with ProgressBar("latency table") as progress:
         table = build_table(space, options, path, target=target, progress=progress)
     if arguments.json:
-        print_json(table.summary())
+        print_json(table_summary(table))
     else:
         print(f"{said}\n")
-        print(table.describe())
+        print(describe_table(table))
 
 
 def _further(arguments: argparse.Namespace, role: str) -> tuple[LatencyTable, float]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from predictors.latency.runner.options import written_unit
+from predictors.latency.table import LatencyTable
 from predictors.latency.validation import Agreement
 
-if TYPE_CHECKING:
-    from predictors.latency.table import LatencyTable
-
-__all__ = ["describe", "summary"]
+__all__ = ["describe_table", "table_summary"]
 
 
-def summary(table: LatencyTable) -> dict[str, Any]:
-    """Return what a table is and how good it is, without its rows."""
+def table_summary(table: LatencyTable) -> dict[str, Any]:
+    """Return what a table is and how good it is, without its rows, for JSON."""
     return {
         "metric": table.metric,
         "space": table.identity.space.to_json(),
@@ -36,8 +34,8 @@ def summary(table: LatencyTable) -> dict[str, Any]:
     }
 
 
-def describe(table: LatencyTable) -> str:
-    """Return the same as a few lines of text."""
+def describe_table(table: LatencyTable) -> str:
+    """Return the same as a few lines of text for a terminal."""
     space, fit, unit = table.identity.space, table.calibration, written_unit(table.metric)
     shapes = ", ".join(str(shape[-1]) for shape in space.input_shapes)
     lines = [

@@ -11,7 +11,7 @@ from predictors.latency.identified import identified_space
 from predictors.latency.plan import choose_networks, networks_plan
 from predictors.latency.runner.options import LutOptions
 from predictors.latency.table import LatencyTable, NetworkRole
-from predictors.latency.table_file import load_table
+from predictors.latency.table_file import load_table, save_table
 from predictors.latency.target import Target, ThisMachine, remove_work
 from search_spaces import SearchSpace
 from search_spaces.progress import Progress, silent
@@ -91,6 +91,6 @@ def measure_further(
     work = path.with_name(f"{path.name}.{role}")
     measurement = target.measure(space, plan, options, work, progress=progress or silent)
     better = with_networks(space, table, measurement)
-    better.save(path)
+    save_table(better, path)
     remove_work(work)
     return better, machine_drift(table, measurement)

@@ -7,13 +7,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from predictors.errors import TableError
 from predictors.latency.calibration import Calibration
 from predictors.latency.cost import TableCost
-from predictors.latency.describe import describe, summary
 from predictors.latency.graph import Executed, executed
 from predictors.latency.monotone import Suspicion, suspicious_rows
 from predictors.latency.plan import distinct_work
@@ -260,26 +258,6 @@ class LatencyTable:
                 f"--nets {max(50, needed)}."
             )
         return max(0.0, errors[rank - 1])
-
-    # for people and files
-
-    def summary(self) -> dict[str, Any]:
-        """Return what the table is and how good it is, for JSON."""
-        return summary(self)
-
-    def describe(self) -> str:
-        """Return the same as text for a terminal."""
-        return describe(self)
-
-    def save(self, path: Path | str) -> None:
-        """Write the table as JSON, whole or not at all.
-
-        Raises:
-            TableError: The file cannot be written.
-        """
-        from predictors.latency.table_file import write_table
-
-        write_table(self, Path(path))
 
 
 def _shapes(shapes: Any) -> str:

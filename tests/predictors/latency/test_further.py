@@ -14,6 +14,7 @@ from predictors.latency import (
     judge,
     load_table,
     measure_further,
+    save_table,
     space_of_table,
 )
 from search_spaces import registry
@@ -104,7 +105,7 @@ def test_another_version_of_the_runtime_is_refused(path, virtual):
 
 def test_a_table_without_a_reference(path):
     table = dataclasses.replace(load_table(path), reference=None)
-    table.save(path)
+    save_table(table, path)
     with pytest.raises(TableError, match="published by others"):
         measure_further(path, "validation", 9, options=QUICK)
     assert load_table(path).reference is None
