@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from predictors.latency.calibration import Calibration
 from predictors.latency.runner.options import written_unit
 from predictors.latency.table import LatencyTable
 from predictors.latency.validation import Agreement
 
-__all__ = ["describe_table", "table_summary"]
+__all__ = ["correction", "describe_table", "table_summary"]
 
 
 def table_summary(table: LatencyTable) -> dict[str, Any]:
@@ -46,11 +47,7 @@ def describe_table(table: LatencyTable) -> str:
         f"  measured     {table.finished}, {table.rounds} rounds",
     ]
     if fit.nets:
-        lines.append(
-            f"  calibration  {fit.scale:.3f} x sum ({fit.input_scale:.3f} x the first block), "
-            f"{fit.per_block_ms:+.4f} {unit} a block, {fit.per_megabyte_ms:+.4f} {unit} a MB of "
-            f"weights, {fit.constant_ms:+.4f} {unit} ({fit.nets} networks)"
-        )
+        lines.append(f"  calibration  {correction(fit, unit)}")
     if table.validation is not None:
         lines.append(f"  held out     {_figures(table.validation.estimate)}")
         lines.append(f"  ceiling      {_figures(table.validation.ceiling)} (measured twice)")
@@ -61,6 +58,23 @@ def describe_table(table: LatencyTable) -> str:
             f"example {suspicions[0].block}: {suspicions[0].reason}"
         )
     return "\n".join(lines)
+
+
+def correction(fit: Calibration, unit: str) -> str:
+    """Return what is made of the sum of a table's rows, as people write it; zeros are left out.
+
+    Args:
+        fit: From whole networks.
+        unit: Of the table's metric.
+    """
+    terms = [
+        (fit.per_block_ms, f"{unit} a block"),
+        (fit.per_megabyte_ms, f"{unit} a MB of weights"),
+        (fit.constant_ms, unit),
+    ]
+    first = f"{fit.scale:.3f} x sum ({fit.input_scale:.3f} x the first block)"
+    added = [f"{value:+.4f} {what}" for value, what in terms if round(value, 4)]
+    return f"{', '.join([first, *added])} ({fit.nets} networks)"
 
 
 def _figures(figures: Agreement) -> str:
