@@ -10,7 +10,7 @@ import pytest
 
 from predictors import TableError
 from predictors.latency import build_table, load_table, save_table
-from predictors.latency import files as files_module
+from search_spaces import files as files_module
 
 
 @pytest.fixture
