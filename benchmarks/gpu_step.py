@@ -1,24 +1,28 @@
 """Images a second of supernet training on a GPU, against subnets alone and a plain ResNet-50.
 
     python benchmarks/gpu_step.py [--device cuda] [--batch 128] [--resolution 224] [--steps 30]
+        [--only '*alone' 'supernet*']
 
 Every step is that of `nas train` with the defaults of a GPU: bfloat16, channels last, fused
 optimizer, images on the device, no augmentation. Alone are the smallest and the largest subnet of
 once-for-all's MobileNetV3 space, and the largest network of its ResNet-50 space, whose rate is
-what the card reaches on plain convolutions. Without a GPU it runs on the CPU, says so and keeps no
-result.
+what the card reaches on plain convolutions. Compiled is what `train.compile` makes of the largest
+ones, and of a sandwich, whose random subnets stay as they are. Without a GPU it runs on the CPU,
+says so and keeps no result.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
-from common import print_table, write_result
+from common import print_table, processor, write_result
 
 from nas.config import TrainConfig
 from nas.data import AugmentConfig, DataSplits, ImageSet
@@ -34,6 +38,7 @@ from search_spaces.supernet import Supernet
 STRATEGIES: dict[str, dict[str, Any]] = {
     "single_path": {"strategy": "single_path"},
     "sandwich": {"strategy": "sandwich"},
+    "sandwich, compiled": {"strategy": "sandwich", "compile": True},
 }
 
 
@@ -50,7 +55,14 @@ def step_of(
     strategy = build_strategy(space, config, 100_000)
     recipe = Recipe(config, AugmentConfig(), 0, splits, strategy, device)
     state = TrainState.begin(Supernet(space).to(device).train(), config)
-    return lambda: training_step(recipe, state, noise.images, noise.labels)
+
+    def step() -> object:
+        losses = training_step(recipe, state, noise.images, noise.labels)
+        if recipe.compiled.failed:
+            raise SystemExit("Nothing was compiled; the warning above says why.")
+        return losses
+
+    return step
 
 
 def images_per_s(step: Callable[[], object], batch: int, steps: int) -> float:
@@ -70,6 +82,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--only", nargs="+", metavar="PATTERN", default=["*"])
     arguments = parser.parse_args()
     device = prepare_device(arguments.device)
     batch, size = arguments.batch, arguments.resolution
@@ -81,15 +94,27 @@ def main() -> None:
     cases = {f"supernet, {name}": (space, options) for name, options in STRATEGIES.items()}
     for name, extreme in (("smallest", macs.minimum()), ("largest", macs.maximum())):
         cases[f"{name} subnet alone"] = (single(space, extreme.architecture), alone)
+    compiled = {**alone, "compile": True}
+    cases["largest subnet alone, compiled"] = (
+        single(space, macs.maximum().architecture),
+        compiled,
+    )
+    cases["largest ResNet alone, compiled"] = (single(plain, largest.architecture), compiled)
     cases["largest ResNet alone"] = (single(plain, largest.architecture), alone)
     rows = []
     for name, (of, options) in cases.items():
+        if not any(fnmatchcase(name, pattern) for pattern in arguments.only):
+            continue
         rate = images_per_s(step_of(of, options, batch, size, device), batch, arguments.steps)
         rows.append({"step": name, "images/s": rate})
-    dense = rows[-1]["images/s"] * 3 * 2 * largest.value / 1e12
+        print(f"{name}: {rate:.0f} images/s", flush=True)
+    rates = {row["step"]: row["images/s"] for row in rows}
+    dense = rates.get("largest ResNet alone", math.nan) * 3 * 2 * largest.value / 1e12
     for row in rows:
-        row["ratio to the largest alone"] = row["images/s"] / rows[-2]["images/s"]
-    card = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU: CPU"
+        row["ratio to the largest alone"] = row["images/s"] / rates.get(
+            "largest subnet alone", math.nan
+        )
+    card = processor(device)
     print(f"{card}; ResNet at {dense:.2f} TFLOP/s (three passes, two operations a MAC)")
     print_table(rows)
     about = {"device": card, "batch": batch, "resolution": size, "resnet_tflop_per_s": dense}

@@ -47,8 +47,8 @@ def finetuned_run(run: RunFolder, row: Evaluated, options: dict[str, Any]) -> Ru
         run: The run that the subnet is of.
         row: The subnet.
         options: Of the training section: ``epochs``, ``learning_rate``, ``warmup_epochs``,
-            ``teacher_weight``, ``inner_weight`` and ``freeze``; the rest is as the supernet was
-            trained.
+            ``teacher_weight``, ``inner_weight``, ``inner_slots`` and ``freeze``; the rest is as
+            the supernet was trained.
 
     Raises:
         ConfigError: An option has an impossible value, or differs from that of the fine-tuning

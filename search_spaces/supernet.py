@@ -128,21 +128,35 @@ class Supernet(nn.Module):
         Raises:
             SpaceError: The images have another shape, or the architecture is not of the space.
         """
+        return self.at(architecture, regularisation)(x, outputs)
+
+    def at(
+        self, architecture: Architecture, regularisation: Regularisation | None = None
+    ) -> Callable[[Tensor, dict[str, Tensor] | None], Tensor]:
+        """Return the forward of one architecture as a function of images and outputs alone.
+
+        Whatever does not depend on them is looked up beforehand, so that `torch.compile` can
+        trace the function; arguments and errors are those of `forward`.
+        """
         blocks, wiring, shape = _plan(self.space, architecture)
-        if x.dim() != 4 or tuple(x.shape[1:]) != shape:
-            raise SpaceError(
-                f"This architecture of {self.space.name!r} takes images of shape (C, H, W) = "
-                f"{shape}, resolution {shape[-1]}; got a batch of shape {tuple(x.shape)}. "
-                "Resize the images, or choose another resolution."
-            )
 
-        def run(slot: str, inputs: list[Tensor]) -> Tensor:
-            output: Tensor = self.blocks[self._names[slot]](*inputs, blocks[slot])
-            if outputs is not None:
-                outputs[slot] = output
-            return output
+        def network(x: Tensor, outputs: dict[str, Tensor] | None) -> Tensor:
+            if x.dim() != 4 or tuple(x.shape[1:]) != shape:
+                raise SpaceError(
+                    f"This architecture of {self.space.name!r} takes images of shape (C, H, W) = "
+                    f"{shape}, resolution {shape[-1]}; got a batch of shape {tuple(x.shape)}. "
+                    "Resize the images, or choose another resolution."
+                )
 
-        return _run(wiring, x, run, regularisation)
+            def run(slot: str, inputs: list[Tensor]) -> Tensor:
+                output: Tensor = self.blocks[self._names[slot]](*inputs, blocks[slot])
+                if outputs is not None:
+                    outputs[slot] = output
+                return output
+
+            return _run(wiring, x, run, regularisation)
+
+        return network
 
     def mixture(
         self,
@@ -164,8 +178,8 @@ class Supernet(nn.Module):
             architecture: The options of the other choices.
             gates: Of the mixed choices, by name.
             regularisation: As in `forward`.
-            rectified: Of slots whose blocks rectify some of their elements, how much of the ReLU
-                of each element is taken, [C, H, W]; see `modules.rectified.PartialRelu`.
+            rectified: Of slots whose activation acts on some elements or tokens, how much of it
+                each one takes, [C, H, W] or [tokens, 1]; see `modules.kept`.
 
         Raises:
             SpaceError: These choices cannot be mixed; see `mixed_slots`.
@@ -312,8 +326,8 @@ def _run(
     depths = {step.slot: position / last for position, step in enumerate(wiring.steps)}
 
     def run_at_depth(slot: str, inputs: list[Tensor]) -> Tensor:
-        at_depth(depths[slot])
-        return run(slot, inputs)
+        with at_depth(depths[slot]):
+            return run(slot, inputs)
 
     with regularised(regularisation):
         return wiring.run(x, run_at_depth)

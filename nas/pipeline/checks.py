@@ -65,12 +65,13 @@ def check_training(config: Config, space: SearchSpace, *, images: int | None = N
             processes need.
     """
     from nas.training import build_strategy, check_batch
-    from nas.training.state import frozen_slots
+    from nas.training.slots import compared_slots, named_slots
     from nas.training.stored_teacher import StoredTeacher
 
     if images is not None:
         check_batch(config.train, images, processes=processes())
     build_strategy(space, config.train, 1)
-    frozen_slots(space, config.train.freeze)
+    named_slots(space, config.train.freeze, key="train.freeze")
+    compared_slots(space, config.train)
     if config.train.stored_teacher is not None:
         StoredTeacher.open(config.train.stored_teacher.path, {})

@@ -68,8 +68,8 @@ def train_stage(
     if costs is None and config.train.priced_by not in (None, "macs", "params"):
         if world.size > 1:
             raise ConfigError(
-                f"{config.train.priced_by!r} in the loss of {config.train.strategy} is known in "
-                "one process only. Train without torchrun, or by macs or params."
+                f"The cost {config.train.priced_by!r} of {config.train.strategy} is known in one "
+                "process only. Train without torchrun, or by macs or params."
             )
         costs = problem_of(run, space, latency_stage(run, space, bars)).costs
     supernet = Supernet(space, seed=config.seed)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nas.config import StageConfig
 from nas.errors import ConfigError, nearest
+from nas.training.largest import RESOLUTION
 from predictors import largest
 from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec
@@ -45,6 +46,12 @@ class OpenOptions:
         drawn = rng.integers(0, counts, size=(n, len(counts)))
         columns = [options[drawn[:, i]] for i, options in enumerate(self.options)]
         return np.stack(columns, axis=1)
+
+    @cached_property
+    def steady(self) -> bool:
+        """Whether nothing but the resolution can differ between architectures."""
+        pairs = zip(self.space.choices, self.options, strict=True)
+        return all(len(options) == 1 or choice.name == RESOLUTION for choice, options in pairs)
 
     @cached_property
     def blocks(self) -> dict[str, set[BlockSpec]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, NamedTuple, TypedDict
 
@@ -18,6 +18,7 @@ from nas.data import augment as augment_images
 from nas.errors import TrainingError
 from nas.rng import stream, torch_stream
 from nas.training.batch import Batch
+from nas.training.compiled import CompiledForwards
 from nas.training.largest import largest_at
 from nas.training.losses import Targets, inner_loss, label_loss
 from nas.training.part import Part, part_of
@@ -29,7 +30,7 @@ from nas.world import ALONE, World
 from search_spaces import Architecture
 from search_spaces.modules.elastic import Region, hull
 from search_spaces.modules.shard import sharded
-from search_spaces.supernet import Regularisation
+from search_spaces.supernet import Regularisation, Supernet
 
 __all__ = ["Recipe", "augmented_batch", "training_step"]
 
@@ -49,6 +50,7 @@ class Recipe:
         device: Where.
         stored: Teacher whose answers are replayed; order and augmentation are then its.
         world: The processes that do a step together.
+        compiled: Runs what steps train again and again, where the configuration asks for it.
     """
 
     config: TrainConfig
@@ -59,6 +61,7 @@ class Recipe:
     device: torch.device
     stored: StoredTeacher | None = None
     world: World = ALONE
+    compiled: CompiledForwards = field(default_factory=CompiledForwards)
 
     def part(self, images: slice = slice(None)) -> Part:
         """Return which of some images of a step this process computes."""
@@ -255,11 +258,13 @@ def _gradients(
                     rectified=member.rectified,
                 )
             else:
-                logits = supernet(images, member.architecture, left_out, yielded)
+                forward = _forward(recipe, supernet, part, steady=member.steady)
+                logits = forward(images, member.architecture, left_out, yielded)
         teacher = first if answer is None else answer.logits[part.rows]
         loss = member.loss(logits, Targets(batch.labels[part.rows], teacher))
         if yielded and answer is not None:
-            loss = loss + recipe.config.inner_weight * inner_loss(yielded, answer.blocks)
+            ours = _only(yielded, state.compared)
+            loss = loss + recipe.config.inner_weight * inner_loss(ours, answer.blocks)
         (loss * (member.weight * part.weight)).backward()  # type: ignore[no-untyped-call]
         first = logits.detach() if first is None else first
         losses.append(loss.detach() * part.weight)
@@ -289,13 +294,29 @@ def _frozen_teacher(
 
     @cache
     def answer(resolution: int) -> _Answer:
-        blocks: dict[str, Tensor] | None = {} if recipe.config.inner_weight else None
+        blocks: dict[str, Tensor] | None = {} if state.compared else None
         architecture = phase.teacher or largest_at(network.space, resolution)
-        with torch.no_grad(), _mixed_precision(recipe), sharded(recipe.part().shard):
-            logits = network(batch.at(resolution), architecture, None, blocks)
-        return _Answer(logits, blocks or {})
+        part = recipe.part()
+        with torch.no_grad(), _mixed_precision(recipe), sharded(part.shard):
+            forward = _forward(recipe, network, part, steady=True)
+            logits = forward(batch.at(resolution), architecture, None, blocks)
+        return _Answer(logits, _only(blocks or {}, state.compared))
 
     return answer
+
+
+def _only(yielded: Mapping[str, Tensor], slots: Sequence[str]) -> dict[str, Tensor]:
+    """Return what those of the slots yield that the network has."""
+    return {slot: yielded[slot] for slot in slots if slot in yielded}
+
+
+def _forward(
+    recipe: Recipe, network: Supernet, part: Part, *, steady: bool
+) -> Callable[..., Tensor]:
+    """Return the forward of a network, compiled where that is wanted and pays."""
+    if not (recipe.config.compile and steady):
+        return network
+    return partial(recipe.compiled, network, shard=part.shard)
 
 
 @torch.no_grad()

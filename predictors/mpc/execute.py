@@ -97,7 +97,7 @@ class PrivateNetwork(Parties):
     Args:
         program: Of the network.
         arrays: Every weight, by the names of `Program.shapes`, and every mask, 1 where an
-            element is rectified and 0 elsewhere, by those of `Program.masks`.
+            activation acts and 0 elsewhere, by those of `Program.masks`.
         protocol: Whose parties compute.
         network: See `Parties`.
         timeout_s: For taking over the weights, and for each inference.

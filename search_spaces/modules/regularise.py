@@ -6,13 +6,12 @@ the forward runs, so that no module remembers it and threads do not meet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from search_spaces.modules.scoped import Scoped
 from search_spaces.modules.shard import dropout, uniform_per_image
 
 __all__ = ["Regularisation", "at_depth", "drop", "drop_path", "regularised"]
@@ -33,24 +32,18 @@ class Regularisation:
     drop_path: float = 0.0
 
 
-_USUAL = Regularisation()
-_current: ContextVar[Regularisation] = ContextVar("regularisation", default=_USUAL)
-_depth: ContextVar[float] = ContextVar("depth", default=1.0)
+_current = Scoped("regularisation", Regularisation())
+_depth = Scoped("depth", 1.0)
 
 
-@contextmanager
-def regularised(regularisation: Regularisation) -> Iterator[None]:
+def regularised(regularisation: Regularisation) -> AbstractContextManager[None]:
     """Let layers that run inside the block act by it."""
-    token = _current.set(regularisation)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return _current.put(regularisation)
 
 
-def at_depth(depth: float) -> None:
-    """Say how deep the blocks lie that run next, from 0 for the first to 1 for the last."""
-    _depth.set(depth)
+def at_depth(depth: float) -> AbstractContextManager[None]:
+    """Say how deep the blocks lie that run inside, from 0 for the first to 1 for the last."""
+    return _depth.put(depth)
 
 
 def drop(x: Tensor, rate: float, training: bool) -> Tensor:

@@ -7,8 +7,8 @@ network treats every image alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
+
+from search_spaces.modules.scoped import Scoped
 
 __all__ = ["Shard", "batch_norm", "dropout", "sharded", "uniform_per_image"]
 
@@ -36,24 +38,17 @@ class Shard:
     total: Callable[[Tensor], Tensor] | None
 
 
-# Of the training step that runs. No context variable, which torch.compile cannot read.
-_shard: Shard | None = None
+_shard: Scoped[Shard | None] = Scoped("shard", None)
 
 
-@contextmanager
-def sharded(shard: Shard | None) -> Iterator[None]:
+def sharded(shard: Shard | None) -> AbstractContextManager[None]:
     """Let networks that run inside the block compute a part of a batch; None is a whole one."""
-    global _shard
-    before, _shard = _shard, shard
-    try:
-        yield
-    finally:
-        _shard = before
+    return _shard.put(shard)
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     """Return `torch.nn.functional.dropout` of ``x`` [n, ...], with the whole batch's mask."""
-    shard = _shard
+    shard = _shard.get()
     if shard is None or not training or p == 0.0:
         return functional.dropout(x, p, training)
     mask = functional.dropout(x.new_ones(shard.count, *x.shape[1:]), p)
@@ -62,9 +57,10 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
 
 def uniform_per_image(count: int, device: torch.device) -> Tensor:
     """Return a number from [0, 1) for each of `count` images: those that the batch draws."""
-    if _shard is None:
+    shard = _shard.get()
+    if shard is None:
         return torch.rand(count, device=device)
-    return torch.rand(_shard.count, device=device)[_shard.first : _shard.first + count]
+    return torch.rand(shard.count, device=device)[shard.first : shard.first + count]
 
 
 def batch_norm(
@@ -81,7 +77,7 @@ def batch_norm(
 
     In training mode it normalises with the statistics of the whole batch, of all processes.
     """
-    shard = _shard
+    shard = _shard.get()
     if shard is None or shard.total is None or not training:
         return functional.batch_norm(x, mean, var, weight, bias, training, eps=eps)
     apply: Callable[..., Tensor] = _SharedBatchNorm.apply

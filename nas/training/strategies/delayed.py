@@ -32,7 +32,7 @@ def delayed(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> St
     steps = config.epochs * steps_per_epoch
     full, ramp = round(full_epochs * steps_per_epoch), round(ramp_epochs * steps_per_epoch)
     rate = cosine(config.learning_rate, config.warmup_epochs * steps_per_epoch, steps)
-    alone = (Member("largest", largest(space), hard_loss(config)),)
+    alone = (Member("largest", largest(space), hard_loss(config), steady=True),)
 
     def draw(moment: Moment) -> tuple[Member, ...]:
         rows = space.sample(config.random_subnets, moment.rng())

@@ -30,5 +30,5 @@ def finetune(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -> S
         )
     loss = label_and_soft_loss(config.label_smoothing, config.teacher_weight)
     only = space.decode([0] * len(space.choices))
-    member = Member("subnet", only, loss)
+    member = Member("subnet", only, loss, steady=True)
     return one_phase(config, steps_per_epoch, lambda moment: (member,), taught=True)

@@ -31,6 +31,8 @@ class Member:
         gates: Of choices that are mixed in it, by name; see `Supernet.mixture`.
         rectified: How much of single ReLUs is taken, by slot; see `Supernet.mixture`.
         images: Which of the step's images it sees; all of them unless it says otherwise.
+        steady: Whether the steps of its phase have this architecture again and again, so that it
+            pays to compile it.
     """
 
     role: str
@@ -41,6 +43,7 @@ class Member:
     gates: Mapping[str, Gate] = field(default_factory=dict)
     rectified: Mapping[str, Tensor] = field(default_factory=dict)
     images: slice = field(default_factory=lambda: slice(None))
+    steady: bool = False
 
 
 @dataclass(frozen=True, slots=True)

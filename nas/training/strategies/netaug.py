@@ -72,7 +72,7 @@ def _draw(target: Architecture, larger: OpenOptions, config: TrainConfig) -> Dra
     alone = all(len(options) == 1 for options in larger.options)
 
     def draw(moment: Moment) -> tuple[Member, ...]:
-        first = Member("target", target, loss)
+        first = Member("target", target, loss, steady=True)
         if alone:
             return (first,)
         (around,) = larger.space.decode_all(larger.sample(1, moment.rng()))

@@ -69,6 +69,7 @@ def _draw(opened: OpenOptions, stage: StageConfig, loss: Loss) -> Draw:
     def draw(moment: Moment) -> tuple[Member, ...]:
         rows = opened.sample(stage.subnets, moment.rng())
         rows[:, resolution] = rows[:1, resolution]
-        return tuple(Member("subnet", a, loss) for a in opened.space.decode_all(rows))
+        drawn = opened.space.decode_all(rows)
+        return tuple(Member("subnet", a, loss, steady=opened.steady) for a in drawn)
 
     return draw

@@ -8,6 +8,7 @@ largest's soft labels of the same batch. Only the largest is regularised (BigNAS
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from nas.config import TrainConfig
 from nas.training.losses import SOFT_LOSSES, hard_loss
@@ -35,11 +36,9 @@ def layers_of_sandwich(
 ) -> tuple[Member, ...]:
     """Return largest, smallest and the given subnets with what each of them learns."""
     soft = SOFT_LOSSES[config.soft_loss]
-    others = [("smallest", macs.minimum().architecture), *(("random", one) for one in random)]
+    smaller = partial(Member, loss=soft, regularised=config.regularise == "all")
     return (
-        Member("largest", macs.maximum().architecture, hard_loss(config)),
-        *(
-            Member(role, architecture, soft, regularised=config.regularise == "all")
-            for role, architecture in others
-        ),
+        Member("largest", macs.maximum().architecture, hard_loss(config), steady=True),
+        smaller("smallest", macs.minimum().architecture, steady=True),
+        *(smaller("random", architecture) for architecture in random),
     )

@@ -25,12 +25,14 @@ def single_path(space: SearchSpace, config: TrainConfig, steps_per_epoch: int) -
     if config.cost_bins is not None:
         bins = CostBins(compile_cost(space, Macs()), config.cost_bins)
 
+    alone = space.size == 1
+
     def draw(moment: Moment) -> tuple[Member, ...]:
         rng = moment.rng()
         if bins is None:
             row = space.sample(1, rng)[0]
         else:
             row = bins.for_step(int(rng.choice(bins.filled)), moment)[0]
-        return (Member("path", space.decode(row), loss),)
+        return (Member("path", space.decode(row), loss, steady=alone),)
 
     return one_phase(config, steps_per_epoch, draw)

@@ -22,6 +22,7 @@ def test_a_subnet_is_finetuned_and_exported_beside_its_run(
         (exported / "measurements.json").read_text(),
     )
     asked = ["finetune", str(copied_run), "--id", exported.name[:10], "--epochs", "2"]
+    asked += ["--inner-weight", "0.1", "--inner-slot", "stem"]
     assert main(asked) == 0
     assert run.archive_path.read_bytes() == archive
     assert (exported / "measurements.json").read_text() == inherited
