@@ -22,7 +22,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
-from common import print_table, write_result
+from common import print_table, processor, write_result
 
 from nas.config import TrainConfig
 from nas.data import AugmentConfig, DataSplits, ImageSet
@@ -114,7 +114,7 @@ def main() -> None:
         row["ratio to the largest alone"] = row["images/s"] / rates.get(
             "largest subnet alone", math.nan
         )
-    card = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU: CPU"
+    card = processor(device)
     print(f"{card}; ResNet at {dense:.2f} TFLOP/s (three passes, two operations a MAC)")
     print_table(rows)
     about = {"device": card, "batch": batch, "resolution": size, "resnet_tflop_per_s": dense}

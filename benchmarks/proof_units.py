@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import processor
 
 from nas.config import Config, parse_config
 from nas.data import DataSplits
+from nas.devices import prepare_device
 from nas.errors import RunError
 from nas.evaluation import SubnetEvaluator
 from nas.files import atomic_write
@@ -320,6 +322,7 @@ def run_unit(unit: Unit, work: Path, data: Path, splits: DataSplits) -> dict[str
             "steps": report.steps,
             "macs": unit.macs(config),
             "cpu_s": here * report.steps,
+            "trained_on": processor(prepare_device(config.train.device)),
             **_scores(unit, evaluator),
         }
         atomic_write(path / "result.json", json.dumps(result, indent=2) + "\n")

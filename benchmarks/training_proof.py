@@ -72,7 +72,8 @@ def report(name: str, work: Path) -> None:
         print(f"\n{title.replace('_', ' ')}")
         print_table(rows)
     print(f"\nmissing: {', '.join(missing) or 'nothing'}")
-    about = {"recipe": recipe(task), "missing": missing}
+    trained_on = sorted({result["trained_on"] for result in found})
+    about = {"recipe": recipe(task), "trained_on": trained_on, "missing": missing}
     print(write_result(f"training_proof_{name}", {**about, **tables}))
 
 

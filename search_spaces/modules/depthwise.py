@@ -81,10 +81,12 @@ class ElasticDepthwise(Elastic):
         channels = x.shape[1]
         weight = self.kernel_weight(channels, kernel)
         padding = dilation * (kernel // 2)
-        if not x.is_cuda:
+        whole = channels == self.weight.shape[0] and kernel == self.kernels[0]
+        if whole or not x.is_cuda:
             return functional.conv2d(x, weight, None, stride, padding, dilation, groups=channels)
-        # With the channels last cuDNN compiles a kernel for every new shape, about a second
-        # each, and elastic layers have hundreds. Torch's own kernel wants the channels first.
+        # With the channels last cuDNN compiles kernels for every new shape, about a second each.
+        # That pays for the whole layer and not for its many slices, for which torch has a kernel
+        # of its own; it wants the channels first.
         layout = _layout(x)
         x, weight = x.contiguous(), weight.contiguous()
         result = functional.conv2d(x, weight, None, stride, padding, dilation, groups=channels)
