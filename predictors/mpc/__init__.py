@@ -11,6 +11,7 @@ from predictors.mpc.metrics import (
     ReluCount,
     SoftmaxHeads,
     block_cost,
+    predict,
     private_costs,
 )
 from predictors.mpc.profiles import (
@@ -26,7 +27,6 @@ from predictors.mpc.program import Operator, Program, operators_of, program_of
 from predictors.mpc.published import PublishedLaws
 from predictors.mpc.sources import known_prices, known_rounds
 from predictors.mpc.table import MpcTable, load_mpc_table, save_mpc_table
-from predictors.mpc.validation import predict
 
 __all__ = [
     "NETWORKS",

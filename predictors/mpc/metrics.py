@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from predictors.mpc.cost import MpcCost, total
 from predictors.mpc.profiles import NETWORKS, Network
 from predictors.mpc.profiles import Protocol as MpcProtocol
-from predictors.mpc.program import Operator, operators_of
+from predictors.mpc.program import Operator, Program, operators_of
 from predictors.provenance import ANALYTIC, Provenance
 from search_spaces.blocks import BlockSpec, layers_of
 
@@ -20,6 +20,7 @@ __all__ = [
     "ReluCount",
     "SoftmaxHeads",
     "block_cost",
+    "predict",
     "private_costs",
 ]
 
@@ -50,6 +51,15 @@ def block_cost(block: BlockSpec, prices: OperatorPrices) -> MpcCost:
         TableError: A layer has no private form, or an operator no price.
     """
     return total(prices(operator) for operator in operators_of(block))
+
+
+def predict(program: Program, prices: OperatorPrices) -> MpcCost:
+    """Return the predicted cost of a program: its operators, one after another.
+
+    Raises:
+        TableError: An operator has no price.
+    """
+    return total(prices(operator) for operator in program.operators)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from predictors.errors import TableError
-from predictors.mpc.cost import total
 from predictors.mpc.laws import Laws
-from predictors.mpc.metrics import OperatorPrices
+from predictors.mpc.metrics import OperatorPrices, predict
 from predictors.mpc.profiles import Protocol
 from predictors.mpc.program import Program
 from predictors.mpc.published import PublishedLaws
@@ -48,8 +47,7 @@ def known_rounds(program: Program, protocol: Protocol) -> float | None:
     The engine counts sends; where those are no rounds, an execution cannot tell them.
     """
     try:
-        prices = known_prices(protocol)
-        return total(prices(operator) for operator in program.operators).rounds
+        return predict(program, known_prices(protocol)).rounds
     except TableError:
         return None
 

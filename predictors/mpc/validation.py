@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from predictors.latency.graph import network as placed_blocks
-from predictors.mpc.cost import MpcCost, total
+from predictors.mpc.cost import MpcCost
 from predictors.mpc.execute import Execution, execute, random_arrays
-from predictors.mpc.metrics import OperatorPrices
+from predictors.mpc.metrics import OperatorPrices, predict
 from predictors.mpc.profiles import Network, Protocol
-from predictors.mpc.program import Program, program_of
+from predictors.mpc.program import program_of
 from predictors.ranking import kendall_tau_b
 from search_spaces import Architecture, SearchSpace
 from search_spaces.progress import Progress, silent
 
-__all__ = ["Comparison", "compare", "predict", "summary"]
+__all__ = ["Comparison", "compare", "summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +78,6 @@ def _refills(base_bytes: float, executed: MpcCost, protocol: Protocol) -> int:
     if not protocol.refill_bytes:
         return 0
     return max(0, round((executed.online_bytes - base_bytes) / protocol.refill_bytes))
-
-
-def predict(program: Program, prices: OperatorPrices) -> MpcCost:
-    """Return the predicted cost of a program: its operators, one after another.
-
-    Raises:
-        TableError: An operator has no price.
-    """
-    return total(prices(operator) for operator in program.operators)
 
 
 def compare(
