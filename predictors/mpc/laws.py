@@ -138,7 +138,7 @@ class Laws:
         protocol: One that has laws.
 
     Raises:
-        TableError: The protocol has none; `laws_of` says what to do instead.
+        TableError: The protocol has none; `known_prices` has a table for some.
     """
 
     protocol: Protocol
