@@ -273,16 +273,32 @@ def transformers(options: argparse.Namespace, splits: DataSplits) -> None:
     shared(tasks)
 
 
+def phases(options: argparse.Namespace, rate: float) -> dict[str, float]:
+    """Return how a training is divided that learns which activations stay.
+
+    Args:
+        options: Of the benchmark.
+        rate: Learning rate of the weights after the first phase. A tenth of the first rate, as
+            in the publications, leaves so short a training where the first phase ended.
+    """
+    half, quarter = options.epochs / 2, options.epochs / 4
+    return {
+        "full_epochs": half,
+        "mask_epochs": quarter,
+        "weights_learning_rate": rate,
+        "gate_learning_rate": 5e-3,
+    }
+
+
 def tokens(options: argparse.Namespace, splits: DataSplits) -> None:
     """Train all transformers of one seed in which some tokens keep their GELU."""
     kinds = {"name": "mpc_vit", "options": TOKENS}
     space = get_space("mpc_vit", **TOKENS)
-    seconds, third = private(space), options.epochs / 3
+    seconds = private(space)
     most = compile_cost(space, ActivationCount()).maximum().value
 
     def masked(name: str, **limit: Any) -> Architecture:
-        phases = {"full_epochs": third, "mask_epochs": third, "weight": 5.0}
-        relus = {**phases, "gate_learning_rate": 5e-3, **limit}
+        relus = {**phases(options, 5e-4), "weight": 5.0, **limit}
         config = document(options, kinds, strategy="snl", relus=relus)
         run, _ = trained(options, splits, name, config, costs={"mpc_online_s": seconds})
         (found,) = read_chosen(run.path, space)
@@ -321,18 +337,12 @@ def searched(
 def resnets(options: argparse.Namespace, splits: DataSplits) -> None:
     """Train all ResNets of one seed."""
     kinds = {"name": "mpc_resnet", "options": {**RESNET, "shares": SHARES}}
-    third = options.epochs / 3
 
     def masked(strategy: str, weight: float, budget: int) -> None:
-        relus = {
-            "budget": budget,
-            "full_epochs": third,
-            "mask_epochs": third,
-            "weight": weight,
-            "gate_learning_rate": 5e-3,
-        }
+        relus = {**phases(options, 0.02), "weight": weight, "budget": budget}
         name = f"{strategy}_{budget}"
-        config = document(options, kinds, strategy=strategy, relus=relus)
+        section = {"relus": relus, "gradient_clip": 1.0}  # squares of squares jump
+        config = document(options, kinds, strategy=strategy, **section)
         run, space = trained(options, splits, name, config)
         (found,) = read_chosen(run.path, space)
         score(options, splits, name, run, space, found, space)

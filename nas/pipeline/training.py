@@ -117,7 +117,7 @@ def finetune_stage(
     """
     from nas.finetuning import finetune_subnet, finetuned_run
 
-    tuned = finetuned_run(run, row, options)
+    tuned = finetuned_run(run, space, row, options)
     with tuned.lock():
         with stage(tuned, "train"), bars("fine-tuning") as progress:
             only = finetune_subnet(run, tuned, space, row.architecture, splits, progress=progress)

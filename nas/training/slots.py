@@ -12,7 +12,17 @@ from nas.errors import ConfigError, nearest
 from search_spaces import SearchSpace
 from search_spaces.blocks import layers_of
 
-__all__ = ["compared_slots", "named_slots"]
+__all__ = ["check_slots", "compared_slots", "named_slots"]
+
+
+def check_slots(space: SearchSpace, config: TrainConfig) -> None:
+    """Refuse slots that a training section names and the space lacks, or cannot compare.
+
+    Raises:
+        ConfigError: See `named_slots` and `compared_slots`.
+    """
+    named_slots(space, config.freeze, key="train.freeze")
+    compared_slots(space, config)
 
 
 def named_slots(space: SearchSpace, patterns: Sequence[str], *, key: str) -> list[str]:
