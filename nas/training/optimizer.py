@@ -2,9 +2,9 @@
 
 What a step did not use gets no gradient, and so neither momentum nor weight decay, also inside
 a tensor that is shared by slices (SPOS sets unused gradients to None for the same reason).
-The arithmetic is torch's own functional optimizers, run on views of the regions; with every
-region whole it is bit for bit `torch.optim`. State is kept in named tensors, so a checkpoint
-is plain safetensors.
+The arithmetic is that of torch's own functional optimizers: a region is updated bit for bit as
+`torch.optim`, with the same choice of ``fused``, updates a tensor of its own. State is kept in
+named tensors, so a checkpoint is plain safetensors.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from search_spaces.modules.elastic import Region
 __all__ = ["RegionOptimizer"]
 
 _STATE = {"sgd": ("momentum",), "adamw": ("exp_avg", "exp_avg_sq", "step")}
+_GRADIENT = 1  # its place behind the parameter, in front of the states
 _ADAMW_BETAS, _ADAMW_EPS = (0.9, 0.999), 1e-8  # torch.optim.AdamW's defaults
 
 
@@ -36,8 +37,8 @@ class RegionOptimizer:
     Args:
         parameters: By name; on their final device.
         config: Kind of optimizer, momentum and weight decay.
-        fused: Whether parameters that are active as a whole are updated by torch's fused kernel,
-            one for all of them; None means on CUDA. Regions go parameter by parameter.
+        fused: Whether torch's fused kernel updates them, in one pass over the memory; None means
+            where torch has had it for long, on CPU and CUDA.
 
     Attributes:
         state: Momentum or moments by ``kind/parameter name``.
@@ -51,8 +52,8 @@ class RegionOptimizer:
         fused: bool | None = None,
     ) -> None:
         self._parameters = dict(parameters)
-        on_cuda = all(parameter.is_cuda for parameter in self._parameters.values())
-        self._fused = on_cuda if fused is None else fused
+        devices = {parameter.device.type for parameter in self._parameters.values()}
+        self._fused = devices <= {"cpu", "cuda"} if fused is None else fused
         self._config = config
         self._kinds = _STATE[config.optimizer]
         self.state: dict[str, Tensor] = {
@@ -86,25 +87,29 @@ class RegionOptimizer:
             regions: What took part in the step; a parameter without a gradient is left alone.
             learning_rate: Of this step.
         """
-        groups: dict[tuple[bool, bool], list[list[Tensor]]] = {}
+        groups: dict[bool, list[list[Tensor]]] = {}
+        copied: list[tuple[list[Tensor], list[Tensor]]] = []
         for name, region in regions.items():
             parameter = self._parameters[name]
             if parameter.grad is None:
                 continue
             states = [self.state[f"{kind}/{name}"] for kind in self._kinds]
-            views = _views([parameter, parameter.grad, *states], region)
-            fused = self._fused and views[0] is parameter
-            groups.setdefault((parameter.dim() > 1, fused), []).append(views)
-        for (decays, fused), group in groups.items():
+            updated = views = _views([parameter, parameter.grad, *states], region)
+            if self._fused and not _alike_without_gaps(views):
+                updated = [v.clone(memory_format=torch.contiguous_format) for v in views]
+                copied.append((views, updated))
+            groups.setdefault(parameter.dim() > 1, []).append(updated)
+        for decays, group in groups.items():
             columns = [list(column) for column in zip(*group, strict=True)]
-            weight_decay = self._config.weight_decay if decays else 0.0
-            self._update(columns, learning_rate, weight_decay, fused=fused)
+            self._update(columns, learning_rate, self._config.weight_decay if decays else 0.0)
+        for views, updated in copied:
+            for position, view in enumerate(views):
+                if position != _GRADIENT:
+                    view.copy_(updated[position])
 
-    def _update(
-        self, columns: list[list[Tensor]], rate: float, weight_decay: float, *, fused: bool
-    ) -> None:
+    def _update(self, columns: list[list[Tensor]], rate: float, weight_decay: float) -> None:
         parameters, gradients, *states = columns
-        foreach = False if fused else None  # none lets torch decide
+        foreach = False if self._fused else None  # none lets torch decide
         if self._config.optimizer == "sgd":
             buffers: list[Tensor | None] = [*states[0]]
             sgd(
@@ -112,7 +117,7 @@ class RegionOptimizer:
                 gradients,
                 buffers,
                 foreach=foreach,
-                fused=fused or None,
+                fused=self._fused or None,
                 weight_decay=weight_decay,
                 momentum=self._config.momentum,
                 lr=rate,
@@ -122,7 +127,8 @@ class RegionOptimizer:
             )
             return
         steps = states[2]
-        if fused:  # the kernel counts on its own device, and reads no number from the host
+        apart = self._fused and parameters[0].is_cuda
+        if apart:  # the kernel counts on its own device, and reads no number from the host
             steps = [*torch.stack(steps).to(parameters[0].device, non_blocking=True).unbind()]
         adamw(
             parameters,
@@ -132,7 +138,7 @@ class RegionOptimizer:
             [],
             steps,
             foreach=foreach,
-            fused=fused or None,
+            fused=self._fused or None,
             amsgrad=False,
             beta1=_ADAMW_BETAS[0],
             beta2=_ADAMW_BETAS[1],
@@ -141,7 +147,7 @@ class RegionOptimizer:
             eps=_ADAMW_EPS,
             maximize=False,
         )
-        if fused:
+        if apart:
             for count in states[2]:
                 count += 1
 
@@ -152,3 +158,15 @@ def _views(tensors: list[Tensor], region: Region) -> list[Tensor]:
     if all(part.stop - part.start == size for part, size in zip(region, sizes, strict=True)):
         return tensors
     return [tensor[region] if tensor.dim() else tensor for tensor in tensors]
+
+
+def _alike_without_gaps(tensors: list[Tensor]) -> bool:
+    """Return whether tensors of one shape, and 0-d ones, have the same order in memory, no gaps.
+
+    Only those may a fused kernel take.
+    """
+    return all(tensor.is_contiguous() for tensor in tensors) or all(
+        tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+        for tensor in tensors
+        if tensor.dim()
+    )
