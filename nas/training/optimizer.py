@@ -2,9 +2,9 @@
 
 What a step did not use gets no gradient, and so neither momentum nor weight decay, also inside
 a tensor that is shared by slices (SPOS sets unused gradients to None for the same reason).
-The arithmetic is that of torch's own functional optimizers: a region is updated bit for bit as
-`torch.optim`, with the same choice of ``fused``, updates a tensor of its own. State is kept in
-named tensors, so a checkpoint is plain safetensors.
+The arithmetic is that of torch's own functional optimizers, run on views of the regions: bit for
+bit what `torch.optim` does with a tensor of its own, with its fused kernel where the region lies
+in memory without gaps. State is kept in named tensors, so a checkpoint is plain safetensors.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from search_spaces.modules.elastic import Region
 __all__ = ["RegionOptimizer"]
 
 _STATE = {"sgd": ("momentum",), "adamw": ("exp_avg", "exp_avg_sq", "step")}
-_GRADIENT = 1  # its place behind the parameter, in front of the states
 _ADAMW_BETAS, _ADAMW_EPS = (0.9, 0.999), 1e-8  # torch.optim.AdamW's defaults
 
 
@@ -37,8 +36,8 @@ class RegionOptimizer:
     Args:
         parameters: By name; on their final device.
         config: Kind of optimizer, momentum and weight decay.
-        fused: Whether torch's fused kernel updates them, in one pass over the memory; None means
-            where torch has had it for long, on CPU and CUDA.
+        fused: Whether torch's fused kernel, one pass over the memory, updates what lies in memory
+            without gaps: whole parameters and leading rows. None means on CPU and CUDA.
 
     Attributes:
         state: Momentum or moments by ``kind/parameter name``.
@@ -87,29 +86,25 @@ class RegionOptimizer:
             regions: What took part in the step; a parameter without a gradient is left alone.
             learning_rate: Of this step.
         """
-        groups: dict[bool, list[list[Tensor]]] = {}
-        copied: list[tuple[list[Tensor], list[Tensor]]] = []
+        groups: dict[tuple[bool, bool], list[list[Tensor]]] = {}
         for name, region in regions.items():
             parameter = self._parameters[name]
             if parameter.grad is None:
                 continue
             states = [self.state[f"{kind}/{name}"] for kind in self._kinds]
-            updated = views = _views([parameter, parameter.grad, *states], region)
-            if self._fused and not _alike_without_gaps(views):
-                updated = [v.clone(memory_format=torch.contiguous_format) for v in views]
-                copied.append((views, updated))
-            groups.setdefault(parameter.dim() > 1, []).append(updated)
-        for decays, group in groups.items():
+            views = _views([parameter, parameter.grad, *states], region)
+            fused = self._fused and _alike_without_gaps(views)
+            groups.setdefault((parameter.dim() > 1, fused), []).append(views)
+        for (decays, fused), group in groups.items():
             columns = [list(column) for column in zip(*group, strict=True)]
-            self._update(columns, learning_rate, self._config.weight_decay if decays else 0.0)
-        for views, updated in copied:
-            for position, view in enumerate(views):
-                if position != _GRADIENT:
-                    view.copy_(updated[position])
+            weight_decay = self._config.weight_decay if decays else 0.0
+            self._update(columns, learning_rate, weight_decay, fused=fused)
 
-    def _update(self, columns: list[list[Tensor]], rate: float, weight_decay: float) -> None:
+    def _update(
+        self, columns: list[list[Tensor]], rate: float, weight_decay: float, *, fused: bool
+    ) -> None:
         parameters, gradients, *states = columns
-        foreach = False if self._fused else None  # none lets torch decide
+        foreach = False if fused else None  # none lets torch decide
         if self._config.optimizer == "sgd":
             buffers: list[Tensor | None] = [*states[0]]
             sgd(
@@ -117,7 +112,7 @@ class RegionOptimizer:
                 gradients,
                 buffers,
                 foreach=foreach,
-                fused=self._fused or None,
+                fused=fused or None,
                 weight_decay=weight_decay,
                 momentum=self._config.momentum,
                 lr=rate,
@@ -127,7 +122,7 @@ class RegionOptimizer:
             )
             return
         steps = states[2]
-        apart = self._fused and parameters[0].is_cuda
+        apart = fused and parameters[0].is_cuda
         if apart:  # the kernel counts on its own device, and reads no number from the host
             steps = [*torch.stack(steps).to(parameters[0].device, non_blocking=True).unbind()]
         adamw(
@@ -138,7 +133,7 @@ class RegionOptimizer:
             [],
             steps,
             foreach=foreach,
-            fused=self._fused or None,
+            fused=fused or None,
             amsgrad=False,
             beta1=_ADAMW_BETAS[0],
             beta2=_ADAMW_BETAS[1],
