@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from predictors.latency import device_identity
@@ -27,6 +28,7 @@ __all__ = [
     "peer",
     "print_table",
     "process_bytes",
+    "processor",
     "write_result",
 ]
 
@@ -36,8 +38,6 @@ PEERS = Path(__file__).resolve().parent / "peers"
 
 def machine() -> dict[str, Any]:
     """Describe the machine and the libraries that a figure was measured with."""
-    import torch
-
     device = device_identity()
     return {
         "cpu": device.cpu,
@@ -49,6 +49,13 @@ def machine() -> dict[str, Any]:
         "torch": torch.__version__,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
+
+
+def processor(device: torch.device) -> str:
+    """Return the name of what a device computes on."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return device_identity().cpu
 
 
 def paired_cpu_seconds(

@@ -17,7 +17,7 @@ from nas.archive import Archive
 from nas.export import read_manifest, read_measurements
 from nas.problems import build_problem, space_of
 from nas.runs import RunFolder
-from predictors.latency import load_table
+from predictors.latency import load_table, table_summary
 
 _COLUMNS = (
     "accuracy",
@@ -62,7 +62,7 @@ def summary(run: RunFolder) -> dict[str, Any]:
             "threads": config.threads,
             "images_per_s_median": statistics.median(rates),
         },
-        "latency_table": tables[0].summary() if tables else None,
+        "latency_table": table_summary(tables[0]) if tables else None,
     }
 
 

@@ -1,6 +1,7 @@
 """Images a second of supernet training on a GPU, against subnets alone and a plain ResNet-50.
 
     python benchmarks/gpu_step.py [--device cuda] [--batch 128] [--resolution 224] [--steps 30]
+        [--only '*alone' 'supernet*']
 
 Every step is that of `nas train` with the defaults of a GPU: bfloat16, channels last, fused
 optimizer, images on the device, no augmentation. Alone are the smallest and the largest subnet of
@@ -13,13 +14,15 @@ says so and keeps no result.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
-from common import print_table, write_result
+from common import print_table, processor, write_result
 
 from nas.config import TrainConfig
 from nas.data import AugmentConfig, DataSplits, ImageSet
@@ -79,6 +82,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--only", nargs="+", metavar="PATTERN", default=["*"])
     arguments = parser.parse_args()
     device = prepare_device(arguments.device)
     batch, size = arguments.batch, arguments.resolution
@@ -99,13 +103,18 @@ def main() -> None:
     cases["largest ResNet alone"] = (single(plain, largest.architecture), alone)
     rows = []
     for name, (of, options) in cases.items():
+        if not any(fnmatchcase(name, pattern) for pattern in arguments.only):
+            continue
         rate = images_per_s(step_of(of, options, batch, size, device), batch, arguments.steps)
         rows.append({"step": name, "images/s": rate})
+        print(f"{name}: {rate:.0f} images/s", flush=True)
     rates = {row["step"]: row["images/s"] for row in rows}
-    dense = rates["largest ResNet alone"] * 3 * 2 * largest.value / 1e12
+    dense = rates.get("largest ResNet alone", math.nan) * 3 * 2 * largest.value / 1e12
     for row in rows:
-        row["ratio to the largest alone"] = row["images/s"] / rates["largest subnet alone"]
-    card = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU: CPU"
+        row["ratio to the largest alone"] = row["images/s"] / rates.get(
+            "largest subnet alone", math.nan
+        )
+    card = processor(device)
     print(f"{card}; ResNet at {dense:.2f} TFLOP/s (three passes, two operations a MAC)")
     print_table(rows)
     about = {"device": card, "batch": batch, "resolution": size, "resnet_tflop_per_s": dense}

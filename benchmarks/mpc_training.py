@@ -3,13 +3,15 @@
 Vision transformers: all softmax, all ReLU-softmax, all scaled; MPCViT's published search (the
 largest alphas, wherever they are); and two searches on the real cost at the time of each of its
 networks: the alphas packed by an exact knapsack, and a single-path supernet under a limit.
+Tokens that keep their GELU (MPCViT+): a number of them against what takes as many seconds.
 ResNets: AutoReP against SNL at equal numbers of ReLUs.
 
     python benchmarks/mpc_training.py --data cifar10.npz --work DIR [--seeds 3]    # hours on a CPU
     python benchmarks/mpc_training.py --data cifar10.npz --work DIR --execute      # needs SPU
 
-What a network was trained for is kept in DIR, so the benchmark goes on where it was stopped; the
-second command executes every network over a shaped link and writes the result.
+What a network was trained for is kept in DIR, so the benchmark goes on where it was stopped, and
+several calls at once, best each with another ``--first-seed``, share the work; the second command
+executes every network over a shaped link and writes the result.
 """
 
 from __future__ import annotations
@@ -18,16 +20,23 @@ import argparse
 import json
 import math
 import statistics
+import time
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import print_table, write_result
+from common import print_table, processor, write_result
 
 from nas.chosen import read_chosen
 from nas.config import Config, parse_config
 from nas.data import DataSplits, load_data
+from nas.devices import prepare_device
+from nas.errors import RunError
 from nas.evaluation import SubnetEvaluator
+from nas.files import atomic_write
 from nas.runs import RunFolder
 from nas.search import Evolution, Objective, Problem, UpperLimit, search
 from nas.training import load_supernet, train
@@ -35,6 +44,7 @@ from predictors import CostTable, compile_cost
 from predictors.latency.graph import network as placed_blocks
 from predictors.mpc import (
     NETWORKS,
+    ActivationCount,
     Laws,
     ReluCount,
     get_protocol,
@@ -50,8 +60,20 @@ PROTOCOL = "semi2k"
 VIT = {"dim": 64, "heads": [4], "depths": [4], "activations": ["gelu"]}
 RESNET = {"widths": [16, 32, 64], "depths": [1, 1, 1], "granularities": ["pixel"]}
 SHARES = [0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0]
+DISTILLED = {"teacher_weight": 1.0, "inner_weight": 1.0, "inner_slots": [f"mlp{VIT['depths'][0]}"]}
+"""As MPCViT is retrained: logits, and the tokens that the last layer yields."""
+TOKENS = {
+    **VIT,
+    "attention": ["scale_attention"],
+    "token_shares": [0.0, 0.0625, 0.125, 0.25, 0.5, 1.0],
+}
 KEEP = (0.25, 0.5)
+KEEP_TOKENS = (0.125, 0.25)
 BUDGETS = (1500, 5000)
+
+
+class _Busy(Exception):
+    """Another call of the benchmark trains this."""
 
 
 def document(options: argparse.Namespace, space: dict[str, Any], **train: Any) -> Config:
@@ -59,14 +81,14 @@ def document(options: argparse.Namespace, space: dict[str, Any], **train: Any) -
     vit = space["name"] == "mpc_vit"
     recipe = {
         "epochs": options.epochs,
-        "batch_size": 64,
+        "batch_size": 128,
         "optimizer": "adamw" if vit else "sgd",
         "learning_rate": 1e-3 if vit else 0.1,
         "weight_decay": 0.05 if vit else 5e-4,
         "warmup_epochs": 1,
         "label_smoothing": 0.1,
         "threads": 1,
-        "device": "cpu",
+        "device": options.device,
     }
     return parse_config(
         {
@@ -96,13 +118,24 @@ def trained(
     teacher: Supernet | None = None,
     costs: dict[str, CostTable] | None = None,
 ) -> tuple[RunFolder, SearchSpace]:
-    """Train what a name stands for, unless that was done."""
+    """Train what a name stands for, unless that was done.
+
+    Raises:
+        _Busy: Another call of the benchmark is at it.
+    """
     path = options.work / f"seed{options.seed}" / name
-    run = RunFolder.open(path) if (path / "run.json").exists() else RunFolder.create(path, config)
     space = space or get_space(config.space.name, **config.space.options)
-    if run.stages().get("train") == "done":
-        return run, space
-    with run.lock():
+    with ExitStack() as held:
+        try:
+            known = (path / "run.json").exists()
+            run = RunFolder.open(path) if known else RunFolder.create(path, config)
+            if run.stages().get("train") == "done":
+                return run, space
+            held.enter_context(run.lock())
+        except RunError as error:
+            if not path.exists():
+                raise
+            raise _Busy from error
         train(
             Supernet(space, seed=options.seed),
             splits,
@@ -132,14 +165,15 @@ def score(
     if not path.exists():
         config = run.config
         evaluator = SubnetEvaluator(
-            load_supernet(run, space), splits, config.evaluate, device="cpu"
+            load_supernet(run, space), splits, config.evaluate, device=options.device
         )
         subnet = evaluator.subnet(architecture)
         accuracy = evaluator.score(subnet, architecture, split="test").value
         row = {"network": name, "seed": options.seed, "accuracy": accuracy}
         row["space"] = {"name": of.name, "options": dict(of.options)}
         row["architecture"] = dict(architecture)
-        path.write_text(json.dumps(row))
+        row["trained_on"] = processor(prepare_device(options.device))
+        atomic_write(path, json.dumps(row))
     return json.loads(path.read_text())
 
 
@@ -147,6 +181,19 @@ def private(space: SearchSpace) -> CostTable:
     """Return the predicted seconds of the network, by laws."""
     models = private_costs(Laws(get_protocol(PROTOCOL)), NETWORKS["wan"])
     return compile_cost(space, next(m for m in models if m.metric == "mpc_online_s"))
+
+
+def shared(tasks: dict[str, Callable[[], object]]) -> None:
+    """Do the tasks that no other call of the benchmark is at; return when all are done."""
+    while tasks:
+        left = {}
+        for name, task in tasks.items():
+            try:
+                task()
+            except _Busy:
+                left[name] = task
+        if tasks := left:
+            time.sleep(2)
 
 
 def transformers(options: argparse.Namespace, splits: DataSplits) -> None:
@@ -157,58 +204,111 @@ def transformers(options: argparse.Namespace, splits: DataSplits) -> None:
         "options": {**VIT, "attention": ["relu_softmax", "scale_attention"]},
     }
     plain = {"name": "mpc_vit", "options": {**VIT, "attention": ["softmax"]}}
-    teacher_run, teacher_space = trained(
-        options, splits, "softmax", document(options, plain, strategy="single_path")
-    )
-    only = teacher_space.decode([0] * len(teacher_space.choices))
-    score(options, splits, "softmax", teacher_run, teacher_space, only, teacher_space)
     space = get_space("mpc_vit", **kinds["options"])
     seconds = private(space)
-
-    def retrain(name: str, architecture: Architecture) -> None:
-        config = document(options, kinds, strategy="finetune")
-        teacher = load_supernet(teacher_run, teacher_space).train()
-        alone = single(space, architecture)
-        run, _ = trained(options, splits, name, config, space=alone, teacher=teacher)
-        score(options, splits, name, run, alone, architecture, space)
-
     section = {"gate_learning_rate": 1e-2, "keep": list(KEEP)}
-    published = document(
-        options, kinds, strategy="mpcvit", epochs=half, mpcvit={**section, "cost_weight": 1e-3}
-    )
-    run, _ = trained(options, splits, "search_mpcvit", published)
-    tops = read_chosen(run.path, space)
-    limits = [seconds.of(architecture) for architecture in tops]
-    packed = document(
-        options,
-        kinds,
-        strategy="mpcvit",
-        epochs=half,
-        mpcvit={
+
+    def teacher() -> tuple[RunFolder, SearchSpace]:
+        config = document(options, plain, strategy="single_path")
+        run, of = trained(options, splits, "softmax", config)
+        score(options, splits, "softmax", run, of, of.decode([0] * len(of.choices)), of)
+        return run, of
+
+    def published() -> list[Architecture]:
+        gates = {**section, "cost_weight": 1e-3}
+        config = document(options, kinds, strategy="mpcvit", epochs=half, mpcvit=gates)
+        run, _ = trained(options, splits, "search_mpcvit", config)
+        return read_chosen(run.path, space)
+
+    def packed(limits: list[float]) -> list[Architecture]:
+        gates = {
             **section,
             "cost": "mpc_online_s",
             "cost_weight": 0.3,
             "keep": [],
             "within": [limit * (1 + 1e-9) for limit in limits],
-        },
-    )
-    run, _ = trained(options, splits, "search_packed", packed, costs={"mpc_online_s": seconds})
-    packs = read_chosen(run.path, space)
-    paths = document(options, kinds, strategy="single_path", epochs=half)
-    run, _ = trained(options, splits, "search_supernet", paths)
-    evaluator = SubnetEvaluator(load_supernet(run, space), splits, paths.evaluate, device="cpu")
-    founds = [
-        searched(space, seconds, limit, evaluator, run.path / f"found{i}.json", options.seed)
-        for i, limit in enumerate(limits)
-    ]
-    for i, share in enumerate(KEEP):
-        retrain(f"mpcvit_{share:.0%}", tops[i])
-        retrain(f"packed_{share:.0%}", packs[i])
-        retrain(f"supernet_{share:.0%}", founds[i])
+        }
+        config = document(options, kinds, strategy="mpcvit", epochs=half, mpcvit=gates)
+        costs = {"mpc_online_s": seconds}
+        run, _ = trained(options, splits, "search_packed", config, costs=costs)
+        return read_chosen(run.path, space)
+
+    def paths() -> RunFolder:
+        config = document(options, kinds, strategy="single_path", epochs=half)
+        return trained(options, splits, "search_supernet", config)[0]
+
+    def found(share: int, limit: float) -> Architecture:
+        run = paths()
+        evaluator = SubnetEvaluator(
+            load_supernet(run, space), splits, run.config.evaluate, device=options.device
+        )
+        path = run.path / f"found{share}.json"
+        return searched(space, seconds, limit, evaluator, path, options.seed)
+
+    def retrained(name: str, architecture: Architecture) -> None:
+        config = document(options, kinds, strategy="finetune", **DISTILLED)
+        run, of = teacher()
+        network = load_supernet(run, of).train()
+        alone = single(space, architecture)
+        run, _ = trained(options, splits, name, config, space=alone, teacher=network)
+        score(options, splits, name, run, alone, architecture, space)
+
+    shared({"teacher": teacher, "published": published, "paths": paths})
+    tops = published()
+    limits = [seconds.of(architecture) for architecture in tops]
+    tasks: dict[str, Callable[[], object]] = {}
     first = space.decode([0] * len(space.choices))
     for kind in kinds["options"]["attention"]:
         heads = {c.name: kind for c in space.choices if c.name.startswith("attention")}
-        retrain(f"all_{kind}", Architecture({**first, **heads}))
+        whole = Architecture({**first, **heads})
+        tasks[kind] = partial(retrained, f"all_{kind}", whole)
+    for i, share in enumerate(KEEP):
+        tasks[f"mpcvit {share}"] = partial(retrained, f"mpcvit_{share:.0%}", tops[i])
+        tasks[f"packed {share}"] = lambda i=i, share=share: retrained(
+            f"packed_{share:.0%}", packed(limits)[i]
+        )
+        tasks[f"supernet {share}"] = lambda i=i, share=share: retrained(
+            f"supernet_{share:.0%}", found(i, limits[i])
+        )
+    shared(tasks)
+
+
+def phases(options: argparse.Namespace, rate: float) -> dict[str, float]:
+    """Return how a training is divided that learns which activations stay.
+
+    Args:
+        options: Of the benchmark.
+        rate: Learning rate of the weights after the first phase. A tenth of the first rate, as
+            in the publications, leaves so short a training where the first phase ended.
+    """
+    half, quarter = options.epochs / 2, options.epochs / 4
+    return {
+        "full_epochs": half,
+        "mask_epochs": quarter,
+        "weights_learning_rate": rate,
+        "gate_learning_rate": 5e-3,
+    }
+
+
+def tokens(options: argparse.Namespace, splits: DataSplits) -> None:
+    """Train all transformers of one seed in which some tokens keep their GELU."""
+    kinds = {"name": "mpc_vit", "options": TOKENS}
+    space = get_space("mpc_vit", **TOKENS)
+    seconds = private(space)
+    most = compile_cost(space, ActivationCount()).maximum().value
+
+    def masked(name: str, **limit: Any) -> Architecture:
+        relus = {**phases(options, 5e-4), "weight": 5.0, **limit}
+        config = document(options, kinds, strategy="snl", relus=relus)
+        run, _ = trained(options, splits, name, config, costs={"mpc_online_s": seconds})
+        (found,) = read_chosen(run.path, space)
+        score(options, splits, name, run, space, found, space)
+        return found
+
+    for share in KEEP_TOKENS:
+        found = masked(f"tokens_{share:.1%}", budget=round(share * most))
+        within = seconds.of(found) * (1 + 1e-9)
+        masked(f"tokens_packed_{share:.1%}", cost="mpc_online_s", within=within)
 
 
 def searched(
@@ -230,28 +330,30 @@ def searched(
         )
         result = search(problem, Evolution(), evaluator, None, evaluations=60, batch=20, seed=seed)
         best = result.history.population[result.history.top(1)[0]]
-        path.write_text(json.dumps(dict(space.decode(best))))
+        atomic_write(path, json.dumps(dict(space.decode(best))))
     return Architecture(json.loads(path.read_text()))
 
 
 def resnets(options: argparse.Namespace, splits: DataSplits) -> None:
     """Train all ResNets of one seed."""
     kinds = {"name": "mpc_resnet", "options": {**RESNET, "shares": SHARES}}
-    third = options.epochs / 3
-    for budget in BUDGETS:
-        for strategy, weight in (("autorep", 50.0), ("snl", 5.0)):
-            relus = {
-                "budget": budget,
-                "full_epochs": third,
-                "mask_epochs": third,
-                "weight": weight,
-                "gate_learning_rate": 5e-3,
-            }
-            name = f"{strategy}_{budget}"
-            config = document(options, kinds, strategy=strategy, relus=relus)
-            run, space = trained(options, splits, name, config)
-            (found,) = read_chosen(run.path, space)
-            score(options, splits, name, run, space, found, space)
+
+    def masked(strategy: str, weight: float, budget: int) -> None:
+        relus = {**phases(options, 0.02), "weight": weight, "budget": budget}
+        name = f"{strategy}_{budget}"
+        section = {"relus": relus, "gradient_clip": 1.0}  # squares of squares jump
+        config = document(options, kinds, strategy=strategy, **section)
+        run, space = trained(options, splits, name, config)
+        (found,) = read_chosen(run.path, space)
+        score(options, splits, name, run, space, found, space)
+
+    shared(
+        {
+            f"{strategy} {budget}": partial(masked, strategy, weight, budget)
+            for budget in BUDGETS
+            for strategy, weight in (("autorep", 50.0), ("snl", 5.0))
+        }
+    )
 
 
 def executed(options: argparse.Namespace, row: dict[str, Any]) -> dict[str, Any]:
@@ -275,6 +377,8 @@ def executed(options: argparse.Namespace, row: dict[str, Any]) -> dict[str, Any]
         }
         if space.name == "mpc_resnet":
             figures["relus"] = compile_cost(space, ReluCount()).of(architecture)
+        else:
+            figures["gelus"] = compile_cost(space, ActivationCount()).of(architecture)
         path.write_text(json.dumps(figures))
     return json.loads(path.read_text())
 
@@ -300,12 +404,16 @@ def summarise(options: argparse.Namespace) -> None:
                 "executed_s": statistics.mean(row["executed_s"] for row in found),
                 "network_s": statistics.mean(row["network_s"] for row in found),
                 "relus": statistics.mean(row.get("relus", math.nan) for row in found),
+                "gelus": statistics.mean(row.get("gelus", math.nan) for row in found),
             }
         )
     print_table(table)
     settings = {name: getattr(options, name) for name in ("epochs", "images")}
     each = [row for found in groups.values() for row in found]
     write_result("mpc_training", {"settings": settings, "table": table, "networks": each})
+
+
+PARTS = {"transformers": transformers, "tokens": tokens, "resnets": resnets}
 
 
 def main() -> None:
@@ -316,21 +424,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--device", default="cpu", help="where it is trained (cpu)")
+    parser.add_argument("--first-seed", type=int, default=0, help="of this call")
     parser.add_argument("--execute", action="store_true", help="execute and summarise")
-    parser.add_argument("--only", choices=("transformers", "resnets"), help="train one half")
+    parser.add_argument("--only", choices=PARTS, help="train one part")
     options = parser.parse_args()
     options.data = options.data.resolve()
     if options.execute:
         summarise(options)
         return
-    for seed in range(options.seeds):
-        options.seed = seed
+    for position in range(options.seeds):
+        options.seed = (options.first_seed + position) % options.seeds
         config = document(options, {"name": "mpc_vit", "options": VIT}, strategy="single_path")
         splits = load_data(config.data, seed=0)
-        if options.only != "resnets":
-            transformers(options, splits)
-        if options.only != "transformers":
-            resnets(options, splits)
+        for name, part in PARTS.items():
+            if options.only in (None, name):
+                part(options, splits)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import processor
 
 from nas.config import Config, parse_config
 from nas.data import DataSplits
+from nas.devices import prepare_device
 from nas.errors import RunError
 from nas.evaluation import SubnetEvaluator
 from nas.files import atomic_write
@@ -44,9 +46,7 @@ __all__ = [
     "units",
 ]
 
-RESOLUTION = 16
-IMAGES, VALIDATION, BATCH, EPOCHS = 16_000, 4_000, 128, 8
-STEPS_PER_EPOCH = IMAGES // BATCH
+VALIDATION, BATCH, EPOCHS = 4_000, 128, 8
 MEASURED, WINDOWS, DRAWS = 20, 6, 4
 STRIDE = 13
 """From one subnet to the next that is trained, so that the first few are spread over MACs."""
@@ -58,7 +58,6 @@ COMMON: dict[str, Any] = {
     "learning_rate": 0.1,
     "weight_decay": 1e-4,
     "warmup_epochs": 0.5,
-    "device": "cpu",
     "threads": 1,
     "checkpoint_every_s": 120.0,
 }
@@ -101,6 +100,15 @@ SUPERNETS: dict[str, dict[str, Any]] = {
 }
 """The training sections of the supernets, all but `delayed_short` of about the same cost."""
 
+VARIANTS: dict[str, dict[str, Any]] = {
+    "sandwich, rate 0.05": {**SUPERNETS["sandwich"], "learning_rate": 0.05},
+    "sandwich, rate 0.025": {**SUPERNETS["sandwich"], "learning_rate": 0.025},
+    "sandwich, twice the epochs": {"strategy": "sandwich", "epochs": 2 * EPOCHS},
+    "delayed, rate 0.05": {**SUPERNETS["delayed"], "learning_rate": 0.05},
+    "delayed_short, rate 0.05": {**SUPERNETS["delayed_short"], "learning_rate": 0.05},
+}
+"""What was tried to bring subnets nearer to those trained alone; where there is a GPU."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -110,11 +118,19 @@ class Task:
         channels: Of an image.
         format: As in the data section.
         path: Where the images are looked for.
+        resolution: Side of an image.
+        images: That are trained on.
+        device: As in the training section.
+        variants: Whether the supernets of `VARIANTS` are trained, too.
     """
 
     channels: int
     format: str
     path: str
+    resolution: int = 16
+    images: int = 16_000
+    device: str = "cpu"
+    variants: bool = False
 
     @property
     def space(self) -> SearchSpace:
@@ -124,11 +140,23 @@ class Task:
     @property
     def options(self) -> dict[str, Any]:
         """Arguments of the space."""
-        return {"channels": self.channels, "resolutions": [RESOLUTION]}
+        return {"channels": self.channels, "resolutions": [self.resolution]}
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch."""
+        return self.images // BATCH
+
+    @property
+    def supernets(self) -> dict[str, dict[str, Any]]:
+        """The training sections of the supernets by kind."""
+        return {**SUPERNETS, **(VARIANTS if self.variants else {})}
 
 
+_CIFAR10 = "../../shared/data/cifar10.npz"
 TASKS = {
-    "cifar10": Task(3, "npz", "../../shared/data/cifar10.npz"),
+    "cifar10": Task(3, "npz", _CIFAR10),
+    "cifar10_32px": Task(3, "npz", _CIFAR10, 32, 40_000, device="auto", variants=True),
     "fashion_mnist": Task(1, "idx", "/usr/share/datasets/fashion-mnist"),
 }
 
@@ -166,7 +194,7 @@ class Unit:
     Attributes:
         task: What is learnt.
         name: Of its folder.
-        kind: A key of `SUPERNETS`, or ``alone``.
+        kind: A key of the task's supernets, or ``alone``.
         seed: Of initial weights, order, augmentation and draws; the split of the images is
             that of seed 0 always.
         subnet: Position in `measured`, of a subnet alone.
@@ -187,7 +215,7 @@ class Unit:
     def config(self, data: Path) -> Config:
         """Return the configuration, which its run folder holds."""
         section = (
-            SUPERNETS[self.kind]
+            self.task.supernets[self.kind]
             if self.subnet is None
             else {"strategy": "single_path", "epochs": EPOCHS}
         )
@@ -198,11 +226,11 @@ class Unit:
                 "format": self.task.format,
                 "path": str(data),
                 "validation": VALIDATION,
-                "train_limit": IMAGES,
-                "image_size": RESOLUTION,
+                "train_limit": self.task.images,
+                "image_size": self.task.resolution,
             },
             "augment": {"crop_padding": 2, "flip": True},
-            "train": {**COMMON, **section},
+            "train": {**COMMON, "device": self.task.device, **section},
         }
         return parse_config(document, source="of the training proof")
 
@@ -214,7 +242,9 @@ class Unit:
         """
         space = self.space
         cost = compile_cost(space, Macs())
-        strategy = STRATEGIES[config.train.strategy](space, config.train, STEPS_PER_EPOCH)
+        strategy = STRATEGIES[config.train.strategy](
+            space, config.train, self.task.steps_per_epoch
+        )
         total = 0.0
         for step in range(strategy.steps):
             phase, _ = strategy.at(step)
@@ -232,23 +262,24 @@ def _no_loss(architecture: Architecture) -> float:
 
 def units(task: Task) -> Iterator[Unit]:
     """Yield every unit of a task, in an order in which also the first ones say something."""
-    for kind in SUPERNETS:
-        yield Unit(task, f"{kind}-seed{SEEDS[0]}", kind, SEEDS[0])
+    for kind in task.supernets:
+        folder = kind.replace(", ", "_").replace(" ", "_")
+        yield Unit(task, f"{folder}-seed{SEEDS[0]}", kind, SEEDS[0])
     for seed in SEEDS:
         for i in range(MEASURED):
             subnet = i * STRIDE % MEASURED
             yield Unit(task, f"alone{subnet:02d}-seed{seed}", "alone", seed, subnet)
 
 
-def recipe() -> dict[str, Any]:
+def recipe(task: Task) -> dict[str, Any]:
     """Return what the units were trained with, for the kept result."""
     return {
         "space": "mobile_small",
-        "resolution": RESOLUTION,
-        "training_images": IMAGES,
-        "images_seen_alone": IMAGES * EPOCHS,
+        "resolution": task.resolution,
+        "training_images": task.images,
+        "images_seen_alone": task.images * EPOCHS,
         "common": COMMON,
-        "supernets": SUPERNETS,
+        "supernets": task.supernets,
     }
 
 
@@ -283,7 +314,7 @@ def run_unit(unit: Unit, work: Path, data: Path, splits: DataSplits) -> dict[str
             run=run,
         )
         here = (time.process_time() - start) / max(1, report.steps - report.resumed_at)
-        evaluator = SubnetEvaluator(supernet, splits, config.evaluate, device="cpu")
+        evaluator = SubnetEvaluator(supernet, splits, config.evaluate, device=config.train.device)
         result = {
             "kind": unit.kind,
             "seed": unit.seed,
@@ -291,6 +322,7 @@ def run_unit(unit: Unit, work: Path, data: Path, splits: DataSplits) -> dict[str
             "steps": report.steps,
             "macs": unit.macs(config),
             "cpu_s": here * report.steps,
+            "trained_on": processor(prepare_device(config.train.device)),
             **_scores(unit, evaluator),
         }
         atomic_write(path / "result.json", json.dumps(result, indent=2) + "\n")

@@ -46,6 +46,8 @@ def prepare_device(name: str, *, threads: int | None = None) -> torch.device:
         )
     if device.type == "cpu":
         keep_freed_memory()
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())  # equal to that of its tensors
     return device
 
 

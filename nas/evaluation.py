@@ -122,7 +122,9 @@ def accuracy(
 def _inputs(
     images: Tensor, resolution: int, mean: Sequence[float], std: Sequence[float]
 ) -> Tensor:
-    return to_channels_last(resize(normalise(images, mean, std), resolution))
+    resized = resize(normalise(images, mean, std), resolution)
+    # On a GPU cuDNN would compile kernels for every new shape; see ElasticDepthwise.
+    return resized if resized.is_cuda else to_channels_last(resized)
 
 
 class SubnetEvaluator:

@@ -14,6 +14,7 @@ from nas.data import DataSplits
 from nas.errors import CheckpointError, ConfigError
 from nas.runs import RunFolder
 from nas.training import load_supernet, train
+from nas.training.slots import check_slots
 from search_spaces import Architecture, SearchSpace
 from search_spaces.progress import Progress, silent
 from search_spaces.single import single
@@ -41,25 +42,29 @@ _KEPT = (
 """What fine-tuning takes from the training of the supernet."""
 
 
-def finetuned_run(run: RunFolder, row: Evaluated, options: dict[str, Any]) -> RunFolder:
+def finetuned_run(
+    run: RunFolder, space: SearchSpace, row: Evaluated, options: dict[str, Any]
+) -> RunFolder:
     """Return the run folder in which a subnet is fine-tuned: a new one, or the one to go on with.
 
     Args:
         run: The run that the subnet is of.
+        space: Of its supernet.
         row: The subnet.
         options: Of the training section: ``epochs``, ``learning_rate``, ``warmup_epochs``,
-            ``teacher_weight``, ``inner_weight`` and ``freeze``; the rest is as the supernet was
-            trained.
+            ``teacher_weight``, ``inner_weight``, ``inner_slots`` and ``freeze``; the rest is as
+            the supernet was trained.
 
     Raises:
-        ConfigError: An option has an impossible value, or differs from that of the fine-tuning
-            that was begun.
+        ConfigError: An option has an impossible value or names no slot, or differs from that of
+            the fine-tuning that was begun.
         RunError: The folder is damaged or not writable.
     """
     document = run.config.to_json()
     kept = {key: document["train"][key] for key in _KEPT}
     document["train"] = {"strategy": "finetune", **kept, **options}
     config = parse_config(document, source="of this fine-tuning")
+    check_slots(single(space, row.architecture), config.train)
     path = run.finetuned(row.id)
     if not (path / "run.json").exists():
         return RunFolder.create(path, config)

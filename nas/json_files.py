@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nas.errors import RunError
-from nas.files import disk_full, write_error
+from nas.files import write_error
+from search_spaces.files import add_line
 
 __all__ = ["append_line", "read_lines", "read_object"]
-
-_CHUNK = 4096
 
 
 def append_line(path: Path, value: Mapping[str, Any]) -> None:
@@ -32,14 +29,8 @@ def append_line(path: Path, value: Mapping[str, Any]) -> None:
         key: None if isinstance(item, float) and not math.isfinite(item) else item
         for key, item in value.items()
     }
-    line = json.dumps(finite, allow_nan=False).encode() + b"\n"
     try:
-        with path.open("ab+", buffering=0) as file:
-            end = _end_of_lines(file)
-            file.truncate(end)  # what a killed process left of its last line
-            if file.write(line) != len(line):
-                file.truncate(end)
-                raise disk_full(path)
+        add_line(path, json.dumps(finite, allow_nan=False))
     except OSError as error:
         raise write_error(path, error) from error
 
@@ -79,16 +70,3 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RunError(f"{where} is damaged: it must hold a JSON object, not {text[:40]!r}.")
     return value
-
-
-def _end_of_lines(file: io.FileIO) -> int:
-    """Return the position after the last whole line."""
-    end = file.seek(0, os.SEEK_END)
-    while end:
-        start = max(0, end - _CHUNK)
-        file.seek(start)
-        newline = file.read(end - start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0

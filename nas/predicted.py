@@ -50,7 +50,7 @@ def predicted_costs(
 
 def _cost(path: Path, space: SearchSpace) -> CostTable:
     if path.suffix != ".json":
-        return price_cost(load_predictor(path, space))
+        return price_cost(load_predictor(path), space)
     table = load_table(path)
     if table.metric == LATENCY:
         raise ConfigError(

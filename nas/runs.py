@@ -24,6 +24,7 @@ from typing import Any, Literal, Self
 from nas.config import Config, parse_config
 from nas.errors import RunError, nearest
 from nas.files import atomic_write, remove_leftovers, write_error
+from nas.headers import refuse_foreign
 from nas.json_files import append_line, read_lines, read_object
 from nas.launch import launcher
 
@@ -104,13 +105,7 @@ class RunFolder:
         if not (path / "run.json").is_file():
             raise RunError(f"{path} is no run folder, it has no run.json. Give a run's folder.")
         about = read_object(path / "run.json")
-        if about.get("kind") != _KIND or not isinstance(about.get("format"), int):
-            raise RunError(f"{path} is no run folder, its run.json is not this engine's.")
-        if about["format"] > FORMAT:
-            raise RunError(
-                f"{path} has run format {about['format']}, this version reads up to {FORMAT}. "
-                "Upgrade subnet-search to the version that wrote it."
-            )
+        refuse_foreign(about, path, kind=_KIND, format=FORMAT, error=RunError)
         config = path / "config.json"
         return cls(path, parse_config(read_object(config), source=str(config)))
 

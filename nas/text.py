@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from nas.metric_names import split_place
 
-__all__ = ["axis_unit", "columns", "in_sentence", "plain_number", "quantity", "title"]
+__all__ = ["axis_unit", "columns", "in_sentence", "moment", "plain_number", "quantity", "title"]
 
 _TITLES = {
     "accuracy": "Validation accuracy",
@@ -17,9 +18,9 @@ _TITLES = {
     "peak_memory_bytes": "Peak activation memory",
     "int8_peak_memory_bytes": "Peak activation memory, int8",
     "latency_ms": "Predicted latency",
-    "mpc_online_bytes": "Private inference, sent",
-    "mpc_online_s": "Private inference, time",
-    "mpc_rounds": "Private inference, rounds",
+    "mpc_online_bytes": "Private inference data",
+    "mpc_online_s": "Private inference time",
+    "mpc_rounds": "Private inference rounds",
     "latency_ms_measured": "Measured latency",
 }
 _COUNTS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
@@ -49,6 +50,15 @@ def in_sentence(metric: str) -> str:
     """Return the title of a metric as it is written within a sentence."""
     name = title(metric)
     return name if name[:2].isupper() else name[0].lower() + name[1:]
+
+
+def moment(written: str) -> str:
+    """Return an ISO date and time as people write it, to the minute; anything else unchanged."""
+    try:
+        found = datetime.fromisoformat(written)
+    except ValueError:
+        return written
+    return f"{found:%Y-%m-%d %H:%M} {found:%Z}".rstrip()
 
 
 def quantity(metric: str, value: float) -> str:

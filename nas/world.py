@@ -165,7 +165,8 @@ def joined_world() -> Iterator[World]:
     world = World(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
     backend = "gloo"
     if torch.cuda.is_available():
-        torch.cuda.set_device(world.local_rank)
+        if world.local_rank < torch.cuda.device_count():  # more may train, on the CPU
+            torch.cuda.set_device(world.local_rank)
         backend = "cpu:gloo,cuda:nccl"
     with _explained():
         meeting = rendezvous("env://", world.rank, size, timeout=_PATIENCE)

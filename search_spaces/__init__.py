@@ -10,7 +10,7 @@ from search_spaces.choices import Choice, Option
 from search_spaces.errors import InfeasibleError, MissingExtraError, NasError, SpaceError
 from search_spaces.folds import Fold
 from search_spaces.lazy import lazy_names
-from search_spaces.registry import get_space, list_spaces, register_space
+from search_spaces.registry import described_space, get_space, list_spaces, register_space
 from search_spaces.slots import Slot
 from search_spaces.space import Population, SearchSpace
 
@@ -34,6 +34,7 @@ __all__ = [
     "Supernet",
     "adopt_module",
     "build_network",
+    "described_space",
     "get_space",
     "list_spaces",
     "read_architecture",

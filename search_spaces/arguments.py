@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from search_spaces.errors import SpaceError, nearest
 
-__all__ = ["require_known", "require_positive", "require_probability"]
+__all__ = ["require_known", "require_positive", "require_probability", "require_shares"]
 
 
 def require_known(known: Sequence[str], **values: Sequence[str]) -> None:
@@ -43,3 +43,15 @@ def require_probability(**values: float) -> None:
     for name, value in values.items():
         if not 0 <= value < 1:
             raise SpaceError(f"{name} must be at least 0 and below 1, got {value}.")
+
+
+def require_shares(**values: Sequence[float]) -> None:
+    """Refuse sequences of numbers that are not in [0, 1].
+
+    Raises:
+        SpaceError: One is outside; the message names it.
+    """
+    for name, shares in values.items():
+        for share in shares:
+            if not 0 <= share <= 1:
+                raise SpaceError(f"{name} must be from 0 to 1, got {share}.")

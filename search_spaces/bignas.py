@@ -13,7 +13,7 @@ from search_spaces.blocks import Conv, Head
 from search_spaces.builder import SpaceBuilder
 from search_spaces.registry import register_space
 from search_spaces.space import SearchSpace
-from search_spaces.stage_choices import StageChoices, add_stages
+from search_spaces.stage_choices import StageChoices, add_stages, add_stem
 from search_spaces.stages import map_hw
 
 __all__ = ["bignas"]
@@ -46,13 +46,7 @@ def bignas(
     require_positive(classes=classes, resolutions=resolutions)
     require_probability(dropout=dropout)
     builder = SpaceBuilder("bignas")
-    r = builder.choice("resolution", resolutions)
-    stem = builder.choice("width_stem", STEM)
-    builder.slot(
-        "stem",
-        reads=(r, stem),
-        block=lambda r, w: Conv(3, w, r, kernel=3, stride=2, act="swish"),
-    )
+    r, stem = add_stem(builder, resolutions, STEM)
     width = add_stages(builder, r, stem, STAGES)
     last = builder.choice("width_last", LAST)
     builder.slot(

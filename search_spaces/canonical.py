@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from search_spaces.folds import Fold
 from search_spaces.slots import BlockGrid
 from search_spaces.tables import (
+    Evaluator,
     Table,
     align,
     column_chunks,
     drop_constant_axes,
-    evaluate,
     ravel,
     sorted_table,
 )
@@ -120,13 +120,21 @@ class Canonicaliser:
         A choice with one option leaves nothing to choose and counts as active.
         """
         result = np.zeros((len(variables), self._choices), dtype=np.bool_)
-        for choice, tables in self.inactive_tables.items():
-            result[:, choice] = True
-            if tables:
-                result[:, choice] = evaluate(
-                    tables, variables, reduce=np.logical_and, dtype=np.bool_
-                )
+        for choices, evaluator in self._inactive_together:
+            result[:, choices] = True if evaluator is None else evaluator(variables)[:, None]
         return result
+
+    @cached_property
+    def _inactive_together(self) -> list[tuple[list[int], Evaluator | None]]:
+        """Choices that are inactive together, and what says when; None for always."""
+        together: dict[object, tuple[list[int], Evaluator | None]] = {}
+        for choice, tables in self.inactive_tables.items():
+            same = tuple((t.scope, t.values.shape, t.values.tobytes()) for t in tables)
+            if same not in together:
+                made = Evaluator(tables, reduce=np.logical_and, dtype=np.bool_) if tables else None
+                together[same] = [], made
+            together[same][0].append(choice)
+        return list(together.values())
 
     @cached_property
     def inactive_tables(self) -> dict[int, tuple[Table, ...]]:

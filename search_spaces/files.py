@@ -1,17 +1,21 @@
-"""Files that are there whole or not at all, also after a kill, a power cut or a full disk."""
+"""Files, and lines of logs, that are there whole or not at all, whatever ends the process."""
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["WRITING", "replacing"]
+__all__ = ["WRITING", "add_line", "replacing"]
 
 WRITING = ".writing-"
 """How the names of files begin that are being written."""
+
+_CHUNK = 4096
 
 
 @contextmanager
@@ -41,6 +45,44 @@ def replacing(path: Path) -> Iterator[Path]:
         if path.parent.is_dir():
             temporary.unlink(missing_ok=True)
         raise
+
+
+def add_line(path: Path, line: str, *, sync: bool = False) -> None:
+    """Add a line to a log; what a killed process left of its last line goes first.
+
+    Args:
+        path: The log, created where it is missing.
+        line: Without its end.
+        sync: Wait until it survives a power cut.
+
+    Raises:
+        OSError: The disk is full or the file not writable; earlier lines are intact.
+    """
+    data = line.encode() + b"\n"
+    with path.open("ab+", buffering=0) as file:
+        end = _end_of_lines(file)
+        file.truncate(end)
+        try:
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except OSError:
+            file.truncate(end)
+            raise
+        if sync:
+            os.fsync(file.fileno())
+
+
+def _end_of_lines(file: io.FileIO) -> int:
+    """Return the position after the last whole line."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - _CHUNK)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
 
 
 def _sync(path: Path) -> None:

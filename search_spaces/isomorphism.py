@@ -11,12 +11,12 @@ import itertools
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search_spaces.choices import Choice
+from search_spaces.choices import Choice, Option
 from search_spaces.errors import SpaceError
 from search_spaces.tables import Table
 
@@ -56,10 +56,7 @@ class Isomorphism:
     @cached_property
     def first(self) -> NDArray[np.int64]:
         """The first combination of equal form for every combination, flat and row-major."""
-        known: dict[Hashable, int] = {}
-        combinations = itertools.product(*(choice.options for choice in self.choices))
-        forms = (known.setdefault(self.form(*c), i) for i, c in enumerate(combinations))
-        return np.fromiter(forms, dtype=np.int64, count=math.prod(self._shape))
+        return _first(self.form, tuple(choice.options for choice in self.choices))
 
     def __call__(self, population: NDArray[np.int16]) -> NDArray[np.int16]:
         """Return the population [n, d] with first combinations in the columns of the scope."""
@@ -73,6 +70,20 @@ class Isomorphism:
         """Return a table of bool that is true exactly on first combinations."""
         own = self.first == np.arange(len(self.first))
         return Table(self.scope, own.reshape(self._shape))
+
+
+@lru_cache(maxsize=16)  # members of an ensemble, and spaces of several widths, have equal ones
+def _first(
+    form: Callable[..., Hashable], options: tuple[tuple[Option, ...], ...]
+) -> NDArray[np.int64]:
+    """Return the first combination of equal form for every combination, read-only."""
+    known: dict[Hashable, int] = {}
+    combinations = itertools.product(*options)
+    forms = (known.setdefault(form(*c), i) for i, c in enumerate(combinations))
+    count = math.prod(len(some) for some in options)
+    result = np.fromiter(forms, dtype=np.int64, count=count)
+    result.flags.writeable = False
+    return result
 
 
 def refuse_overlap(isomorphisms: Sequence[Isomorphism]) -> None:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from search_spaces.arguments import require_known, require_positive
+from search_spaces.arguments import require_known, require_positive, require_shares
 from search_spaces.blocks import (
     GRANULARITIES,
     RESTS,
@@ -74,9 +74,7 @@ def mpc_resnet(
             f"Every stage has a width and a depth, got widths = {list(widths)} and depths = "
             f"{list(depths)}."
         )
-    for share in shares:
-        if not 0 <= share <= 1:
-            raise SpaceError(f"shares must be from 0 to 1, got {share}.")
+    require_shares(shares=shares)
     builder = SpaceBuilder("mpc_resnet")
 
     def activation(site: str) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search_spaces.arguments import require_positive
+from search_spaces.arguments import require_positive, require_shares
 from search_spaces.blocks import (
     ATTENTION_KINDS,
     PRIVATE_ACTIVATIONS,
@@ -39,6 +39,7 @@ def mpc_vit(
     mlp_ratios: Sequence[float] = (2.0,),
     attention: Sequence[str] = ATTENTION_KINDS,
     activations: Sequence[str] = PRIVATE_ACTIVATIONS,
+    token_shares: Sequence[float] = (1.0,),
 ) -> SearchSpace:
     """MPCViT (Zeng et al. 2023): a kind of attention for each head, an activation for each layer.
 
@@ -58,12 +59,17 @@ def mpc_vit(
         mlp_ratios: Features inside the perceptron over ``dim``.
         attention: Kinds that a head may choose.
         activations: That a layer may choose; "linear" is none.
+        token_shares: Of a layer's tokens that its activation acts on (MPCViT+), each from 0 to
+            1; the others pass it. A share above zero keeps at least one token. Which tokens is
+            no choice but a mask that is trained and stored with the weights: all masks that
+            keep as many cost the same.
 
     Raises:
         SpaceError: A number or a name is impossible, or heads have too many combinations.
     """
     require_positive(classes=classes, resolution=resolution, patch=patch, channels=channels)
     require_positive(dim=dim, heads=heads, depths=depths, mlp_ratios=mlp_ratios)
+    require_shares(token_shares=token_shares)
     most = max(heads)
     if dim % most:
         raise SpaceError(f"{most} heads do not divide dim = {dim}; choose a multiple of {most}.")
@@ -94,12 +100,24 @@ def mpc_vit(
         )
         ratio = builder.choice(f"mlp_ratio_{layer}", mlp_ratios)
         act = builder.choice(f"act_{layer}", activations)
+        # A space in which all tokens keep their activation has no such choice: architectures
+        # that were stored before there was one can be read.
+        shares = () if set(token_shares) == {1.0} else (token_shares,)
+        kept = [builder.choice(f"kept_{layer}", options) for options in shares]
         builder.slot(
             f"mlp{layer}",
-            reads=(depth, ratio, act),
-            block=lambda d, r, act, layer=layer: (
-                PrivateMlp(dim, int(dim * r), tokens, act) if layer <= d else None
+            reads=(depth, ratio, act, *kept),
+            block=lambda d, r, act, share=1.0, layer=layer: (
+                _perceptron(dim, int(dim * r), tokens, act, share) if layer <= d else None
             ),
         )
     builder.slot("head", block=lambda: TokenHead(dim, classes, tokens))
     return builder.build()
+
+
+def _perceptron(dim: int, mid: int, tokens: int, act: str, share: float) -> PrivateMlp:
+    """Return a block whose activation acts on a share; without any token it is linear."""
+    kept = max(round(share * tokens), 1 if share else 0)
+    if act == "linear" or not kept:
+        return PrivateMlp(dim, mid, tokens, "linear")
+    return PrivateMlp(dim, mid, tokens, act, passed=tokens - kept)

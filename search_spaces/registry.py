@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias
 
 from search_spaces.errors import SpaceError, nearest
 from search_spaces.space import SearchSpace
 
-__all__ = ["get_space", "list_spaces", "register_space", "space_factory"]
+__all__ = ["described_space", "get_space", "list_spaces", "register_space", "space_factory"]
 
 SpaceFactory: TypeAlias = Callable[..., SearchSpace]
 
@@ -130,6 +130,17 @@ def get_space(name: str, **options: Any) -> SearchSpace:
     defaults = {key: parameter.default for key, parameter in parameters.items()}
     space.options = {key: _plain(value) for key, value in (defaults | options).items()}
     return space
+
+
+def described_space(description: Mapping[str, Any]) -> SearchSpace:
+    """Build the space that `SearchSpace.description` describes.
+
+    Raises:
+        SpaceError: There is no such space, option or choice here.
+    """
+    space = get_space(description["name"], **description["options"])
+    keep = description.get("keep")
+    return space.restrict(keep) if keep else space
 
 
 def _origin(factory: SpaceFactory) -> str:

@@ -19,7 +19,7 @@ from search_spaces.errors import SpaceError, nearest
 from search_spaces.isomorphism import Isomorphism
 from search_spaces.space import Population, SearchSpace
 
-__all__ = ["Keep", "RestrictedSpace", "kept_options", "restrict"]
+__all__ = ["Keep", "RestrictedSpace", "kept_options", "options_left", "restrict"]
 
 Keep: TypeAlias = Mapping[str, Sequence[Option]]
 """The options to keep by choice; a name may be a pattern such as ``kernel_*``."""
@@ -56,6 +56,11 @@ class RestrictedSpace(SearchSpace):
         """The space that nothing was taken from."""
         return self.origin.whole
 
+    @property
+    def kept(self) -> dict[str, list[Option]]:
+        """What ``whole.restrict`` takes to make this space: the options of restricted choices."""
+        return options_left(self, self.whole)
+
     def lift(self, population: Population) -> Population:
         """Return rows of this space as rows of the space it comes from, int16 [n, d]."""
         columns = [options[population[:, i]] for i, options in enumerate(self._lifted)]
@@ -66,6 +71,15 @@ class RestrictedSpace(SearchSpace):
         if self.isomorphisms:  # whose representative may have been taken away
             return self.origin.keys(self.lift(population))
         return super().keys(population)
+
+
+def options_left(part: SearchSpace, origin: SearchSpace) -> dict[str, list[Option]]:
+    """Return the options of the choices that lost some, in a part of a space."""
+    return {
+        choice.name: list(choice.options)
+        for choice, all_ in zip(part.choices, origin.choices, strict=True)
+        if choice.options != all_.options
+    }
 
 
 def restrict(space: SearchSpace, keep: Keep) -> RestrictedSpace:

@@ -1,16 +1,11 @@
-"""SearchSpace: choices and scoped slots, and everything that compiles from them.
-
-Populations are int16 arrays [n, d] of option indices, one row for each architecture and one
-column for each choice; every operation on them is vectorised.
-"""
+"""SearchSpace: choices and scoped slots, and everything that compiles from them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +13,8 @@ from numpy.typing import NDArray
 from search_spaces.architecture import Architecture
 from search_spaces.blocks import BlockSpec
 from search_spaces.canonical import Canonicaliser
-from search_spaces.choices import Choice
+from search_spaces.choices import Choice, Option
+from search_spaces.decisions import Decisions, Population
 from search_spaces.errors import SpaceError, nearest
 from search_spaces.folds import Fold, step_tables
 from search_spaces.graph import layer_graph
@@ -35,12 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Population", "SearchSpace"]
 
-Population: TypeAlias = NDArray[np.int16]
-
 _MAX_ENUMERATED = 131_072
 
 
-class SearchSpace:
+class SearchSpace(Decisions):
     """A search space: named choices, and slots that turn a few of them into blocks.
 
     Built by a `SpaceBuilder`; immutable.
@@ -67,14 +61,11 @@ class SearchSpace:
         if not slots:
             raise SpaceError(f"Space {name!r} has no slots.")
         refuse_overlap(isomorphisms)
-        self.name = name
-        self.choices = tuple(choices)
+        super().__init__(name, choices)
         self.folds = tuple(folds)
         self.slots = tuple(slots)
         self.isomorphisms = tuple(isomorphisms)
         self.options: Mapping[str, Any] = dict(options or {})
-        self._column = {choice.name: i for i, choice in enumerate(self.choices)}
-        self.option_counts = np.array([len(c.options) for c in self.choices], dtype=np.int16)
 
     @classmethod
     def from_module(
@@ -137,17 +128,23 @@ class SearchSpace:
         return self
 
     @property
+    def kept(self) -> Mapping[str, Sequence[Option]]:
+        """What ``whole.restrict`` takes to make this space: the options of restricted choices."""
+        return {}
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Name, options and what is kept, for JSON; `described_space` builds it again."""
+        kept = {name: list(options) for name, options in self.kept.items()}
+        whole = self.whole
+        return {"name": whole.name, "options": dict(whole.options)} | (
+            {"keep": kept} if kept else {}
+        )
+
+    @property
     def fraction(self) -> Fraction:
         """The share of the whole space's different networks that are in this one, exactly."""
         return Fraction(self.size, self.whole.size)
-
-    def holds(self, architecture: Mapping[str, Any]) -> bool:
-        """Return whether an architecture is of the space."""
-        try:
-            self.encode(architecture)
-        except SpaceError:
-            return False
-        return True
 
     def __repr__(self) -> str:
         return f"SearchSpace({self.name!r}, {len(self.choices)} choices, {len(self.slots)} slots)"
@@ -317,13 +314,9 @@ class SearchSpace:
         return self.canonical(population[np.sort(first)])
 
     @property
-    def _combinations(self) -> int:
-        return math.prod(len(choice.options) for choice in self.choices)
-
-    @property
     def enumerable(self) -> bool:
         """Whether all combinations of options fit in memory easily; see `enumerated`."""
-        return self._combinations <= _MAX_ENUMERATED
+        return self.combinations <= _MAX_ENUMERATED
 
     @cached_property
     def enumerated(self) -> Population:
@@ -334,33 +327,12 @@ class SearchSpace:
         """
         if not self.enumerable:
             raise SpaceError(
-                f"Space {self.name!r} has {self._combinations:,} "
+                f"Space {self.name!r} has {self.combinations:,} "
                 f"combinations of options; at most {_MAX_ENUMERATED:,} are listed."
             )
         axes = np.indices(self.option_counts.tolist(), dtype=np.int16)
-        rows = axes.reshape(len(self.choices), self._combinations).T
+        rows = axes.reshape(len(self.choices), self.combinations).T
         return np.ascontiguousarray(rows[(self.canonical(rows) == rows).all(axis=1)])
-
-    # operators
-
-    def sample(self, n: int, rng: np.random.Generator) -> Population:
-        """Draw every option of every choice uniformly, int16 [n, d]; not canonical."""
-        return rng.integers(0, self.option_counts, size=(n, len(self.choices)), dtype=np.int16)
-
-    def mutate(
-        self, population: Population, rng: np.random.Generator, *, probability: float = 0.1
-    ) -> Population:
-        """Redraw each choice of each row uniformly with the given probability."""
-        rows, columns = np.nonzero(rng.random(population.shape, dtype=np.float32) < probability)
-        result = population.copy()
-        result[rows, columns] = rng.integers(0, self.option_counts[columns], dtype=np.int16)
-        return result
-
-    def crossover(
-        self, first: Population, second: Population, rng: np.random.Generator
-    ) -> Population:
-        """Take each choice of each row from one of two parents with equal probability."""
-        return np.where(rng.random(first.shape, dtype=np.float32) < 0.5, first, second)
 
     def neighbours(self, architecture: Architecture) -> Population:
         """Return the different architectures one changed choice away, int16 [m, d].
@@ -376,59 +348,6 @@ class SearchSpace:
             changed.append(block)
         candidates = self.unique(np.concatenate([row, *changed]))
         return candidates[1:]
-
-    # encoding
-
-    def encode(self, architecture: Mapping[str, Any]) -> NDArray[np.int16]:
-        """Return the option index of every choice, int16 [d].
-
-        Raises:
-            SpaceError: A choice is missing or unknown, or has no such option; the message
-                names the first one and what is allowed.
-        """
-        for name in architecture:
-            if name not in self._column:
-                raise SpaceError(
-                    f"Space {self.name!r} has no choice {name!r}. "
-                    f"{nearest(str(name), self._column)}"
-                )
-        for choice in self.choices:
-            if choice.name not in architecture:
-                raise SpaceError(
-                    f"The architecture lacks the choice {choice.name!r} of space {self.name!r}; "
-                    f"allowed: {list(choice.options)}."
-                )
-        indices = [choice.index(architecture[choice.name]) for choice in self.choices]
-        return np.array(indices, dtype=np.int16)
-
-    def decode(self, row: NDArray[np.int16] | Sequence[int]) -> Architecture:
-        """Return the architecture of one row of option indices; not made canonical.
-
-        Raises:
-            SpaceError: The row is too short or too long, or an index is out of range.
-        """
-        if len(row) != len(self.choices):
-            raise SpaceError(
-                f"A row of space {self.name!r} has {len(self.choices)} indices, got {len(row)}."
-            )
-        options = {}
-        for choice, index in zip(self.choices, row, strict=True):
-            if not 0 <= index < len(choice.options):
-                raise SpaceError(
-                    f"Choice {choice.name!r} has the indices 0 to {len(choice.options) - 1}, "
-                    f"got {index}."
-                )
-            options[choice.name] = choice.options[index]
-        return Architecture(options)
-
-    def encode_all(self, architectures: Iterable[Architecture]) -> Population:
-        """Return int16 [n, d] for many architectures."""
-        rows = [self.encode(architecture) for architecture in architectures]
-        return np.stack(rows) if rows else np.empty((0, len(self.choices)), dtype=np.int16)
-
-    def decode_all(self, population: Population) -> list[Architecture]:
-        """Return the architecture of every row."""
-        return [self.decode(row) for row in population]
 
     def one_hot(self, population: Population) -> NDArray[np.float32]:
         """Return the canonical form as float32 [n, sum of option counts].

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from search_spaces.blocks import MBConv
+from search_spaces.blocks import Conv, MBConv
 from search_spaces.builder import SpaceBuilder
 from search_spaces.rounding import make_divisible
 from search_spaces.stages import map_hw
 
-__all__ = ["StageChoices", "add_stages"]
+__all__ = ["StageChoices", "add_stages", "add_stem"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,29 @@ class StageChoices:
     stride: int
     se: bool
     act: str = "swish"
+
+
+def add_stem(
+    builder: SpaceBuilder, resolutions: Sequence[int], widths: Sequence[int]
+) -> tuple[str, str]:
+    """Declare the resolution and a stem, a 3x3 convolution of stride 2 with swish.
+
+    Args:
+        builder: Takes them.
+        resolutions: Input heights = widths.
+        widths: Of the stem.
+
+    Returns:
+        The choices of the resolution and of the stem's width.
+    """
+    resolution = builder.choice("resolution", resolutions)
+    width = builder.choice("width_stem", widths)
+    builder.slot(
+        "stem",
+        reads=(resolution, width),
+        block=lambda r, w: Conv(3, w, r, kernel=3, stride=2, act="swish"),
+    )
+    return resolution, width
 
 
 def add_stages(

@@ -179,8 +179,8 @@ class Supernet(nn.Module):
             architecture: The options of the other choices.
             gates: Of the mixed choices, by name.
             regularisation: As in `forward`.
-            rectified: Of slots whose blocks rectify some of their elements, how much of the ReLU
-                of each element is taken, [C, H, W]; see `modules.rectified.PartialRelu`.
+            rectified: Of slots whose activation acts on some elements or tokens, how much of it
+                each one takes, [C, H, W] or [tokens, 1]; see `modules.kept`.
 
         Raises:
             SpaceError: These choices cannot be mixed; see `mixed_slots`.

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 __all__ = [
     "add_architecture",
     "add_json",
+    "add_keep",
     "add_space",
     "chosen_architecture",
     "chosen_space",
     "parse_options",
+    "refuse_space",
 ]
 
 
@@ -39,6 +41,18 @@ def add_space(parser: argparse.ArgumentParser, *, positional: bool = False) -> N
         action="append",
         default=[],
         help="an option of the space, for example classes=10 or resolutions=[24,32]",
+    )
+    add_keep(parser)
+
+
+def add_keep(parser: argparse.ArgumentParser) -> None:
+    """Add ``--keep``, which leaves a part of a space."""
+    parser.add_argument(
+        "--keep",
+        metavar="CHOICE=[...]",
+        action="append",
+        default=[],
+        help="keep these options of the space's choices only, for example 'kernel_*=[3,5]'",
     )
 
 
@@ -94,8 +108,22 @@ def parse_options(pairs: list[str]) -> dict[str, Any]:
     return options
 
 
+def refuse_space(arguments: argparse.Namespace, namer: str) -> None:
+    """Refuse the choice of a space beside something that names one itself.
+
+    Args:
+        arguments: Of `add_space`.
+        namer: What names the space.
+
+    Raises:
+        ConfigError: A space, an option or a part of it is given.
+    """
+    if arguments.space or arguments.option or arguments.keep:
+        raise ConfigError(f"{namer} names the space; leave out --space, --option and --keep.")
+
+
 def chosen_space(arguments: argparse.Namespace) -> SearchSpace:
-    """Return the space that ``--space`` and ``--option`` name.
+    """Return the space that ``--space`` and ``--option`` name, or what ``--keep`` leaves of it.
 
     Raises:
         ConfigError: No space was named.
@@ -105,4 +133,5 @@ def chosen_space(arguments: argparse.Namespace) -> SearchSpace:
 
     if not arguments.space:
         raise ConfigError(f"Name a search space: {', '.join(list_spaces())}.")
-    return get_space(arguments.space, **parse_options(arguments.option))
+    space = get_space(arguments.space, **parse_options(arguments.option))
+    return space.restrict(parse_options(arguments.keep)) if arguments.keep else space

@@ -36,6 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="of the differences from what the largest's blocks yield (0)",
     )
     parser.add_argument(
+        "--inner-slot",
+        dest="inner_slots",
+        metavar="SLOT",
+        action="append",
+        help='slots that --inner-weight compares, for example "stage4.*" (all)',
+    )
+    parser.add_argument(
         "--freeze",
         metavar="SLOT",
         action="append",
@@ -57,6 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
         "freeze",
     )
     options = {name: getattr(arguments, name) for name in names}
+    options["inner_slots"] = arguments.inner_slots or ["*"]
     with folder.lock():
         tables = pipeline.latency_stage(folder, space_of(folder.config), ProgressBar)
         problem = pipeline.problem_of(folder, space, tables)

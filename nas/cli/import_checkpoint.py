@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nas.cli.arguments import add_json, add_space, chosen_space
+from nas.cli.arguments import add_json, add_space, chosen_space, refuse_space
 from nas.cli.output import print_json
 from nas.config import Config, load_config
 from nas.errors import ConfigError, RunError
@@ -83,6 +83,5 @@ def _config(arguments: argparse.Namespace) -> Config | None:
     """
     if arguments.config_file is None:
         return None
-    if arguments.space or arguments.option:
-        raise ConfigError("--config names the space; leave out --space and --option.")
+    refuse_space(arguments, "--config")
     return load_config(arguments.config_file)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas import pipeline
-from nas.cli.arguments import chosen_space
+from nas.cli.arguments import chosen_space, refuse_space
 from nas.cli.output import print_json
 from nas.cli.progress import ProgressBar
 from nas.config import Config, load_config
@@ -26,12 +26,15 @@ from predictors.latency import (
     Target,
     ThisMachine,
     build_table,
+    describe_table,
     estimate,
     judge,
     load_table,
     make_plan,
     measure_further,
+    save_table,
     space_of_table,
+    table_summary,
     write_kit,
     written_unit,
 )
@@ -107,13 +110,13 @@ def calibrate(arguments: argparse.Namespace) -> None:
     if arguments.nets is None:
         table = load_table(arguments.table)
         table = judge(space_of_table(table), table)
-        table.save(arguments.table)
+        save_table(table, arguments.table)
     else:
         table, _ = _further(arguments, "calibration")
     if arguments.json:
         print_json(table.calibration.to_json())
     else:
-        print(table.describe())
+        print(describe_table(table))
 
 
 def validate(arguments: argparse.Namespace) -> None:
@@ -130,7 +133,7 @@ def validate(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json({**table.validation.to_json(), "machine_drift": drift})
         return
-    print(table.describe())
+    print(describe_table(table))
     if drift is not None:
         print(f"  machine      took {drift:.3f} times as long as for the table; corrected")
     print(f"\n{_worst(table)}")
@@ -162,10 +165,10 @@ def _build(arguments: argparse.Namespace, target: Target) -> None:
     with ProgressBar("latency table") as progress:
         table = build_table(space, options, path, target=target, progress=progress)
     if arguments.json:
-        print_json(table.summary())
+        print_json(table_summary(table))
     else:
         print(f"{said}\n")
-        print(table.describe())
+        print(describe_table(table))
 
 
 def _further(arguments: argparse.Namespace, role: str) -> tuple[LatencyTable, float]:
@@ -185,11 +188,11 @@ def _further(arguments: argparse.Namespace, role: str) -> tuple[LatencyTable, fl
 def _chosen(arguments: argparse.Namespace) -> tuple[SearchSpace, LutOptions]:
     """Return the space and the options that a configuration, or flags, describe; flags win."""
     options = LutOptions()
-    config_path = arguments.config
-    if config_path is None and arguments.space and arguments.space.endswith(".toml"):
-        config_path = Path(arguments.space)
-    if config_path is not None:
-        config = load_config(config_path)
+    if arguments.config is None and (arguments.space or "").endswith(".toml"):
+        arguments.config, arguments.space = Path(arguments.space), None
+    if arguments.config is not None:
+        refuse_space(arguments, str(arguments.config))
+        config = load_config(arguments.config)
         space = space_of(config)
         options = _section_options(config, getattr(arguments, "section", None)) or options
     else:

@@ -13,11 +13,14 @@ from predictors.latency import (
     Difference,
     LatencyTable,
     compare_tables,
+    describe_table,
     import_result,
     load_table,
     merge_tables,
     refuse_existing,
+    save_table,
     space_of_table,
+    table_summary,
     written_unit,
 )
 
@@ -47,7 +50,7 @@ def _import_yaml(arguments: argparse.Namespace, path: Path) -> None:
 
     refuse_existing(path)
     published = load_lookup_table(arguments.result, device=arguments.device)
-    table_of_lookup(published, chosen_space(arguments)).save(path)
+    save_table(table_of_lookup(published, chosen_space(arguments)), path)
 
 
 def merge(arguments: argparse.Namespace) -> None:
@@ -55,7 +58,7 @@ def merge(arguments: argparse.Namespace) -> None:
     path = arguments.out or Path("merged.lut.json")
     refuse_existing(path)
     first, second = load_table(arguments.first), load_table(arguments.second)
-    merge_tables(space_of_table(first), first, second).save(path)
+    save_table(merge_tables(space_of_table(first), first, second), path)
     if not arguments.json:
         print(f"wrote {path}\n")
     _print(arguments, load_table(path))
@@ -102,6 +105,6 @@ def _describe(found: Difference, names: tuple[str, str], *, units: tuple[str, st
 
 def _print(arguments: argparse.Namespace, table: LatencyTable) -> None:
     if arguments.json:
-        print_json(table.summary())
+        print_json(table_summary(table))
     else:
-        print(table.describe())
+        print(describe_table(table))

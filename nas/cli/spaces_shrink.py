@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nas.archive import Archive, Evaluated
-from nas.cli.arguments import chosen_space, parse_options
+from nas.cli.arguments import add_keep, chosen_space, parse_options
 from nas.cli.output import print_json
 from nas.config import load_config, parse_limit
 from nas.errors import ConfigError, nearest
@@ -26,6 +26,7 @@ from nas.text import columns
 from predictors import CostTable
 from search_spaces import Option, SearchSpace
 from search_spaces.ensemble import EnsembleSpace
+from search_spaces.restriction import options_left
 
 __all__ = ["configure", "run"]
 
@@ -41,13 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--option", metavar="KEY=VALUE", action="append", default=[], help="an option of a space"
     )
-    parser.add_argument(
-        "--keep",
-        metavar="CHOICE=[...]",
-        action="append",
-        default=[],
-        help="keep these options only, for example 'kernel_*=[3,5]'",
-    )
+    add_keep(parser)
     parser.add_argument(
         "--within",
         metavar="METRIC=LOW..HIGH",
@@ -82,11 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     evidence, ratio = ([], None) if folder is None else _evidence(arguments, folder, networks)
     dropped = outside(given, bands)
     against = worse(evidence)
-    kept = {
-        choice.name: list(choice.options)
-        for choice, whole in zip(given.choices, single.choices, strict=True)
-        if choice.options != whole.options
-    }
+    kept = options_left(given, single)
     kept |= _kept(given, dropped, against)
     shrunk = networks.restrict(kept)
     found = {
@@ -114,7 +105,7 @@ def _networks(arguments: argparse.Namespace, folder: RunFolder | None) -> Search
         return network_space(folder.config)
     if arguments.space.endswith(".toml"):
         return space_of(load_config(arguments.space))
-    return chosen_space(arguments)
+    return chosen_space(arguments).whole
 
 
 def _band(text: str, costs: Mapping[str, CostTable]) -> Band:

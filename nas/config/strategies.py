@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -110,26 +111,37 @@ class MpcVitConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> MpcVitConfig:
-        problems = {}
-        if self.within and self.cost is None:
-            problems["within"] = "limits a cost; name it by cost"
-        elif self.cost is not None:
-            for said in self.within:
-                try:
-                    parse_limit(self.cost, said)
-                except ConfigError as error:
-                    problems["within"] = str(error)
-        refuse(problems)
+        refuse(_limit_problems(self.cost, self.within))
         return self
 
 
+def _limit_problems(cost: str | None, within: Iterable[float | str]) -> dict[str, str]:
+    """Return what is wrong with limits on a cost, by key."""
+    problems = {}
+    for said in within:
+        if cost is None:
+            problems["within"] = "limits a cost; name it by cost"
+            continue
+        try:
+            parse_limit(cost, said)
+        except ConfigError as error:
+            problems["within"] = str(error)
+    return problems
+
+
 class ReluConfig(Section):
-    """How autorep and snl choose the ReLUs that stay."""
+    """How autorep and snl choose the activations that stay."""
 
     budget: Count = 1000
-    """ReLUs of one image that stay."""
+    """ReLUs of one image that stay, or in mpc_vit elements of tokens that keep their GELU. With
+    `within` it is what the penalty of autorep aims at, and no more."""
+    cost: str | None = None
+    """The cost that `within` limits, for example mpc_online_s."""
+    within: float | str | None = None
+    """Limit on `cost`, such as 2.5 or "60%" of the largest subnet's: what stays has the largest
+    sum of scores within it. None keeps the budget."""
     full_epochs: NotNegative = 0.0
-    """Epochs in which the network with all ReLUs is trained first; it teaches afterwards."""
+    """Epochs in which the network with all of them is trained first; it teaches afterwards."""
     mask_epochs: NotNegative = 1.0
     """Epochs in which it is learned which stay; the rest of the epochs trains what was kept."""
     weight: NotNegative = 1.0
@@ -140,6 +152,14 @@ class ReluConfig(Section):
     """Of the weights after the full epochs; none is a tenth of the section's."""
     hysteresis: NotNegative = 0.003
     """How far an indicator of autorep must pass zero before its ReLU changes."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ReluConfig:
+        problems = _limit_problems(self.cost, [] if self.within is None else [self.within])
+        if self.cost is not None and self.within is None:
+            problems["cost"] = "is what within limits; set within too"
+        refuse(problems)
+        return self
 
 
 class GoldConfig(Section):

@@ -51,6 +51,7 @@ _ONLY = {
     "stages": ("progressive",),
     "teacher_weight": ("progressive", "autorep", "snl", "finetune"),
     "inner_weight": ("progressive", "finetune"),
+    "inner_slots": ("progressive", "finetune"),
     "param_intervals": ("prenas",),
     "architectures": ("multi_architecture",),
     "regularise": ("sandwich", "attentive", "delayed"),
@@ -130,6 +131,8 @@ class TrainConfig(Section):
     inner_weight: NotNegative = 0.0
     """Weight of the differences between what the blocks of a subnet and those of that teacher
     yield, in the same strategies; 0 compares none."""
+    inner_slots: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = ("*",)
+    """Slots whose blocks `inner_weight` compares, by name or by a pattern such as "stage1.*"."""
     param_intervals: Annotated[int, Field(ge=2)] = 6
     """Intervals of equal width in parameters, of each of which prenas trains one subnet."""
     architectures: Annotated[int, Field(ge=2)] = 4
@@ -237,6 +240,8 @@ class TrainConfig(Section):
                     f"is for {' and '.join(strategies)}, the strategy is {self.strategy}; "
                     "leave it out"
                 )
+        if self.inner_slots != fields["inner_slots"].default and not self.inner_weight:
+            problems["inner_slots"] = "says what inner_weight compares, and that is 0; set it too"
         if self.strategy == "attentive" and self.cost_bins is None:
             problems["cost_bins"] = "attentive draws from bins of MACs; set it, for example 16"
         if self.strategy == "progressive":
@@ -288,8 +293,13 @@ class TrainConfig(Section):
 
     @property
     def priced_by(self) -> str | None:
-        """The cost that the strategy has in its loss; none where it has none."""
-        sections = {"proxyless": self.proxyless.cost, "mpcvit": self.mpcvit.cost}
+        """The cost that the strategy learns or chooses by; none where it has none."""
+        sections = {
+            "proxyless": self.proxyless.cost,
+            "mpcvit": self.mpcvit.cost,
+            "autorep": self.relus.cost,
+            "snl": self.relus.cost,
+        }
         return sections.get(self.strategy)
 
     @property

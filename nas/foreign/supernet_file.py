@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-
 from nas.errors import CheckpointError
-from nas.files import atomic_path
-from search_spaces import SpaceError, get_space
+from nas.headers import refuse_foreign
+from nas.tensor_files import read_tensors, write_tensors
+from search_spaces import SpaceError, described_space
 from search_spaces.supernet import Supernet
 
 __all__ = ["load_supernet_file", "save_supernet_file"]
 
 _KIND = "nas supernet"
 _FORMAT = 1
+_ENTRY = "supernet"
 
 
 def save_supernet_file(supernet: Supernet, path: Path | str, *, source: str) -> None:
@@ -34,13 +32,11 @@ def save_supernet_file(supernet: Supernet, path: Path | str, *, source: str) -> 
     header = {
         "kind": _KIND,
         "format": _FORMAT,
-        "space": {"name": space.name, "options": dict(space.options)},
+        "space": space.description,
         "fingerprint": space.fingerprint,
         "source": source,
     }
-    tensors = {n: t.detach().cpu().contiguous() for n, t in supernet.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {"supernet": json.dumps(header)})
+    write_tensors(Path(path), supernet.state_dict(), header, entry=_ENTRY)
 
 
 def load_supernet_file(path: Path | str) -> Supernet:
@@ -50,19 +46,10 @@ def load_supernet_file(path: Path | str) -> Supernet:
         CheckpointError: The file is missing, damaged, or of another version of the space.
     """
     path = Path(path)
+    header, tensors = read_tensors(path, entry=_ENTRY)
+    refuse_foreign(header, path, kind=_KIND, format=_FORMAT)
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("supernet", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read as safetensors ({error}).") from error
-    if header.get("kind") != _KIND or header.get("format") != _FORMAT:
-        raise CheckpointError(
-            f"{path} is no supernet file of format {_FORMAT}. Write one with: nas "
-            "import-checkpoint --format NAME FILE --space NAME --out NEW.safetensors"
-        )
-    try:
-        space = get_space(header["space"]["name"], **header["space"]["options"])
+        space = described_space(header["space"])
     except SpaceError as error:
         raise CheckpointError(f"The space of {path} cannot be built: {error}") from error
     supernet = Supernet(space)

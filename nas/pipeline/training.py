@@ -68,8 +68,8 @@ def train_stage(
     if costs is None and config.train.priced_by not in (None, "macs", "params"):
         if world.size > 1:
             raise ConfigError(
-                f"{config.train.priced_by!r} in the loss of {config.train.strategy} is known in "
-                "one process only. Train without torchrun, or by macs or params."
+                f"The cost {config.train.priced_by!r} of {config.train.strategy} is known in one "
+                "process only. Train without torchrun, or by macs or params."
             )
         costs = problem_of(run, space, latency_stage(run, space, bars)).costs
     supernet = Supernet(space, seed=config.seed)
@@ -117,7 +117,7 @@ def finetune_stage(
     """
     from nas.finetuning import finetune_subnet, finetuned_run
 
-    tuned = finetuned_run(run, row, options)
+    tuned = finetuned_run(run, space, row, options)
     with tuned.lock():
         with stage(tuned, "train"), bars("fine-tuning") as progress:
             only = finetune_subnet(run, tuned, space, row.architecture, splits, progress=progress)

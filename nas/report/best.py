@@ -53,6 +53,9 @@ def plain_table(data: Collected) -> str:
         "Predicted latency": "pred. lat.",
         "Measured latency": "meas. lat.",
         "Accuracy of the exported file": "exported acc.",
+        "Private inference data": "priv. data",
+        "Private inference time": "priv. time",
+        "Private inference rounds": "priv. rounds",
         "Subnet": "subnet",
     }
     return columns([_shortened(name, short) for name in header], rows)

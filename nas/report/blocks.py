@@ -185,7 +185,7 @@ def describe(block: BlockSpec) -> str:
         case PrivateMlp():
             return (
                 f"perceptron, {block.tokens} tokens of {block.cin}, {block.mid} inside, "
-                f"{block.act}"
+                f"{block.act}{_tokens(block)}"
             )
         case RectifiedConv():
             what = f"convolution {_square(block.kernel)}"
@@ -284,6 +284,10 @@ def _rectified(block: RectifiedConv | RectifiedSum) -> str:
     if share in (0, 1):
         return "ReLU" if share else block.rest
     return f"ReLU of {share:.1%} of its {block.granularity}s, else {block.rest}"
+
+
+def _tokens(block: PrivateMlp) -> str:
+    return f" of {block.tokens - block.passed} tokens" if block.passed else ""
 
 
 def _shortcut(block: MBConv) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from nas.archive import Archive, Evaluated, Metric
 from nas.export import read_manifest, read_measurements
 from nas.latency_tables import AnyTable, is_published, read_table
-from nas.metric_names import LATENCY
+from nas.metric_names import LATENCY, is_latency
 from nas.predicted import predicted_costs
 from nas.problems import build_problem, searched_space
 from nas.runs import RunFolder
@@ -90,10 +90,10 @@ class Collected:
 
     @property
     def latencies(self) -> Sequence[str]:
-        """The latency of each device, as costs are named; of the only one where none is said."""
-        found = [*self.tables, *self.table_problems]
-        asked = list(self.run.config.latencies) or [LATENCY]
-        return list(dict.fromkeys([*asked, *found]))
+        """The latency of each device, as costs are named: asked for, by a table or predicted."""
+        known = [*self.tables, *self.table_problems, *self.costs]
+        found = [metric for metric in known if is_latency(metric)]
+        return list(dict.fromkeys([*self.run.config.latencies, *found]))
 
     def within_limits(self, row: Evaluated) -> bool:
         """Return whether a subnet meets every limit; a number that is missing does not."""

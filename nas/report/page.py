@@ -19,6 +19,7 @@ from nas.report.sections.provenance import provenance
 from nas.report.sections.training import training
 from nas.report.style import STYLE
 from nas.runs import RunFolder
+from nas.text import moment
 
 __all__ = ["report_plain", "write_report"]
 
@@ -65,7 +66,7 @@ def page(data: Collected) -> str:
     name = escape(f"{data.space.name} on {data.run.config.data.format}")
     folder = escape(data.run.path.name)
     created = escape(str(data.about.get("created", "")).partition("T")[0])
-    now = datetime.now(UTC).isoformat(timespec="minutes").replace("T", " ").partition("+")[0]
+    now = moment(datetime.now(UTC).isoformat())
     body = "".join(html for _, _, html in made)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -77,6 +78,6 @@ def page(data: Collected) -> str:
         f'<code>{folder}</code>, created <span class="nobr">{created}</span></p>'
         f"<nav>{links}</nav></header>\n"
         f"<main>{body}</main>\n"
-        f"<footer>Written by subnet-search {escape(__version__)} on {now} UTC from the run "
+        f"<footer>Written by subnet-search {escape(__version__)} on {now} from the run "
         "folder alone.</footer></body></html>\n"
     )

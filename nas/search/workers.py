@@ -49,6 +49,7 @@ class WorkerPool:
         self._evaluate = evaluate
         self._open = open_executor
         self._executor: Executor | None = None
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -57,11 +58,12 @@ class WorkerPool:
         self.close(at_once=kind is not None)
 
     def close(self, *, at_once: bool = False) -> None:
-        """Let the workers go.
+        """Let the workers go; nothing is evaluated after that.
 
         Args:
             at_once: Give up what was not begun, and with our own processes what was, too.
         """
+        self._closed = True
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=at_once)
             self._executor = None
@@ -78,11 +80,14 @@ class WorkerPool:
         """Evaluate some rows of a population; yield results in the order in which they arrive.
 
         Raises:
-            RunError: The executor takes nothing, however often it is opened.
+            RunError: The executor takes nothing, however often it is opened, or the pool is
+                closed.
         NasError: An error about the whole run, as `evaluators.outcomes` raises it.
         """
 
         def submit(position: int) -> Future[Outcomes]:
+            if self._closed:  # or what its own end has broken would be begun anew
+                raise RunError("The workers were let go; what was not evaluated is left out.")
             if self._executor is None:
                 self._executor = self._open()
             architecture = space.decode(population[position])

@@ -6,7 +6,6 @@ in the file's metadata. No random state is stored, because all randomness is add
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from nas.errors import CheckpointError, TrainingError
-from nas.files import atomic_path
+from nas.headers import changes, refuse_foreign
+from nas.tensor_files import read_tensors, write_tensors
 
 __all__ = ["Checkpoint", "newest_checkpoint", "save_checkpoint"]
 
@@ -27,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 _KIND = "nas training checkpoint"
 _FORMAT = 1
+_ENTRY = "checkpoint"
 _KEPT = 2
 _PATTERN = "step-*.safetensors"
 
@@ -75,9 +74,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         "notes": checkpoint.notes,
     }
     path = folder / f"step-{checkpoint.step:09d}.safetensors"
-    tensors = {name: tensor.detach().contiguous() for name, tensor in checkpoint.tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {"checkpoint": json.dumps(header)})
+    write_tensors(path, checkpoint.tensors, header, entry=_ENTRY)
     for old in _stored(folder)[_KEPT:]:
         old.unlink(missing_ok=True)
     return path
@@ -122,25 +119,9 @@ def _stored(folder: Path) -> list[Path]:
 
 
 def _read(path: Path, about: Mapping[str, Any], defaults: Mapping[str, Any]) -> Checkpoint:
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("checkpoint", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is truncated or damaged ({error}).") from error
-    if header.get("kind") != _KIND:
-        raise CheckpointError(f"{path} is no training checkpoint of this engine.")
-    if header["format"] > _FORMAT:
-        raise CheckpointError(
-            f"{path} has checkpoint format {header['format']}, this version reads up to "
-            f"{_FORMAT}; upgrade subnet-search."
-        )
-    stored = {**defaults, **header["about"]}
-    changed = [
-        f"{key} was {stored.get(key)!r}, now it is {value!r}"
-        for key, value in about.items()
-        if stored.get(key) != value
-    ]
+    header, tensors = read_tensors(path, entry=_ENTRY)
+    refuse_foreign(header, path, kind=_KIND, format=_FORMAT)
+    changed = changes({**defaults, **header["about"]}, about)
     if changed:
         raise CheckpointError(
             f"{path} belongs to another training: {'; '.join(changed)}. What a training computes "

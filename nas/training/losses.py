@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from nas.config import TrainConfig
+from nas.errors import TrainingError
 
 __all__ = [
     "SOFT_LOSSES",
@@ -45,13 +46,18 @@ Loss: TypeAlias = Callable[[Tensor, Targets], Tensor]
 """From logits [n, classes] and targets to the mean loss of the batch."""
 
 
+def _precise(tensor: Tensor) -> Tensor:
+    """Return numbers of at least 32 bits: those of mixed precision have too few for a loss."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 def label_loss(smoothing: float = 0.0) -> Loss:
     """Return the cross entropy with the labels, smoothed (Szegedy et al. 2016, section 7)."""
     return partial(_label_loss, smoothing=smoothing)
 
 
 def _label_loss(logits: Tensor, targets: Targets, *, smoothing: float) -> Tensor:
-    return cross_entropy(logits.float(), targets.labels, label_smoothing=smoothing)
+    return cross_entropy(_precise(logits), targets.labels, label_smoothing=smoothing)
 
 
 def soft_label_loss(logits: Tensor, targets: Targets) -> Tensor:
@@ -61,7 +67,7 @@ def soft_label_loss(logits: Tensor, targets: Targets) -> Tensor:
     that of the Kullback-Leibler divergence.
     """
     assert targets.teacher is not None, "the first member of a step has no teacher"
-    return cross_entropy(logits.float(), targets.teacher.float().softmax(dim=1))
+    return cross_entropy(_precise(logits), _precise(targets.teacher).softmax(dim=1))
 
 
 def label_and_soft_loss(smoothing: float, weight: float) -> Loss:
@@ -96,6 +102,9 @@ def inner_loss(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor]) -> 
     Args:
         student: By block, maps [n, c, h, w] or tokens [n, tokens, c].
         teacher: The same of a network at least as wide; detached.
+
+    Raises:
+        TrainingError: No block of both networks yields features of a size that goes together.
     """
     losses = []
     for name, features in student.items():
@@ -105,9 +114,19 @@ def inner_loss(student: Mapping[str, Tensor], teacher: Mapping[str, Tensor]) -> 
             continue
         expected = expected.narrow(axis, 0, features.shape[axis])
         if expected.shape == features.shape:
-            losses.append(mse_loss(features.float(), expected.float()))
-    assert losses, "student and teacher are of one space"
+            losses.append(mse_loss(_precise(features), _precise(expected)))
+    if not losses:
+        raise TrainingError(
+            f"train.inner_weight has nothing to compare: the subnet yields {_shapes(student)}, "
+            f"its teacher {_shapes(teacher)}. Take a teacher that is as wide at least and has "
+            "the same slots, resolution and tokens, or name other train.inner_slots."
+        )
     return torch.stack(losses).mean()
+
+
+def _shapes(features: Mapping[str, Tensor]) -> str:
+    shapes = [f"{name} {list(tensor.shape[1:])}" for name, tensor in features.items()]
+    return ", ".join(shapes) or "nothing"
 
 
 def alpha_divergence(
@@ -127,8 +146,8 @@ def alpha_divergence(
         alpha: Not 0.
         clip: The largest power.
     """
-    log_q = student.float().log_softmax(dim=1)
-    q, log_p = log_q.detach().exp(), teacher.float().log_softmax(dim=1)
+    log_q = _precise(student).log_softmax(dim=1)
+    q, log_p = log_q.detach().exp(), _precise(teacher).log_softmax(dim=1)
     log_ratio = log_p - log_q.detach()
     if alpha == 1.0:  # q r is p; r itself may be beyond any number
         p = log_p.exp()

@@ -56,7 +56,7 @@ class RegionOptimizer:
         self._config = config
         self._kinds = _STATE[config.optimizer]
         self.state: dict[str, Tensor] = {
-            f"{kind}/{name}": torch.zeros(()) if kind == "step" else torch.zeros_like(parameter)
+            f"{kind}/{name}": _no_steps() if kind == "step" else torch.zeros_like(parameter)
             for kind in self._kinds
             for name, parameter in self._parameters.items()
         }
@@ -145,6 +145,11 @@ class RegionOptimizer:
         if apart:
             for count in states[2]:
                 count += 1
+
+
+def _no_steps() -> Tensor:
+    """Return a count of steps as torch's fused kernels read it, whatever the default type."""
+    return torch.zeros((), dtype=torch.float32)
 
 
 def _views(tensors: list[Tensor], region: Region) -> list[Tensor]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -13,17 +12,18 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from nas.config import TrainConfig
-from nas.errors import CheckpointError, ConfigError, nearest
+from nas.errors import CheckpointError, ConfigError
 from nas.runs import RunFolder
 from nas.training.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from nas.training.optimizer import RegionOptimizer
+from nas.training.slots import compared_slots, named_slots
 from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import BlockSpec
 from search_spaces.ensemble import EnsembleSpace
 from search_spaces.modules.channels import reorder
 from search_spaces.supernet import Supernet
 
-__all__ = ["TrainState", "belongs_to", "frozen_slots", "load_supernet"]
+__all__ = ["TrainState", "belongs_to", "load_supernet"]
 
 
 @dataclass
@@ -40,6 +40,7 @@ class TrainState:
         chosen: Architectures that the training has chosen itself, in its order.
         gates: What a strategy learns of options, and whatever else it must remember, by name.
         processes: In how many the last step was done.
+        compared: Slots whose outputs are compared with those of a frozen teacher.
     """
 
     supernet: Supernet
@@ -51,17 +52,19 @@ class TrainState:
     chosen: list[Architecture] = field(default_factory=list)
     gates: dict[str, Tensor] = field(default_factory=dict)
     processes: int = 1
+    compared: tuple[str, ...] = ()
 
     @classmethod
     def begin(cls, supernet: Supernet, config: TrainConfig) -> TrainState:
         """Return the state before the first step.
 
         Raises:
-            ConfigError: No slot has a name that is to be frozen, or no weight is left to train.
+            ConfigError: No slot has a name that is to be frozen or compared, or no weight is left
+                to train.
         """
         if config.zero_gamma:
             supernet.zero_gammas()
-        for slot in frozen_slots(supernet.space, config.freeze):
+        for slot in named_slots(supernet.space, config.freeze, key="train.freeze"):
             for parameter in supernet.slot_parameters(slot):
                 parameter.requires_grad_(False)
         if not any(parameter.requires_grad for parameter in supernet.parameters()):
@@ -72,7 +75,8 @@ class TrainState:
             if config.ema_decay is None
             else {n: p.detach().clone() for n, p in parameters.items()}
         )
-        return cls(supernet, RegionOptimizer(parameters, config), ema)
+        compared = compared_slots(supernet.space, config)
+        return cls(supernet, RegionOptimizer(parameters, config), ema, compared=compared)
 
     @torch.no_grad()
     def average(self, decay: float) -> None:
@@ -167,25 +171,6 @@ class TrainState:
         self.step = checkpoint.step
         self.take_notes(checkpoint.notes)
         return True
-
-
-def frozen_slots(space: SearchSpace, patterns: Sequence[str]) -> list[str]:
-    """Return the slots whose weights are to stay as they are, for `train.freeze`.
-
-    Raises:
-        ConfigError: No slot has such a name.
-    """
-    slots = [slot.name for slot in space.slots]
-    frozen: list[str] = []
-    for pattern in patterns:
-        matching = [slot for slot in slots if fnmatchcase(slot, pattern)]
-        if not matching:
-            raise ConfigError(
-                f"train.freeze names {pattern!r}, which is no slot of {space.name!r}. "
-                f"{nearest(pattern, slots)}"
-            )
-        frozen += matching
-    return frozen
 
 
 def _check_names(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

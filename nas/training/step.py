@@ -263,7 +263,8 @@ def _gradients(
         teacher = first if answer is None else answer.logits[part.rows]
         loss = member.loss(logits, Targets(batch.labels[part.rows], teacher))
         if yielded and answer is not None:
-            loss = loss + recipe.config.inner_weight * inner_loss(yielded, answer.blocks)
+            ours = _only(yielded, state.compared)
+            loss = loss + recipe.config.inner_weight * inner_loss(ours, answer.blocks)
         (loss * (member.weight * part.weight)).backward()  # type: ignore[no-untyped-call]
         first = logits.detach() if first is None else first
         losses.append(loss.detach() * part.weight)
@@ -293,15 +294,20 @@ def _frozen_teacher(
 
     @cache
     def answer(resolution: int) -> _Answer:
-        blocks: dict[str, Tensor] | None = {} if recipe.config.inner_weight else None
+        blocks: dict[str, Tensor] | None = {} if state.compared else None
         architecture = phase.teacher or largest_at(network.space, resolution)
         part = recipe.part()
         with torch.no_grad(), _mixed_precision(recipe), sharded(part.shard):
             forward = _forward(recipe, network, part, steady=True)
             logits = forward(batch.at(resolution), architecture, None, blocks)
-        return _Answer(logits, blocks or {})
+        return _Answer(logits, _only(blocks or {}, state.compared))
 
     return answer
+
+
+def _only(yielded: Mapping[str, Tensor], slots: Sequence[str]) -> dict[str, Tensor]:
+    """Return what those of the slots yield that the network has."""
+    return {slot: yielded[slot] for slot in slots if slot in yielded}
 
 
 def _forward(

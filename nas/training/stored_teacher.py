@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nas.data import AugmentConfig, DataSplits, Images, StreamedSet
 from nas.errors import CheckpointError
-from nas.files import atomic_path, atomic_write
+from nas.files import atomic_write
+from nas.headers import changes, refuse_foreign
 from nas.json_files import read_object
+from nas.tensor_files import read_tensors, write_tensors
 from search_spaces.progress import Progress, silent
 
 __all__ = ["StoredTeacher", "answers_belong_to", "store_teacher"]
@@ -69,13 +69,7 @@ class StoredTeacher:
                 f"nas teacher store CONFIG --run RUN --out {folder}"
             )
         about = read_object(folder / _NAME)
-        if about.get("kind") != _KIND or not isinstance(about.get("format"), int):
-            raise CheckpointError(f"{folder} is no stored teacher of this engine.")
-        if about["format"] > _FORMAT:
-            raise CheckpointError(
-                f"{folder} has format {about['format']}, this version reads up to {_FORMAT}; "
-                "upgrade subnet-search."
-            )
+        refuse_foreign(about, folder, kind=_KIND, format=_FORMAT)
         _refuse_other(folder, about, expected)
         missing = [e for e in range(int(about["epochs"])) if not (folder / _file(e)).is_file()]
         if missing:
@@ -135,11 +129,10 @@ class StoredTeacher:
 def _epoch(folder: Path, epoch: int) -> dict[str, Tensor]:
     path = folder / _file(epoch)
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
+        return read_tensors(path)[1]
+    except CheckpointError as error:
         raise CheckpointError(
-            f"{path} is missing or damaged ({error}). Remove it and store the teacher again; "
-            "the other epochs are kept."
+            f"{error} Remove it and store the teacher again; the other epochs are kept."
         ) from error
 
 
@@ -149,11 +142,7 @@ def _file(epoch: int) -> str:
 
 def _refuse_other(folder: Path, about: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     before = {**_augment_settings(AugmentConfig()), **about}  # a setting newer than the folder
-    changed = [
-        f"{key} was {before.get(key)!r}, now it is {value!r}"
-        for key, value in expected.items()
-        if before.get(key) != value
-    ]
+    changed = changes(before, expected)
     if changed:
         raise CheckpointError(
             f"The teacher in {folder} was stored for another training: {'; '.join(changed)}. "
@@ -235,7 +224,6 @@ def store_teacher(
                 "indices": torch.cat([b.indices for b in best]).to("cpu", small),
                 "probabilities": torch.cat([b.values for b in best]).to("cpu", torch.float16),
             }
-            with atomic_path(folder / _file(epoch)) as temporary:
-                save_file(tensors, temporary)
+            write_tensors(folder / _file(epoch), tensors)
         progress(epoch + 1, epochs, f"epoch {epoch + 1}")
     return StoredTeacher(folder, header)

@@ -6,6 +6,7 @@ from predictors.latency.adb import Adb
 from predictors.latency.assemble import judge
 from predictors.latency.build import build_table
 from predictors.latency.calibration import Calibration
+from predictors.latency.describe import describe_table, table_summary
 from predictors.latency.difference import Difference, compare_tables
 from predictors.latency.estimate import Estimate, estimate
 from predictors.latency.further import measure_further, space_of_table
@@ -30,7 +31,7 @@ from predictors.latency.runner.timing import Timing
 from predictors.latency.runtimes import FileRuntime, Runtime, get_runtime, list_runtimes
 from predictors.latency.ssh import Ssh
 from predictors.latency.table import LatencyTable, MeasuredNetwork, Row
-from predictors.latency.table_file import load_table
+from predictors.latency.table_file import load_table, save_table
 from predictors.latency.target import Command, Target, ThisMachine
 from predictors.latency.validation import Agreement, Validation
 
@@ -67,6 +68,7 @@ __all__ = [
     "Validation",
     "build_table",
     "compare_tables",
+    "describe_table",
     "device_identity",
     "estimate",
     "get_runtime",
@@ -80,7 +82,9 @@ __all__ = [
     "merge_tables",
     "refuse_existing",
     "same_device",
+    "save_table",
     "space_of_table",
+    "table_summary",
     "write_kit",
     "written_unit",
 ]

@@ -11,7 +11,7 @@ from predictors.latency.plan import make_plan
 from predictors.latency.runner.identity import Identity
 from predictors.latency.runner.options import LutOptions
 from predictors.latency.table import LatencyTable
-from predictors.latency.table_file import load_table
+from predictors.latency.table_file import load_table, save_table
 from predictors.latency.target import Target, ThisMachine, remove_work
 from search_spaces import SearchSpace
 from search_spaces.progress import Progress, silent
@@ -56,7 +56,7 @@ def build_table(
     work = path.with_name(f"{path.name}.partial")
     plan = make_plan(space, options)
     measurement = target.measure(space, plan, options, work, progress=progress or silent)
-    assemble(space, measurement).save(path)
+    save_table(assemble(space, measurement), path)
     remove_work(work)
     return load_table(path)
 

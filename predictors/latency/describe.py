@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from predictors.latency.calibration import Calibration
 from predictors.latency.runner.options import written_unit
+from predictors.latency.table import LatencyTable
 from predictors.latency.validation import Agreement
 
-if TYPE_CHECKING:
-    from predictors.latency.table import LatencyTable
-
-__all__ = ["describe", "summary"]
+__all__ = ["correction", "describe_table", "table_summary"]
 
 
-def summary(table: LatencyTable) -> dict[str, Any]:
-    """Return what a table is and how good it is, without its rows."""
+def table_summary(table: LatencyTable) -> dict[str, Any]:
+    """Return what a table is and how good it is, without its rows, for JSON."""
     return {
         "metric": table.metric,
         "space": table.identity.space.to_json(),
@@ -36,23 +35,19 @@ def summary(table: LatencyTable) -> dict[str, Any]:
     }
 
 
-def describe(table: LatencyTable) -> str:
-    """Return the same as a few lines of text."""
+def describe_table(table: LatencyTable) -> str:
+    """Return the same as a few lines of text for a terminal."""
     space, fit, unit = table.identity.space, table.calibration, written_unit(table.metric)
     shapes = ", ".join(str(shape[-1]) for shape in space.input_shapes)
     lines = [
-        f"{table.source}: {table.metric} of {len(table.rows)} blocks of {space.name} at "
-        f"{shapes} px",
+        f"{table.source}: {table.metric} of {len(table.rows)} blocks of "
+        f"{'a part of ' if space.keep else ''}{space.name} at {shapes} px",
         f"  device       {table.device}",
         f"  runtime      {table.conditions}",
         f"  measured     {table.finished}, {table.rounds} rounds",
     ]
     if fit.nets:
-        lines.append(
-            f"  calibration  {fit.scale:.3f} x sum ({fit.input_scale:.3f} x the first block), "
-            f"{fit.per_block_ms:+.4f} {unit} a block, {fit.per_megabyte_ms:+.4f} {unit} a MB of "
-            f"weights, {fit.constant_ms:+.4f} {unit} ({fit.nets} networks)"
-        )
+        lines.append(f"  calibration  {correction(fit, unit)}")
     if table.validation is not None:
         lines.append(f"  held out     {_figures(table.validation.estimate)}")
         lines.append(f"  ceiling      {_figures(table.validation.ceiling)} (measured twice)")
@@ -63,6 +58,23 @@ def describe(table: LatencyTable) -> str:
             f"example {suspicions[0].block}: {suspicions[0].reason}"
         )
     return "\n".join(lines)
+
+
+def correction(fit: Calibration, unit: str) -> str:
+    """Return what is made of the sum of a table's rows, as people write it; zeros are left out.
+
+    Args:
+        fit: From whole networks.
+        unit: Of the table's metric.
+    """
+    terms = [
+        (fit.per_block_ms, f"{unit} a block"),
+        (fit.per_megabyte_ms, f"{unit} a MB of weights"),
+        (fit.constant_ms, unit),
+    ]
+    first = f"{fit.scale:.3f} x sum ({fit.input_scale:.3f} x the first block)"
+    added = [f"{value:+.4f} {what}" for value, what in terms if round(value, 4)]
+    return f"{', '.join([first, *added])} ({fit.nets} networks)"
 
 
 def _figures(figures: Agreement) -> str:

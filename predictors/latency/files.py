@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from predictors.errors import TableError
-from search_spaces.files import replacing
+from search_spaces.files import add_line, replacing
 
 __all__ = ["append_line", "write_bytes", "write_text"]
 
@@ -40,17 +39,7 @@ def append_line(path: Path, line: str) -> None:
         TableError: The disk is full, or the file is not writable.
     """
     try:
-        with path.open("ab+") as file:
-            file.seek(0)
-            whole = file.read().rfind(b"\n") + 1
-            file.truncate(whole)
-            try:
-                file.write(line.encode() + b"\n")
-                file.flush()
-            except OSError:
-                file.truncate(whole)
-                raise
-            os.fsync(file.fileno())
+        add_line(path, line, sync=True)
     except OSError as error:
         raise _refused(path, error) from error
 

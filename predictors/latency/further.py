@@ -7,13 +7,13 @@ from pathlib import Path
 
 from predictors.errors import TableError
 from predictors.latency.assemble import machine_drift, with_networks
+from predictors.latency.identified import identified_space
 from predictors.latency.plan import choose_networks, networks_plan
 from predictors.latency.runner.options import LutOptions
 from predictors.latency.table import LatencyTable, NetworkRole
-from predictors.latency.table_file import load_table
+from predictors.latency.table_file import load_table, save_table
 from predictors.latency.target import Target, ThisMachine, remove_work
-from search_spaces import SearchSpace, get_space
-from search_spaces.errors import SpaceError
+from search_spaces import SearchSpace
 from search_spaces.progress import Progress, silent
 
 __all__ = ["measure_further", "space_of_table"]
@@ -25,13 +25,7 @@ def space_of_table(table: LatencyTable) -> SearchSpace:
     Raises:
         TableError: There is no such space here, or the table lacks some of its blocks.
     """
-    about = table.identity.space
-    try:
-        space = get_space(about.name, **about.options)
-    except SpaceError as error:
-        raise TableError(
-            f"{table.source} is of space {about.name!r}, which cannot be built here: {error}"
-        ) from error
+    space = identified_space(table.identity.space, table.source)
     table.check(space)
     return space
 
@@ -97,6 +91,6 @@ def measure_further(
     work = path.with_name(f"{path.name}.{role}")
     measurement = target.measure(space, plan, options, work, progress=progress or silent)
     better = with_networks(space, table, measurement)
-    better.save(path)
+    save_table(better, path)
     remove_work(work)
     return better, machine_drift(table, measurement)

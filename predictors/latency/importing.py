@@ -10,7 +10,7 @@ from predictors.latency.assemble import assemble
 from predictors.latency.kit import read_measurement
 from predictors.latency.runner.kit import read_kit
 from predictors.latency.table import LatencyTable
-from predictors.latency.table_file import load_table
+from predictors.latency.table_file import load_table, save_table
 
 __all__ = ["import_result", "refuse_existing"]
 
@@ -38,7 +38,7 @@ def import_result(result: Path, path: Path, *, kit: Path | None = None) -> Laten
             measurement.started,
             measurement.finished,
         )
-    assemble(space, measurement).save(path)
+    save_table(assemble(space, measurement), path)
     return load_table(path)
 
 

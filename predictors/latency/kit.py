@@ -12,6 +12,7 @@ from typing import Any
 from predictors.errors import MeasurementError, TableError
 from predictors.latency.fields import Fields
 from predictors.latency.files import write_bytes, write_text
+from predictors.latency.identified import identified_space
 from predictors.latency.kit_modules import module_closure
 from predictors.latency.measurement import Measurement
 from predictors.latency.models import ArchitectureModel, EmptyModel
@@ -21,9 +22,8 @@ from predictors.latency.runner.journal import round_of
 from predictors.latency.runner.kit import PLAN, Kit, kit_of, plan_json, read_kit, read_result
 from predictors.latency.runner.options import LutOptions
 from predictors.latency.runtimes import FileRuntime, Runtime, get_runtime, list_runtimes
-from search_spaces import Architecture, SearchSpace, get_space
+from search_spaces import Architecture, SearchSpace
 from search_spaces.blocks import block_from_json
-from search_spaces.errors import SpaceError
 from search_spaces.progress import Progress, silent
 
 __all__ = ["RUNNER", "file_runtime", "read_measurement", "space_of_result", "write_kit"]
@@ -164,16 +164,12 @@ def space_of_result(fields: Fields) -> SearchSpace:
         TableError: This version of the program has no such space, or a changed one.
     """
     identity = SpaceIdentity.from_json(fields.object("space"))
-    try:
-        space = get_space(identity.name, **identity.options)
-    except SpaceError as error:
-        raise TableError(
-            f"{fields.where} is of space {identity.name!r}, which cannot be built here: {error}"
-        ) from error
+    space = identified_space(identity, fields.where)
     if space.fingerprint != identity.fingerprint:
         raise TableError(
             f"{fields.where} is of space {identity.name!r} as another version of the program "
-            "defines it. Nothing is lost: import it with the version that wrote the kit."
+            "defines it, or, by a kit of an earlier version, of a part of it. Nothing is lost: "
+            "import it with the version that wrote the kit, or measure with a new kit."
         )
     return space
 
@@ -186,8 +182,7 @@ def read_measurement(
     Args:
         path: Of the result.
         kit: It must be the result of this kit; by default of any.
-        space: The kit's, where it is known; by default the registered one with the kit's name
-            and options, which a restricted space is not.
+        space: The kit's, where it is known; by default the registered one that it describes.
 
     Raises:
         TableError: It is missing, cut short, of another plan, or of another version's space.

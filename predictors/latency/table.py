@@ -7,18 +7,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from predictors.errors import TableError
 from predictors.latency.calibration import Calibration
 from predictors.latency.cost import TableCost
-from predictors.latency.describe import describe, summary
 from predictors.latency.graph import Executed, executed
 from predictors.latency.monotone import Suspicion, suspicious_rows
 from predictors.latency.plan import distinct_work
 from predictors.latency.runner.device import Device, device_identity
-from predictors.latency.runner.identity import Conditions, Identity, input_shapes
+from predictors.latency.runner.identity import Conditions, Identity, SpaceIdentity
 from predictors.latency.runner.timing import Timing
 from predictors.latency.validation import Validation
 from predictors.provenance import Provenance
@@ -150,23 +148,31 @@ class LatencyTable:
             )
 
     def _why(self, space: SearchSpace) -> str:
-        mine = self.identity.space
-        if mine.name != space.name:
+        mine, asked = self.identity.space, SpaceIdentity.of(space)
+        if mine.name != asked.name:
             return f"It was built for another space, {mine.name!r}."
-        unknown = sorted(set(input_shapes(space)) - set(mine.input_shapes))
+        unknown = sorted(set(asked.input_shapes) - set(mine.input_shapes))
         if unknown:
             return (
                 f"It was built for inputs of shape {_shapes(mine.input_shapes)}; the space also "
                 f"takes {_shapes(unknown)}."
             )
-        return f"It was built for options {mine.options}, the space has {dict(space.options)}."
+        if mine.options != asked.options:
+            return f"It was built for options {mine.options}, the space has {asked.options}."
+        if mine.keep:
+            return f"It was built for a part of the space,{mine.kept}."
+        return (
+            "It was built for another version of the space, or by an earlier version of the "
+            "program for a part of it."
+        )
 
     def _advice(self, space: SearchSpace | None) -> str:
         name = space.name if space is not None else self.identity.space.name
         return (
             f"Build a table for it: nas lut build --space {name} --runtime "
             f"{self.conditions.runtime} --threads {self.conditions.threads} --batch "
-            f"{self.conditions.batch_size} --out NEW.lut.json, with the same --option values."
+            f"{self.conditions.batch_size} --out NEW.lut.json, with the same --option and "
+            "--keep values."
         )
 
     def check_conditions(
@@ -252,26 +258,6 @@ class LatencyTable:
                 f"--nets {max(50, needed)}."
             )
         return max(0.0, errors[rank - 1])
-
-    # for people and files
-
-    def summary(self) -> dict[str, Any]:
-        """Return what the table is and how good it is, for JSON."""
-        return summary(self)
-
-    def describe(self) -> str:
-        """Return the same as text for a terminal."""
-        return describe(self)
-
-    def save(self, path: Path | str) -> None:
-        """Write the table as JSON, whole or not at all.
-
-        Raises:
-            TableError: The file cannot be written.
-        """
-        from predictors.latency.table_file import write_table
-
-        write_table(self, Path(path))
 
 
 def _shapes(shapes: Any) -> str:

@@ -23,13 +23,13 @@ from search_spaces import Architecture
 from search_spaces.blocks import block_from_json
 from search_spaces.errors import SpaceError
 
-__all__ = ["load_table", "write_table"]
+__all__ = ["load_table", "save_table"]
 
 _FORMAT, _VERSION = "latency-table", 3
 _ROLES = ("calibration", "validation")
 _DIGITS = 6
 _LISTS = ("networks", "rows")
-_FOREIGN = ("architecture", "block", "options")
+_FOREIGN = ("architecture", "block", "keep", "options")
 _MEASURED = (
     "call_ms",
     "constant_ms",
@@ -43,7 +43,7 @@ _MEASURED = (
 """Keys with a unit, beside that of the metric itself."""
 
 
-def write_table(table: LatencyTable, path: Path) -> None:
+def save_table(table: LatencyTable, path: Path | str) -> None:
     """Write a table, whole or not at all.
 
     Raises:
@@ -82,7 +82,7 @@ def write_table(table: LatencyTable, path: Path) -> None:
         _lines(key, value) if key in _LISTS else f" {json.dumps(key)}: {json.dumps(value)}"
         for key, value in content.items()
     ]
-    write_text(path, "{\n" + ",\n".join(parts) + "\n}\n")
+    write_text(Path(path), "{\n" + ",\n".join(parts) + "\n}\n")
 
 
 def _names(metric: str) -> dict[str, str]:

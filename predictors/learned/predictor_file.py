@@ -15,8 +15,8 @@ from predictors.latency.files import write_bytes
 from predictors.learned.models import MODELS
 from predictors.learned.predictor import LearnedPredictor, Member
 from predictors.provenance import Provenance
-from search_spaces import SearchSpace, get_space
-from search_spaces.errors import NasError
+from search_spaces import SearchSpace, described_space
+from search_spaces.errors import NasError, SpaceError
 
 __all__ = ["load_predictor", "save_predictor"]
 
@@ -34,7 +34,7 @@ def save_predictor(predictor: LearnedPredictor, path: Path | str) -> None:
     header = {
         "format": _FORMAT,
         "version": _VERSION,
-        "space": {"name": predictor.space.name, "options": dict(predictor.space.options)},
+        "space": predictor.space.description,
         "fingerprint": predictor.space.fingerprint,
         "predictor": _predictor_json(predictor, "", arrays),
     }
@@ -89,7 +89,7 @@ def _read(
             f"of the program reads {_VERSION}. Update the program or fit it again."
         )
     try:
-        named = space or get_space(header["space"]["name"], **header["space"]["options"])
+        named = space or described_space(header["space"])
         if named.fingerprint != header["fingerprint"]:
             raise PredictorError(
                 f"{path} was fitted on {header['space']['name']} with the options "
@@ -97,6 +97,8 @@ def _read(
                 "Use that space or fit a predictor on this one."
             )
         return _predictor(header["predictor"], "", arrays, named)
+    except SpaceError as error:
+        raise PredictorError(f"The space of {path} cannot be built here: {error}") from error
     except NasError:
         raise
     except (KeyError, TypeError, ValueError, IndexError) as error:

@@ -44,16 +44,23 @@ class _Prices:
         return float(layer_features(self.space, block)[self.columns] @ self.prices)
 
 
-def price_cost(predictor: LearnedPredictor) -> CostTable:
+def price_cost(predictor: LearnedPredictor, space: SearchSpace | None = None) -> CostTable:
     """Compile a predictor that is one sum of prices of layers; the cost is what it predicts.
 
     Args:
         predictor: Fitted on `SUM_OF_PRICES` alone.
+        space: Whose networks are priced: the predictor's, or a part of it.
 
     Raises:
-        PredictorError: It is another kind of predictor; or some network of its space costs
-            less than the smallest value that it predicts, which is no sum.
+        PredictorError: It is another kind of predictor, or of another space; or some network
+            costs less than the smallest value that it predicts, which is no sum.
     """
+    space = space or predictor.space
+    if predictor.space.fingerprint not in (space.fingerprint, space.whole.fingerprint):
+        raise PredictorError(
+            f"It was fitted on {_described(predictor.space)}, not on {_described(space)} or what "
+            "that is a part of. Use that space or fit a predictor on this one."
+        )
     member = predictor.members[0]
     model = member.model
     whole = len(predictor.members) == 1 and member.base is None
@@ -62,7 +69,7 @@ def price_cost(predictor: LearnedPredictor) -> CostTable:
     prices = model.weights / member.scale
     constant = float(model.intercept - member.offset @ prices)
     cost = compile_cost(
-        predictor.space,
+        space,
         _Prices(
             predictor.space,
             predictor.metric,
@@ -75,12 +82,17 @@ def price_cost(predictor: LearnedPredictor) -> CostTable:
     smallest = cost.minimum().value
     if smallest < model.smallest:
         raise PredictorError(
-            f"The smallest network of {predictor.space.name} would have {predictor.metric} "
+            f"The smallest network of {space.name} would have {predictor.metric} "
             f"{smallest:.4g}, below {float(model.smallest):.4g}, a tenth of the smallest value "
             "that was measured: prices mean nothing there. Measure small networks too and fit "
             "again."
         )
     return cost
+
+
+def _described(space: SearchSpace) -> str:
+    about = space.description
+    return f"{about.pop('name')} with {about}"
 
 
 def _no_sum(predictor: LearnedPredictor) -> str:

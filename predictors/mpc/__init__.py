@@ -5,6 +5,7 @@ from __future__ import annotations
 from predictors.mpc.cost import MpcCost, total
 from predictors.mpc.laws import Laws
 from predictors.mpc.metrics import (
+    ActivationCount,
     OperatorPrices,
     PrivateCost,
     ReluCount,
@@ -29,6 +30,7 @@ from predictors.mpc.validation import predict
 __all__ = [
     "NETWORKS",
     "PROTOCOLS",
+    "ActivationCount",
     "Laws",
     "MpcCost",
     "MpcTable",

@@ -74,10 +74,13 @@ def random_arrays(program: Program, *, seed: int = 0) -> dict[str, NDArray[np.fl
     """Return an input and weights of ordinary size, which keep activations near one; masks."""
     rng = np.random.default_rng(seed)
     arrays: dict[str, NDArray[np.float32]] = {}
+    polynomials = {step["name"] for step in program.steps if "polynomial" in step["op"]}
     for name, shape in program.shapes.items():
         values = rng.standard_normal(shape)
         if name.endswith(".weight") and len(shape) > 1:
             values /= np.sqrt(np.prod(shape[:-1]))
+            if name.removesuffix(".weight") in polynomials:
+                values *= 0.2  # one square after another grows fast
         elif name.endswith(".bias"):
             values *= 0.1
         arrays[name] = values.astype(np.float32)
@@ -97,7 +100,7 @@ class PrivateNetwork(Parties):
     Args:
         program: Of the network.
         arrays: Every weight, by the names of `Program.shapes`, and every mask, 1 where an
-            element is rectified and 0 elsewhere, by those of `Program.masks`.
+            activation acts and 0 elsewhere, by those of `Program.masks`.
         protocol: Whose parties compute.
         network: See `Parties`.
         timeout_s: For taking over the weights, and for each inference.

@@ -14,6 +14,7 @@ from predictors.provenance import ANALYTIC, Provenance
 from search_spaces.blocks import BlockSpec, layers_of
 
 __all__ = [
+    "ActivationCount",
     "OperatorPrices",
     "PrivateCost",
     "ReluCount",
@@ -108,6 +109,25 @@ def private_costs(
 
 
 @dataclass(frozen=True, slots=True)
+class ActivationCount:
+    """Elements that activations act on: what the budget of a mask counts.
+
+    Attributes:
+        kinds: Of the operators that count.
+    """
+
+    kinds: tuple[str, ...] = ("relu", "gelu", "quadratic")
+    metric: str = "activation_count"
+    reduce: Literal["sum", "max"] = "sum"
+    constant: float = 0.0
+    provenance: Provenance = ANALYTIC
+
+    def __call__(self, block: BlockSpec) -> float:
+        """Return the number of such elements of a block."""
+        return float(sum(op.sizes[0] for op in operators_of(block) if op.kind in self.kinds))
+
+
+@dataclass(frozen=True, slots=True)
 class ReluCount:
     """Activations that compare secrets: what many publications minimise in place of a cost."""
 
@@ -118,7 +138,7 @@ class ReluCount:
 
     def __call__(self, block: BlockSpec) -> float:
         """Return the number of elements that a block rectifies."""
-        return float(sum(op.sizes[0] for op in operators_of(block) if op.kind == "relu"))
+        return ActivationCount(("relu",))(block)
 
 
 @dataclass(frozen=True, slots=True)

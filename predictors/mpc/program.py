@@ -7,8 +7,8 @@ steps; each step says which operators the engine runs for it. Costs price the op
 engine runs the steps.
 
 Heads of one kind of attention are gathered, a public selection that costs nothing, and are
-computed together; so are the elements that a partial activation keeps, by a mask that all
-parties know. (A secret mask would be multiplied, and cost more than it saves.) A reciprocal is
+computed together; so are the elements or tokens that a partial activation keeps, by a mask that
+all parties know. (A secret mask would be multiplied, and cost more than it saves.) A reciprocal is
 taken of a row's sum, not of every element: at rows of 64 softmax then moves 398 bytes an element
 where the plain quotient moves 1,392, at equal rounds.
 """
@@ -76,10 +76,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """Which elements of a map an activation rectifies: known to all parties.
+    """Which elements an activation acts on: known to all parties.
 
     Attributes:
-        shape: Of the map, (H, W, C).
+        shape: Of a map, (H, W, C), or of tokens, (tokens, features).
         kept: How many elements.
     """
 
@@ -261,11 +261,12 @@ def _matmul(layer: Layer) -> tuple[Operator, ...]:
     return (Operator("matmul", (heads, rows, inner, layer.out_shape[-1])),)
 
 
-def _partial_relu(layer: Layer) -> tuple[Operator, ...]:
-    """Return the gathering, the ReLU of what is kept, and what the rest takes in its place."""
+def _partial_activation(layer: Layer) -> tuple[Operator, ...]:
+    """Return the gathering, the activation of what is kept, and what the rest takes instead."""
     size = math.prod(layer.out_shape)
-    kept = (Operator("partition", (size, layer.kept)), Operator("relu", (layer.kept,)))
-    if layer.op == "relu_or_identity":
+    act, _, rest = layer.op.partition("_or_")
+    kept = (Operator("partition", (size, layer.kept)), Operator(act, (layer.kept,)))
+    if rest == "identity":
         return kept
     return (*kept, Operator("polynomial", (size - layer.kept,)))
 
@@ -279,8 +280,10 @@ _SHAPED: dict[str, Callable[[Layer], tuple[Operator, ...]]] = {
     "patches": _token_product,
     "token_linear": _token_product,
     "linear": _linear,
-    "relu_or_identity": _partial_relu,
-    "relu_or_polynomial": _partial_relu,
+    "relu_or_identity": _partial_activation,
+    "relu_or_polynomial": _partial_activation,
+    "gelu_or_identity": _partial_activation,
+    "quadratic_or_identity": _partial_activation,
     "matmul": _matmul,
     "batch_norm": _outputs("mul"),
     "mul": _outputs("mul"),
@@ -323,13 +326,20 @@ def program_of(network: Sequence[PlacedBlock]) -> Program:
             name = f"{number}.{step.position}"
             shapes |= {f"{name}.{key}": shape for key, shape in _weights(step).items()}
             if step.layer.kept:
-                made_channels, *sides = step.layer.out_shape
-                masks[f"{name}.mask"] = Mask((*sides, made_channels), step.layer.kept)
+                masks[f"{name}.mask"] = Mask(_engine_shape(step.layer), step.layer.kept)
             made.append(len(steps))
             steps.append(_step_json(step, name, sources))
             operators += step.operators
         results.append(made[-1])
     return Program(tuple(steps), shapes, masks, tuple(operators))
+
+
+def _engine_shape(layer: Layer) -> tuple[int, ...]:
+    """Return the shape of what a layer puts out in the engine's layout: maps are (H, W, C)."""
+    if len(layer.out_shape) < 3:
+        return layer.out_shape
+    channels, *sides = layer.out_shape
+    return (*sides, channels)
 
 
 def _step_json(step: Step, name: str, inputs: Sequence[int]) -> dict[str, Any]:

@@ -71,7 +71,9 @@ def _block_arrays(placed: PlacedBlock, module: nn.Module) -> _Arrays:
 
 
 def _masks(layers: Sequence[Layer], module: nn.Module) -> _Arrays:
-    """Return the mask of every layer that rectifies some elements, (H, W, C), 1 where it does.
+    """Return the mask of every activation of some elements, 1 where it acts.
+
+    Of a map they are (H, W, C); of tokens (tokens, features), equal along the features.
 
     Raises:
         TableError: A module keeps another number of elements than its spec says.
@@ -80,14 +82,15 @@ def _masks(layers: Sequence[Layer], module: nn.Module) -> _Arrays:
     found = [buffer for name, buffer in module.named_buffers() if name.split(".")[-1] == "mask"]
     masks: _Arrays = {}
     for position, buffer in zip(partial, found, strict=True):
-        mask = buffer.detach().numpy()
+        mask = np.broadcast_to(buffer.detach().numpy(), layers[position].out_shape)
         if mask.sum() != layers[position].kept:
             raise TableError(
                 f"A mask keeps {mask.sum()} elements where the architecture says "
                 f"{layers[position].kept}. Masks are part of the weights: extract the network "
                 "again from its supernet."
             )
-        masks[f"{position}.mask"] = np.transpose(mask, (1, 2, 0)).astype(np.float64)
+        placed = np.moveaxis(mask, 0, -1) if mask.ndim == 3 else mask
+        masks[f"{position}.mask"] = placed.astype(np.float64)
     return masks
 
 

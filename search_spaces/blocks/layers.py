@@ -65,8 +65,9 @@ class Layer:
     """One primitive operation inside a block.
 
     Attributes:
-        op: conv2d, linear, batch_norm, an activation, polynomial, relu_or_identity,
-            relu_or_polynomial, global_avg_pool, avg_pool,
+        op: conv2d, linear, batch_norm, an activation, polynomial, one of some elements and
+            something else of the others (relu_or_identity, relu_or_polynomial, gelu_or_identity,
+            quadratic_or_identity), global_avg_pool, avg_pool,
             padded_avg_pool, max_pool, add, sub, mul, mean, zero, shift, reshape, channel_split,
             leading_channels, trailing_channels, channel_shuffle or concat; on tokens, see
             `tokens.TokenTape`.
@@ -90,7 +91,7 @@ class Layer:
             kernel // 2, and of an average pool that is neither ``avg_pool`` nor
             ``padded_avg_pool`` of the `Tape`.
         indices: What a selection takes, where a split begins, or the order of a join.
-        kept: Elements that a ReLU of some elements rectifies.
+        kept: Elements that an activation of some elements acts on.
     """
 
     op: str
@@ -250,11 +251,11 @@ class Tape:
         """Record c2 x^2 + c1 x + c0 with three trained coefficients for every channel."""
         return self._same_shape("polynomial", x, params=3 * self.shape(x)[0])
 
-    def relu_or(self, rest: str, x: int, kept: int) -> int:
-        """Record a ReLU of some elements, and of the others ``identity`` or ``polynomial``."""
+    def partial_act(self, act: str, rest: str, x: int, kept: int) -> int:
+        """Record an activation of some elements, of the others ``identity`` or ``polynomial``."""
         shape = self.shape(x)
         params = 3 * shape[0] if rest == "polynomial" else 0
-        op = f"relu_or_{rest}"
+        op = f"{act}_or_{rest}"
         return self._record(Layer(op, (x,), shape, shape, params=params, in_place=True, kept=kept))
 
     def global_pool(self, x: int) -> int:

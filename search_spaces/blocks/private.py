@@ -1,7 +1,8 @@
 """Blocks of a vision transformer that is computed on secret shares (MPCViT, Zeng et al. 2023).
 
-arXiv:2211.13955. Every head has its own kind of attention, and a layer its own activation,
-since what is cheap on plain numbers (the exponential of softmax, GELU) is dear on secret ones.
+arXiv:2211.13955. Every head has its own kind of attention, and a layer its own activation, of
+all tokens or of some, since what is cheap on plain numbers (the exponential of softmax, GELU) is
+dear on secret ones.
 Attention and perceptron are blocks of their own, so that a slot reads the choices of one only.
 """
 
@@ -107,12 +108,16 @@ class PrivateMlp(BlockSpec):
         mid: Features inside.
         tokens: With the class token.
         act: One of ``PRIVATE_ACTIVATIONS``.
+        passed: Tokens that the activation leaves as they are (MPCViT+). Which ones
+            is a mask that is stored with the weights and known to all parties. A block in which
+            it leaves all is "linear".
     """
 
     cin: int
     mid: int
     tokens: int
     act: str = "gelu"
+    passed: int = 0
 
     @property
     def in_shape(self) -> Shape:
@@ -123,7 +128,7 @@ class PrivateMlp(BlockSpec):
         """List the primitive layers.
 
         Raises:
-            SpaceError: There is no such activation.
+            SpaceError: There is no such activation, or it leaves too many tokens.
         """
         if self.act not in PRIVATE_ACTIVATIONS:
             raise SpaceError(
@@ -132,6 +137,16 @@ class PrivateMlp(BlockSpec):
             )
         tape = TokenTape(self.in_shape)
         inner = tape.token_linear(tape.layer_norm(INPUT), self.mid)
-        inner = tape.act(inner, None if self.act == "linear" else self.act)
+        most = 0 if self.act == "linear" else self.tokens - 1
+        if not 0 <= self.passed <= most:
+            raise SpaceError(
+                f"The activation {self.act!r} of {self.tokens} tokens can leave 0 to {most} as "
+                f"they are, got passed = {self.passed}."
+            )
+        if self.passed:
+            kept = (self.tokens - self.passed) * self.mid
+            inner = tape.partial_act(self.act, "identity", inner, kept)
+        else:
+            inner = tape.act(inner, None if self.act == "linear" else self.act)
         tape.add(tape.token_linear(inner, self.cin), INPUT)
         return tape.layers

@@ -138,6 +138,6 @@ def _rectify(tape: Tape, x: int, kept: int, rest: str, granularity: str) -> None
     if kept == elements:
         tape.act(x, "relu")
     elif kept:
-        tape.relu_or(rest, x, kept)
+        tape.partial_act("relu", rest, x, kept)
     elif rest == "polynomial":
         tape.polynomial(x)

@@ -81,7 +81,16 @@ class ElasticDepthwise(Elastic):
         channels = x.shape[1]
         weight = self.kernel_weight(channels, kernel)
         padding = dilation * (kernel // 2)
-        return functional.conv2d(x, weight, None, stride, padding, dilation, groups=channels)
+        whole = channels == self.weight.shape[0] and kernel == self.kernels[0]
+        if whole or not x.is_cuda:
+            return functional.conv2d(x, weight, None, stride, padding, dilation, groups=channels)
+        # With the channels last cuDNN compiles kernels for every new shape, about a second each.
+        # That pays for the whole layer and not for its many slices, for which torch has a kernel
+        # of its own; it wants the channels first.
+        layout = _layout(x)
+        x, weight = x.contiguous(), weight.contiguous()
+        result = functional.conv2d(x, weight, None, stride, padding, dilation, groups=channels)
+        return result.contiguous(memory_format=layout)
 
     def active(self, channels: int, kernel: int) -> dict[str, Region]:
         """Return the crop of the weight, and the matrices, that a kernel is made of."""
@@ -100,6 +109,12 @@ class ElasticDepthwise(Elastic):
     def weights(self, channels: int, kernel: int) -> dict[str, Tensor]:
         """Return the weight of the plain convolution, transforms applied."""
         return {"weight": self.kernel_weight(channels, kernel).detach()}
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    """Return the layout in memory of images [n, c, h, w]."""
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def _chain(kernels: Sequence[int], kernel: int) -> list[tuple[str, slice, slice]]:

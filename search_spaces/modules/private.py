@@ -15,6 +15,7 @@ from torch.nn import functional
 from search_spaces.blocks import PrivateAttention, PrivateMlp
 from search_spaces.modules.block import ElasticBlock, register_modules, require_equal
 from search_spaces.modules.elastic import Part
+from search_spaces.modules.kept import KeptUnits, largest, spread
 from search_spaces.modules.layers import LayerNorm, TokenLinear
 from search_spaces.modules.regularise import drop_path
 from search_spaces.modules.tokens import ElasticLayerNorm, token_linear
@@ -179,19 +180,91 @@ class ElasticPrivateAttention(ElasticBlock):
         ]
 
 
+def _activated(x: Tensor, act: str, mask: Tensor | None) -> Tensor:
+    """Apply an activation to tokens [n, tokens, features] where a mask [tokens, 1] is true."""
+    made = _ACTIVATIONS[act](x)
+    return made if mask is None else torch.where(mask, made, x)
+
+
+def _spread_tokens(spec: PrivateMlp) -> Tensor | None:
+    """Return a mask of tokens at equal distances, bool [tokens, 1]; None where all are kept."""
+    return spread(spec.tokens, spec.tokens - spec.passed)[:, None] if spec.passed else None
+
+
+class StaticTokenActivation(nn.Module):
+    """The activation of a plain perceptron.
+
+    Attributes:
+        mask: Buffer, true where a token is activated, bool [tokens, 1]; absent where all are.
+            A fresh one keeps tokens at equal distances.
+    """
+
+    def __init__(self, spec: PrivateMlp) -> None:
+        super().__init__()
+        self.act = spec.act
+        self.mask: Tensor | None
+        self.register_buffer("mask", _spread_tokens(spec))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens [n, tokens, features] to the same shape."""
+        return _activated(x, self.act, self.mask)
+
+
+class ElasticTokenActivation(KeptUnits):
+    """Elastic twin of `StaticTokenActivation`, for any number of kept tokens.
+
+    Scores and mask are [tokens, 1].
+
+    Args:
+        specs: Of the slot's blocks.
+        generator: Draws the scores.
+    """
+
+    def __init__(self, specs: Sequence[PrivateMlp], generator: torch.Generator) -> None:
+        if any(spec.passed != specs[0].passed for spec in specs):
+            super().__init__(torch.rand(specs[0].tokens, 1, generator=generator), None)
+        else:
+            super().__init__(None, _spread_tokens(specs[0]))
+
+    def mask_of(self, spec: PrivateMlp) -> Tensor | None:
+        """Return which tokens are activated, bool [tokens, 1]; None for all."""
+        if not spec.passed:
+            return None
+        if self.mask is not None:
+            return self.mask
+        return largest(self.scores, spec.tokens - spec.passed)
+
+    def forward(self, x: Tensor, spec: PrivateMlp, *, gate: Tensor | None = None) -> Tensor:
+        """Map tokens [n, tokens, features] to the same shape.
+
+        Args:
+            x: The tokens.
+            spec: Of the block.
+            gate: How much of every token's activation is taken, [tokens, 1], in place of a mask.
+        """
+        if gate is None:
+            return _activated(x, spec.act, self.mask_of(spec))
+        return x + gate * (_ACTIVATIONS[spec.act](x) - x)
+
+    def weights(self, spec: PrivateMlp) -> dict[str, Tensor]:
+        """Return the mask of the plain activation."""
+        mask = self.mask_of(spec)
+        return {} if mask is None else {"mask": mask}
+
+
 class StaticPrivateMlp(nn.Module):
     """The plain module of a `PrivateMlp`."""
 
     def __init__(self, spec: PrivateMlp) -> None:
         super().__init__()
-        self.act = spec.act
         self.norm = LayerNorm(spec.cin)
         self.expand = TokenLinear(spec.cin, spec.mid)
+        self.act = StaticTokenActivation(spec)
         self.reduce = TokenLinear(spec.mid, spec.cin)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens [n, tokens, cin] to tokens."""
-        inner = _ACTIVATIONS[self.act](self.expand(self.norm(x)))
+        inner = self.act(self.expand(self.norm(x)))
         made: Tensor = x + self.reduce(inner)
         return made
 
@@ -206,10 +279,11 @@ class ElasticPrivateMlp(ElasticBlock):
         self.norm = ElasticLayerNorm(cin)
         self.expand = token_linear(cin, mid, generator)
         self.reduce = token_linear(mid, cin, generator)
+        self.act = ElasticTokenActivation(blocks, generator)
 
-    def forward(self, x: Tensor, spec: PrivateMlp) -> Tensor:
-        """Run one block on tokens [n, tokens, cin]."""
-        inner = _ACTIVATIONS[spec.act](self.expand(self.norm(x), spec.mid))
+    def forward(self, x: Tensor, spec: PrivateMlp, *, gate: Tensor | None = None) -> Tensor:
+        """Run one block on tokens [n, tokens, cin]; for the gate see `ElasticTokenActivation`."""
+        inner = self.act(self.expand(self.norm(x), spec.mid), spec, gate=gate)
         made: Tensor = x + drop_path(self.reduce(inner, spec.cin), self.training)
         return made
 
@@ -222,16 +296,17 @@ class ElasticPrivateMlp(ElasticBlock):
             return super().mixture(inputs, specs, shares)
         (x,) = inputs
         expanded, total = self.expand(self.norm(x), spec.mid), shares.sum()
-        acts = [_ACTIVATIONS[other.act](expanded) for other in specs]
+        acts = [self.act(expanded, other) for other in specs]
         inner = sum(share * act for share, act in zip(shares / total, acts, strict=True))
         made: Tensor = total * (x + self.reduce(inner, spec.cin))
         return made
 
     def parts(self, spec: PrivateMlp) -> Sequence[Part]:
-        """Return norm and linear layers with their sizes."""
+        """Return norm, linear layers and activation with their sizes."""
         return [
             ("norm", self.norm, (spec.cin,)),
             ("expand", self.expand, (spec.cin, spec.mid)),
+            ("act", self.act, (spec,)),
             ("reduce", self.reduce, (spec.mid, spec.cin)),
         ]
 

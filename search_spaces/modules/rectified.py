@@ -1,9 +1,6 @@
 """Residual blocks that rectify few of their elements, in torch (SNL, AutoReP).
 
-Which elements a block keeps is told by a score for each of them: a supernet's block keeps those
-of the largest scores, as many as its spec says, so that the kept sets of two specs are nested. A
-training method that learns masks writes its own scores (`PartialRelu.scores`, shape [C, H, W])
-in place of the random ones; a subnet gets the mask made of them as a buffer ``mask``.
+Which elements a block keeps is told by a score for each of them, see `modules.kept`.
 """
 
 from __future__ import annotations
@@ -18,7 +15,8 @@ from search_spaces.blocks import RectifiedConv, RectifiedSum, Shape, layers_of
 from search_spaces.modules.activations import activate, make_activation
 from search_spaces.modules.block import ElasticBlock, register_modules, require_equal
 from search_spaces.modules.conv import ElasticConvBN, conv_bn
-from search_spaces.modules.elastic import Elastic, Part, Region
+from search_spaces.modules.elastic import Part, Region
+from search_spaces.modules.kept import KeptUnits, largest, spread
 
 __all__ = [
     "ElasticRectifiedConv",
@@ -97,9 +95,7 @@ class StaticPartialRelu(nn.Module):
 def _spread(shape: Shape, kept: int, granularity: str) -> Tensor:
     """Return a mask of elements, or channels, at equal distances."""
     units = shape[0] if granularity == "channel" else math.prod(shape)
-    count = kept * units // math.prod(shape)
-    chosen = torch.zeros(units, dtype=torch.bool)
-    chosen[torch.arange(count) * units // count] = True
+    chosen = spread(units, kept * units // math.prod(shape))
     if granularity == "pixel":
         return chosen.reshape(shape)
     return chosen[:, None, None].expand(shape).contiguous()
@@ -113,10 +109,11 @@ def _activation(spec: RectifiedConv | RectifiedSum) -> nn.Module:
     return StaticPartialRelu(shape, spec.kept, spec.rest, spec.granularity)
 
 
-class PartialRelu(Elastic):
+class PartialRelu(KeptUnits):
     """Elastic twin of `StaticPartialRelu`, for any number of kept elements.
 
-    Where there is one spec only, nothing is to be chosen: it has the mask of its twin.
+    Where there is one spec only, nothing is to be chosen: it has the mask of its twin. Scores
+    and mask are [C, H, W]; a channel's score is the mean of those of its elements.
 
     Args:
         specs: What the slot's blocks keep, see `_kept`.
@@ -124,27 +121,19 @@ class PartialRelu(Elastic):
         generator: Draws the scores.
 
     Attributes:
-        scores: Buffer [C, H, W]; the larger, the sooner an element is kept, and a channel is
-            by the mean of its elements. Of equal ones the first in order is. No loss has a
-            gradient in it: a training method writes it. Absent where there is one spec only.
-        mask: Buffer, bool [C, H, W], of one spec that keeps a part; else absent.
         coefficients: c0, c1, c2 of every channel, [3, C].
     """
 
     def __init__(
         self, specs: Sequence[tuple[int, str, str]], shape: Shape, *, generator: torch.Generator
     ) -> None:
-        super().__init__()
-        self.scores: Tensor
-        self.mask: Tensor | None
-        self._size = math.prod(shape)
+        kept, _, granularity = specs[0]
         if len(set(specs)) > 1:
-            self.register_buffer("scores", torch.rand(shape, generator=generator))
-            self.mask = None
+            super().__init__(torch.rand(shape, generator=generator), None)
         else:
-            kept, _, granularity = specs[0]
-            mask = _spread(shape, kept, granularity) if 0 < kept < self._size else None
-            self.register_buffer("mask", mask)
+            part = 0 < kept < math.prod(shape)
+            super().__init__(None, _spread(shape, kept, granularity) if part else None)
+        self._size = math.prod(shape)
         polynomial = any(rest == "polynomial" for _, rest, _ in specs)
         self.coefficients = _initial_coefficients(shape[0]) if polynomial else None
 
@@ -157,10 +146,7 @@ class PartialRelu(Elastic):
         by_channel = granularity == "channel"
         scores = self.scores.mean((1, 2), keepdim=True) if by_channel else self.scores
         count = kept * scores.numel() // self.scores.numel()
-        order = scores.flatten().argsort(descending=True, stable=True)
-        chosen = torch.zeros(scores.numel(), dtype=torch.bool, device=scores.device)
-        chosen[order[:count]] = True
-        return chosen.reshape(scores.shape).expand(self.scores.shape)
+        return largest(scores, count).expand(self.scores.shape)
 
     def forward(
         self, x: Tensor, kept: int, rest: str, granularity: str, *, gate: Tensor | None = None

@@ -441,3 +441,7 @@ def test_keys_of_another_strategy_are_refused(tmp_path: Path) -> None:
     assert "train.cost_bins" in line
     (line,) = errors(tmp_path, GOOD, "train.strategy=delayed", "train.full_epochs=4")
     assert line.startswith("train.full_epochs = 4: and the 0.08 ramp_epochs must be less")
+    (line,) = errors(tmp_path, GOOD, "train.strategy=finetune", 'train.inner_slots=["stem"]')
+    assert line == (
+        'train.inner_slots = ["stem"]: says what inner_weight compares, and that is 0; set it too'
+    )

@@ -49,7 +49,7 @@ def test_an_example_of_a_strategy_trains(path: Path, tmp_path: Path) -> None:
         "autorep": ["full", "masks", "kept"],
         "snl": ["full", "masks", "kept"],
     }
-    assert phases == (stages or expected.get(path.stem, [None]))
+    assert phases == (stages or expected.get(run.config.train.strategy, [None]))
 
 
 def test_a_stored_teacher_teaches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

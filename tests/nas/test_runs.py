@@ -92,14 +92,16 @@ def test_what_is_no_run_folder_is_said(tmp_path: Path, run: RunFolder) -> None:
     with pytest.raises(RunError, match=r"no run folder, it has no run\.json"):
         RunFolder.open(tmp_path)
     (run.path / "run.json").write_text('{"kind": "optuna study"}')
-    with pytest.raises(RunError, match=r"run\.json is not this engine's"):
+    with pytest.raises(RunError, match="is no run folder of this engine"):
         RunFolder.open(run.path)
 
 
 def test_a_newer_format_is_refused(run: RunFolder) -> None:
     about = {**run.about(), "format": 2}
     (run.path / "run.json").write_text(json.dumps(about))
-    with pytest.raises(RunError, match=r"run format 2, this version reads up to 1.*Upgrade"):
+    with pytest.raises(
+        RunError, match=r"run folder format 2, this version reads up to 1.*Upgrade"
+    ):
         RunFolder.open(run.path)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nas.text import axis_unit, columns, in_sentence, plain_number, quantity, title
+from nas.text import axis_unit, columns, in_sentence, moment, plain_number, quantity, title
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,16 @@ def test_a_number_has_the_unit_of_its_metric(metric: str, value: float, text: st
     assert quantity(metric, value) == text
 
 
+def test_a_moment_is_written_to_the_minute() -> None:
+    assert moment("2026-11-27T02:46:45+00:00") == "2026-11-27 02:46 UTC"
+    assert moment("2026-11-27T02:46:45") == "2026-11-27 02:46"
+    assert moment("yesterday") == "yesterday"
+
+
 def test_titles() -> None:
     assert title("macs") == "MACs"
     assert title("exported_accuracy_pt2") == "Accuracy, pt2 file"
-    assert title("mpc_online_s") == "Private inference, time"
+    assert title("mpc_online_s") == "Private inference time"
     assert title("other_energy_s") == "Other energy"
     assert in_sentence("macs") == "MACs"
     assert in_sentence("latency_ms") == "predicted latency"

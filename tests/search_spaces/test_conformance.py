@@ -36,15 +36,16 @@ class TestVariants(TestRegisteredSpaces):
 
     @pytest.fixture(
         params=[
-            ("spos_shufflenet_v2", "channel_scales"),
-            ("compofa", "elastic_kernel"),
-            ("darts", "imagenet"),
-            ("autoformer", "prefix_bias"),
+            ("spos_shufflenet_v2", "channel_scales", True),
+            ("compofa", "elastic_kernel", True),
+            ("darts", "imagenet", True),
+            ("autoformer", "prefix_bias", True),
+            ("mpc_vit", "token_shares", (0.0, 0.25, 0.5, 1.0)),
         ]
     )
     def space(self, request: pytest.FixtureRequest) -> SearchSpace:
-        name, option = request.param
-        return get_space(name, **{option: True})
+        name, option, value = request.param
+        return get_space(name, **{option: value})
 
     def supernet_space(self, space: SearchSpace) -> SearchSpace:
         return get_space(space.name, **{**space.options, **SMALL[space.name]})

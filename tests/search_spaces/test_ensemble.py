@@ -19,6 +19,7 @@ from search_spaces import (
     SpaceBuilder,
     SpaceError,
     Supernet,
+    described_space,
     get_space,
     list_spaces,
 )
@@ -210,8 +211,10 @@ def test_restricted_by_the_names_of_the_base(base: SearchSpace, pairs: EnsembleS
     assert [pairs.id_of(a) for a in architectures] == part.ids(part.encode_all(architectures))
     assert {a[SPLIT] for a in architectures} == {"stage2.0", "stage3.0"}
     assert {a["m2.kernel_3_2"] for a in architectures} == {3}
+    assert described_space(part.description).fingerprint == part.fingerprint
     of_part = EnsembleSpace(base.restrict({"kernel_*": [3]}))
     assert of_part.whole.fingerprint == pairs.fingerprint
+    assert described_space(of_part.description).fingerprint == of_part.fingerprint
     assert of_part.size == pairs.restrict({"kernel_*": [3]}).size
 
 

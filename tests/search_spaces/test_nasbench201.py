@@ -178,6 +178,7 @@ def test_different_ids_of_the_same_operations_mean_different_graphs(
     for operations in ((0, 0, 1, 2, 3, 3), (0, 1, 1, 2, 2, 4), (0, 0, 0, 1, 3, 4)):
         rows = cells[(np.sort(cells, axis=1) == operations).all(axis=1)]
         representatives = space.unique(rows)[:40]
+        assert len(representatives) > 10
         for one, other in itertools.combinations(representatives, 2):
             assert not _isomorphic(one, other)
 

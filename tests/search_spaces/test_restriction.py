@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from predictors import Macs, compile_cost
-from search_spaces import SearchSpace, SpaceError, Supernet, get_space
+from search_spaces import SearchSpace, SpaceError, Supernet, described_space, get_space
 from tests.random_spaces import every_row, networks, random_spaces, tree_spaces
 
 
@@ -91,6 +92,24 @@ def test_a_trained_supernet_serves_a_part_of_its_space() -> None:
         assert torch.equal(supernet(images, architecture), supernet.subnet(architecture)(images))
     smaller = sum(p.numel() for p in Supernet(part).parameters())
     assert smaller < sum(p.numel() for p in supernet.parameters())
+
+
+@pytest.mark.parametrize("keep", [{}, {"kernel_*": [3]}, {"resolution": [24, 32], "depth_1": [1]}])
+def test_a_description_builds_the_space_again(keep: dict[str, list[int]]) -> None:
+    part = get_space("mobile_small", classes=7).restrict({"expand_*": [3, 4]}).restrict(keep)
+    description = json.loads(json.dumps(part.description))
+    assert description["options"]["classes"] == 7
+    again = described_space(description)
+    assert again.fingerprint == part.fingerprint
+    assert again.whole.fingerprint == part.whole.fingerprint
+    assert again.description == part.description
+
+
+def test_the_description_of_a_whole_space_keeps_nothing_back() -> None:
+    space = get_space("mobile_small")
+    assert space.kept == space.restrict({}).kept == {}
+    assert space.description == space.restrict({"kernel_*": [3, 5]}).description
+    assert set(space.description) == {"name", "options"}
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,20 @@ from search_spaces.registry import list_spaces
 from search_spaces.supernet import Supernet, build_network
 from tests.small_spaces import SMALL
 
-# Large enough that every tap of every kernel meets a pixel in the last stage.
+# Just so large that every tap of every kernel meets a pixel in the last stage, whose maps are
+# (k + 1) / 2 pixels wide; attention is quadratic in the pixels.
 FULL_KERNELS: dict[str, dict[str, Any]] = {
+    "attentive_nas": {"resolutions": (96,)},
+    "bignas": {"resolutions": (96,)},
     "mobile_small": {"resolutions": (32,)},
+    "mpc_vit": {"resolution": 16},
+    "ofa_resnet50": {"resolutions": (64,)},
+    "vit_resnas": {"resolution": 32},
 }
 
 
 def full_kernels(name: str) -> dict[str, Any]:
-    """Return options under which the last stage's maps are 4 x 4."""
+    """Return options under which the last stage's maps hold the largest kernel's taps."""
     options = dict(SMALL.get(name, {}))
     if "resolution" in options:
         options["resolution"] = 128

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
-from nas.metric_names import split_place
 from nas.report.blocks import describe
 from nas.report.collect import Chosen, Collected
-from nas.report.markup import Html, missing, paragraph, section
+from nas.report.markup import Html, paragraph, section
 from nas.report.svg import bar, sample
-from nas.text import quantity, title
+from nas.text import in_sentence, quantity, title
 
 __all__ = ["breakdown"]
 
@@ -27,19 +26,15 @@ def breakdown(data: Collected) -> Html:
     if not data.chosen:
         return Html("")
     parts = [_of(data, chosen, opened=i == 0) for i, chosen in enumerate(data.chosen)]
-    if _beside_macs(data):
-        intro = paragraph(
-            "The longest bar of a column is the costliest block; rest the mouse on a bar to see "
-            "its share of the whole. Costs are predicted."
-        )
-        return section("blocks", heading, intro, *parts)
-    note = missing(
-        "There is no usable latency table in this run folder, so only MACs are shown.",
-        "nas lut build CONFIG --out latency.lut.json",
+    intro = (
+        "The longest bar of a column is the costliest block; rest the mouse on a bar to see its "
+        "share of the whole."
     )
-    return section(
-        "blocks", heading, paragraph("The longest bar is the costliest block."), *parts, note
-    )
+    intro += " Costs are predicted." if _beside_macs(data) else ""
+    if any(metric not in data.costs for metric in data.latencies):
+        note = "There is no usable latency table, so latencies are not shown; see below."
+        parts.append(paragraph(note, style="missing"))
+    return section("blocks", heading, paragraph(intro), *parts)
 
 
 def _beside_macs(data: Collected) -> list[str]:
@@ -88,15 +83,13 @@ def _of(data: Collected, chosen: Chosen, *, opened: bool) -> Html:
             words = quantity(name, value) if value else ""
             cells.append(f'<span></span><span class="value">{words}</span>')
     one = " one" if len(shown) == 1 else ""
-    whole = f"{quantity('macs', data.costs['macs'].of(architecture))} MACs"
-    for name in beside:
-        place, _ = split_place(name)
-        whole += (
-            f", {quantity(name, data.costs[name].of(architecture))}{f' {place}' * bool(place)}"
-        )
-    summary = (
-        f"{chosen.name} · {chosen.row.id}: {whole} at {data.space.resolution_of(architecture)} px"
-    )
+    whole = [f"{quantity('macs', data.costs['macs'].of(architecture))} MACs"]
+    whole += [
+        f"{in_sentence(name)} {quantity(name, data.costs[name].of(architecture))}"
+        for name in beside
+    ]
+    pixels = data.space.resolution_of(architecture)
+    summary = f"{chosen.name} · {chosen.row.id} · {' · '.join(whole)} · {pixels} px"
     return Html(
         f"<details{' open' if opened else ''}><summary>{escape(summary)}</summary>"
         f'{_legend(shown)}<div class="blocks{one}" style="--costs:{len(shown)}">'

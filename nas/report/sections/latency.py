@@ -16,9 +16,10 @@ from nas.report.collect import Collected
 from nas.report.markup import Html, figure, join, missing, paragraph, section, table
 from nas.report.scales import linear_scale
 from nas.report.svg import BOTTOM, LEFT, RIGHT, TOP, Plot
-from nas.text import quantity
+from nas.text import moment, quantity
 from predictors.foreign import LookupTable
 from predictors.latency import Agreement, LatencyTable
+from predictors.latency.describe import correction
 from predictors.latency.validation import agreement
 
 __all__ = ["latency"]
@@ -48,9 +49,12 @@ class Pair:
 
 
 def latency(data: Collected) -> Html:
-    """Return the section: for each device its part, with the commands for what is missing."""
+    """Return the section: for each device its part, with the commands for what is missing.
+
+    A run that knows no latency and asks for none has no such section.
+    """
     parts = [part for metric in data.latencies for part in _device(data, metric)]
-    return section("latency", _HEADING, *parts)
+    return section("latency", _HEADING, *parts) if parts else Html("")
 
 
 def _device(data: Collected, metric: str) -> list[Html]:
@@ -99,10 +103,10 @@ def _no_table(data: Collected, metric: str) -> Html:
         origin = data.costs[metric].provenance
         return paragraph(f"Latency comes from a predictor fitted on whole networks ({origin}).")
     what = (
-        "There is no latency table in this run folder, so no latency was predicted. Give the "
-        "configuration a [latency] section, which has one built, or build one yourself."
+        "The latency table of this run is not there yet, so no latency is predicted; the search "
+        "begins with it."
     )
-    return missing(what, "nas lut build CONFIG --out latency.lut.json")
+    return missing(what, f"nas search --resume {data.run_name}")
 
 
 def _chosen_pairs(data: Collected, metric: str) -> list[Pair]:
@@ -213,20 +217,14 @@ def _about(latency_table: LatencyTable) -> Html:
     """Return what the table is."""
     fit = latency_table.calibration
     rows = [
-        ["File", latency_table.source],
+        ["File", latency_table.source.removeprefix("latency table ")],
         ["Device", str(latency_table.device)],
         ["Runtime", str(latency_table.conditions)],
-        ["Measured", f"{latency_table.finished}, {latency_table.rounds} rounds"],
+        ["Measured", f"{moment(latency_table.finished)}, {latency_table.rounds} rounds"],
         ["Blocks", f"{len(latency_table.rows):,}"],
     ]
     if fit.nets:
-        correction = (
-            f"{fit.scale:.3f} times the sum of the blocks "
-            f"({fit.input_scale:.3f} times the first), {fit.per_block_ms:+.4f} ms a block, "
-            f"{fit.per_megabyte_ms:+.4f} ms a megabyte of weights, {fit.constant_ms:+.4f} ms, "
-            f"fitted on {fit.nets} networks"
-        )
-        rows.append(["Correction", correction])
+        rows.append(["Correction", correction(fit, "ms")])
     if suspicious := latency_table.suspicious():
         rows.append(["Doubtful rows", f"{len(suspicious)}, for example {suspicious[0].reason}"])
     return table(["What", "Value"], rows, words=(0, 1))

@@ -11,7 +11,7 @@ from nas.archive import Evaluated
 from nas.report.best import NOTHING
 from nas.report.collect import Collected
 from nas.report.markup import Html, code, join, paragraph, section, table
-from nas.text import title
+from nas.text import moment, title
 from predictors.provenance import Provenance
 
 __all__ = ["provenance"]
@@ -64,7 +64,7 @@ def _run(data: Collected) -> Html:
     command = about.get("command", [])
     rows: list[list[str]] = [
         ["Folder", code(data.run_name)],
-        ["Created", str(about.get("created", NOTHING))],
+        ["Created", moment(str(about.get("created", NOTHING)))],
         ["Command", code(shlex.join(str(word) for word in command))],
         ["Seed", str(config.seed)],
         ["Configuration", code(config.config_hash)],

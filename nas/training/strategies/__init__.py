@@ -60,7 +60,7 @@ STRATEGIES: Mapping[str, Callable[..., Strategy]] = {
 }
 """Factories by the name that a configuration gives; see `build_strategy`."""
 
-_PRICED = ("proxyless", "mpcvit")  # their loss may hold a cost
+_PRICED = ("proxyless", "mpcvit", "autorep", "snl")  # they may learn or choose by a cost
 
 
 def build_strategy(
@@ -72,7 +72,7 @@ def build_strategy(
         space: Of the supernet.
         config: The training section.
         steps_per_epoch: Whole batches in an epoch.
-        costs: That a loss may name, looked up when training begins; by default MACs and
+        costs: That the section may name, looked up when training begins; by default MACs and
             parameters.
 
     Raises:

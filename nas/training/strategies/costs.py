@@ -1,4 +1,4 @@
-"""Compiled costs that a strategy may have in its loss, by the name that a configuration gives."""
+"""Compiled costs that a strategy learns or chooses by, by the name in a configuration."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def costs_of(space: SearchSpace, known: Mapping[str, CostTable] | None = None) -
             return known[metric]
         if metric not in counted:
             raise ConfigError(
-                f"The loss of train names the cost {metric!r}, which this run of {space.name!r} "
+                f"The section train names the cost {metric!r}, which this run of {space.name!r} "
                 f"does not know. {nearest(metric, [*(known or {}), *counted])}"
             )
         return compile_cost(space, counted[metric])

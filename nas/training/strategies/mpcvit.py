@@ -10,6 +10,7 @@ cost of the network is the penalty, in which a layer pays the rounds of a kind o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -56,10 +57,11 @@ def mpcvit(
     steps = config.epochs * steps_per_epoch
 
     @cache
-    def cost() -> CostTable | None:
+    def cost() -> _Whole | None:
         if section.cost is None:
             return None
-        return require_sum(costs(section.cost), "train.mpcvit.cost")
+        table = require_sum(costs(section.cost), "train.mpcvit.cost")
+        return _Whole(table, largest_cost(table))
 
     def draw(moment: Moment) -> tuple[Member, ...]:
         base = space.decode(space.sample(1, moment.rng())[0])
@@ -89,12 +91,20 @@ def mpcvit(
     return Strategy((Phase("mpcvit", steps, draw, rate, (begin,), adjust=adjust),))
 
 
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A cost, and what it is of the largest network."""
+
+    table: CostTable
+    largest: float
+
+
 def _both(alpha: Tensor) -> Tensor:
     """Return the gates of the dear and of the cheap option."""
     return torch.stack([alpha, 1.0 - alpha])
 
 
-def _burden(alphas: Alphas, cost: CostTable | None, base: Architecture) -> Tensor:
+def _burden(alphas: Alphas, cost: _Whole | None, base: Architecture) -> Tensor:
     """Return the sum of all |alpha|, or the mean cost over that of the largest network.
 
     Alphas beyond 0 and 1 count as these, but keep the gradient that pulls them back.
@@ -103,7 +113,7 @@ def _burden(alphas: Alphas, cost: CostTable | None, base: Architecture) -> Tenso
         return torch.stack([alpha.abs() for alpha in alphas.values()]).sum()
     inside = {name: a + (a.clamp(0.0, 1.0) - a).detach() for name, a in alphas.items()}
     shares = {name: _both(alpha) for name, alpha in inside.items()}
-    return expected_cost(cost, base, shares) / largest_cost(cost)
+    return expected_cost(cost.table, base, shares) / cost.largest
 
 
 def _chosen(
@@ -111,14 +121,14 @@ def _chosen(
     choices: Sequence[Choice],
     alphas: Alphas,
     section: MpcVitConfig,
-    cost: CostTable | None,
+    cost: _Whole | None,
 ) -> list[Architecture]:
     """Return the architectures of all shares and limits that are asked for, in their order."""
     found = [keep_largest(space, choices, alphas, share) for share in section.keep]
     if cost is not None:
-        asked = [parse_limit(cost.metric, said) for said in section.within]
-        limits = [limit.resolve(largest_cost(cost)) for limit in asked]
-        found += [keep_within(space, choices, alphas, cost, limit) for limit in limits]
+        asked = [parse_limit(cost.table.metric, said) for said in section.within]
+        limits = [limit.resolve(cost.largest) for limit in asked]
+        found += [keep_within(space, choices, alphas, cost.table, limit) for limit in limits]
     return found
 
 

@@ -35,12 +35,13 @@ def _polynomial(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Seque
     return graph.node("Add", [product, c0])
 
 
-def _relu_or(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
-    """Rectify where a mask is true; which elements that are changes no work."""
+def _act_or(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
+    """Activate where a mask is true; which elements that are changes no work."""
     mask = (np.arange(math.prod(layer.out_shape)) < layer.kept).reshape(layer.out_shape)
-    by_polynomial = layer.op == "relu_or_polynomial"
-    rest = _polynomial(graph, layer, x, readers) if by_polynomial else x[0]
-    return graph.node("Where", [graph.constant(mask), graph.node("Relu", x), rest])
+    act, _, other = layer.op.partition("_or_")
+    rest = x[0] if other == "identity" else _polynomial(graph, layer, x, readers)
+    kept = ACTIVATIONS[act](graph, layer, x, readers)
+    return graph.node("Where", [graph.constant(mask), kept, rest])
 
 
 def _two_quad(graph: OnnxGraph, layer: Layer, x: Sequence[str], readers: Sequence[Layer]) -> str:
@@ -71,16 +72,18 @@ def _row_sum(graph: OnnxGraph, x: str) -> str:
 ACTIVATIONS: dict[str, Lowering] = {
     "add": plain("Add"),
     "gelu": plain("Gelu"),
+    "gelu_or_identity": _act_or,
     "h_sigmoid": plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     "h_swish": plain("HardSwish"),
     "mean": _mean,
     "mul": plain("Mul"),
     "polynomial": _polynomial,
     "quadratic": _quadratic,
+    "quadratic_or_identity": _act_or,
     "relu": plain("Relu"),
     "relu6": _relu6,
-    "relu_or_identity": _relu_or,
-    "relu_or_polynomial": _relu_or,
+    "relu_or_identity": _act_or,
+    "relu_or_polynomial": _act_or,
     "relu_softmax": _relu_softmax,
     "sigmoid": plain("Sigmoid"),
     "softmax": plain("Softmax", axis=-1),

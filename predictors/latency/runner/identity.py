@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from predictors.errors import MeasurementError
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from search_spaces.blocks import Shape
 
 __all__ = ["Conditions", "Identity", "SpaceIdentity", "input_shapes"]
+
+_LISTED = 3
 
 
 def input_shapes(space: SearchSpace) -> tuple[Shape, ...]:
@@ -32,23 +34,51 @@ def input_shapes(space: SearchSpace) -> tuple[Shape, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SpaceIdentity:
-    """The space whose blocks were measured."""
+    """The space whose blocks were measured.
+
+    Attributes:
+        name: Registered name.
+        options: Of its factory.
+        fingerprint: Of the space, or of the part that was measured.
+        input_shapes: (C, H, W) of all networks' inputs.
+        keep: Of a part of the space the options that are left, by choice; empty for a whole
+            space, and in files that were written before this was recorded.
+    """
 
     name: str
     options: dict[str, Any]
     fingerprint: str
     input_shapes: tuple[Shape, ...]
+    keep: dict[str, list[Any]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, space: SearchSpace) -> SpaceIdentity:
         """Describe a space."""
-        return cls(space.name, dict(space.options), space.fingerprint, input_shapes(space))
+        shapes = input_shapes(space)
+        return cls(**space.description, fingerprint=space.fingerprint, input_shapes=shapes)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What builds the space again; see `SearchSpace.description`."""
+        about: dict[str, Any] = {"name": self.name, "options": self.options}
+        return about | ({"keep": self.keep} if self.keep else {})
+
+    def __str__(self) -> str:
+        options = [f"{name}={value}" for name, value in self.options.items()]
+        return f"{self.name}({', '.join(options)}){self.kept}"
+
+    @property
+    def kept(self) -> str:
+        """What is left of it in words, such as `` with kernel_1_0 in [3]``; empty for all."""
+        first = [f"{name} in {options}" for name, options in self.keep.items()][:_LISTED]
+        more = len(self.keep) - len(first)
+        listed = ", ".join(first) + (f" and {more} more choices restricted" if more else "")
+        return f" with {listed}" if listed else ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields."""
         return {
-            "name": self.name,
-            "options": self.options,
+            **self.description,
             "fingerprint": self.fingerprint,
             "input_shapes": [list(shape) for shape in self.input_shapes],
         }
@@ -61,6 +91,7 @@ class SpaceIdentity:
             dict(fields.object("options").value),
             fields.text("fingerprint"),
             tuple(tuple(shape.integers()) for shape in fields.items("input_shapes")),
+            dict(fields.object("keep").value) if "keep" in fields.value else {},
         )
 
 
@@ -176,14 +207,9 @@ class Identity:
         """Return what tells two apart, as ``threads 1 against 2``; empty if nothing."""
         found = []
         if self.space.fingerprint != other.space.fingerprint:
-            found.append(f"space {_space(self.space)} against {_space(other.space)}")
+            found.append(f"space {self.space} against {other.space}")
         for name in Conditions.__dataclass_fields__:
             mine, theirs = getattr(self.conditions, name), getattr(other.conditions, name)
             if mine != theirs:
                 found.append(f"{name} {mine!r} against {theirs!r}")
         return found + [f"device {text}" for text in self.device.differences(other.device)]
-
-
-def _space(space: SpaceIdentity) -> str:
-    options = ", ".join(f"{name}={value}" for name, value in space.options.items())
-    return f"{space.name}({options})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,9 @@ def finished_run(config_file: Path, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     assert main(["run", str(config_file), "--out", str(folder)]) == 0
     return folder
+
+
+@pytest.fixture
+def copied_run(finished_run: Path, tmp_path: Path) -> Path:
+    """Return a copy of the finished run, which a test may change."""
+    return Path(shutil.copytree(finished_run, tmp_path / "copy"))

@@ -74,12 +74,10 @@ def test_an_impossible_limit_is_said_before_anything_starts(
 
 
 def test_an_impossible_latency_is_said_with_the_smallest(
-    fails: Fails, finished_run: Path, config_file: Path, tmp_path: Path
+    fails: Fails, copied_run: Path, config_file: Path
 ) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(finished_run, copy)
     asked = ["--set", "search.limits.latency_ms=1e-9"]
-    message = fails("search", config_file, "--resume", copy, *asked, code=3)
+    message = fails("search", config_file, "--resume", copied_run, *asked, code=3)
     assert "latency_ms" in message
     assert "smallest reachable" in message
 
@@ -128,15 +126,11 @@ def test_resuming_with_another_training_names_the_keys(
     assert "What may change" in message
 
 
-def test_a_run_folder_in_use_names_who_holds_it(
-    fails: Fails, finished_run: Path, tmp_path: Path
-) -> None:
+def test_a_run_folder_in_use_names_who_holds_it(fails: Fails, copied_run: Path) -> None:
     from nas.runs import RunFolder
 
-    copy = tmp_path / "copy"
-    shutil.copytree(finished_run, copy)
-    with RunFolder.open(copy).lock():
-        message = fails("export", copy)
+    with RunFolder.open(copied_run).lock():
+        message = fails("export", copied_run)
     assert f"process {os.getpid()}" in message
 
 
@@ -158,24 +152,20 @@ def test_a_table_of_ours_names_its_device_itself(
     assert "latency.table_device = 'phone' is for YAML tables" in message
 
 
-def test_damaged_files_are_named(fails: Fails, finished_run: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(finished_run, copy)
-    table = copy / "latency.lut.json"
+def test_damaged_files_are_named(fails: Fails, finished_run: Path, copied_run: Path) -> None:
+    table = copied_run / "latency.lut.json"
     table.write_text(table.read_text(encoding="utf-8")[:1000], encoding="utf-8")
     assert "latency.lut.json" in fails("lut", "show", table)
-    archive = copy / "archive.sqlite"
+    archive = copied_run / "archive.sqlite"
     archive.write_bytes(archive.read_bytes()[:3000])
     shutil.copyfile(finished_run / "latency.lut.json", table)
-    assert "archive.sqlite" in fails("export", copy)
+    assert "archive.sqlite" in fails("export", copied_run)
 
 
-def test_a_truncated_checkpoint_is_said(fails: Fails, finished_run: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(finished_run, copy)
-    for path in (copy / "checkpoints").glob("*.safetensors"):
+def test_a_truncated_checkpoint_is_said(fails: Fails, copied_run: Path) -> None:
+    for path in (copied_run / "checkpoints").glob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:500])
-    assert "checkpoint" in fails("export", copy)
+    assert "checkpoint" in fails("export", copied_run)
 
 
 def test_a_table_of_another_space_or_resolution(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -69,45 +68,39 @@ def test_every_evaluated_subnet_meets_the_limits(finished_run: Path) -> None:
 
 
 def test_resuming_a_finished_run_changes_nothing(
-    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copied_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(finished_run, copy)
-    before = (copy / "latency.lut.json").read_bytes()
-    with Archive.read(copy / "archive.sqlite") as archive:
+    before = (copied_run / "latency.lut.json").read_bytes()
+    with Archive.read(copied_run / "archive.sqlite") as archive:
         ids = archive.ids()
-    assert main(["search", "--resume", str(copy)]) == 0
-    with Archive.read(copy / "archive.sqlite") as archive:
+    assert main(["search", "--resume", str(copied_run)]) == 0
+    with Archive.read(copied_run / "archive.sqlite") as archive:
         assert archive.ids() == ids
-    assert (copy / "latency.lut.json").read_bytes() == before
+    assert (copied_run / "latency.lut.json").read_bytes() == before
     assert "reachable" in capsys.readouterr().out
 
 
 def test_search_again_with_other_limits_keeps_the_archive(
-    finished_run: Path, config_file: Path, tmp_path: Path
+    copied_run: Path, config_file: Path
 ) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(finished_run, copy)
-    with Archive.read(copy / "archive.sqlite") as archive:
+    with Archive.read(copied_run / "archive.sqlite") as archive:
         before = archive.ids()
     tighter = ["--set", "search.limits.macs=30%", "--set", "search.evaluations=4"]
-    assert main(["search", str(config_file), "--resume", str(copy), *tighter]) == 0
-    with Archive.read(copy / "archive.sqlite") as archive:
+    assert main(["search", str(config_file), "--resume", str(copied_run), *tighter]) == 0
+    with Archive.read(copied_run / "archive.sqlite") as archive:
         after = archive.ids()
     assert after[: len(before)] == before
-    assert RunFolder.open(copy).config.search.limits["macs"] == "30%"
+    assert RunFolder.open(copied_run).config.search.limits["macs"] == "30%"
 
 
 def test_export_one_subnet_by_the_beginning_of_its_id(
-    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copied_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(finished_run, copy)
-    with Archive.read(copy / "archive.sqlite") as archive:
+    with Archive.read(copied_run / "archive.sqlite") as archive:
         id = archive.ids()[0]
-    assert main(["export", str(copy), "--id", id[:10], "--format", "safetensors"]) == 0
-    assert (copy / "exports" / id / "model.safetensors").is_file()
-    assert str(copy / "exports" / id) in capsys.readouterr().out
+    assert main(["export", str(copied_run), "--id", id[:10], "--format", "safetensors"]) == 0
+    assert (copied_run / "exports" / id / "model.safetensors").is_file()
+    assert str(copied_run / "exports" / id) in capsys.readouterr().out
 
 
 def test_report_prints_the_table(finished_run: Path, capsys: pytest.CaptureFixture[str]) -> None:

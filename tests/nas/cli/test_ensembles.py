@@ -106,15 +106,13 @@ def test_the_report_shows_pairs(pairs_run: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_part_of_the_space_is_searched_with_the_same_archive(
-    finished_run: Path, config_file: Path, tmp_path: Path
+    copied_run: Path, config_file: Path
 ) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(finished_run, copy)
-    with Archive.read(copy / "archive.sqlite") as archive:
+    with Archive.read(copied_run / "archive.sqlite") as archive:
         before = archive.ids()
     keep = ["--set", 'search.keep={"kernel_*" = [3]}', "--set", "search.evaluations=5"]
-    assert main(["search", str(config_file), "--resume", str(copy), *keep]) == 0
-    run = RunFolder.open(copy)
+    assert main(["search", str(config_file), "--resume", str(copied_run), *keep]) == 0
+    run = RunFolder.open(copied_run)
     part = space_of(run.config).restrict({"kernel_*": [3]})
     with Archive.read(run.archive_path) as archive:
         rows = archive.rows()
@@ -124,7 +122,7 @@ def test_a_part_of_the_space_is_searched_with_the_same_archive(
     new = [row for row in rows if row.id not in before]
     assert new
     assert all(part.holds(row.architecture) for row in new)
-    assert main(["export", str(copy), "--top", "1", "--format", "safetensors"]) == 0
+    assert main(["export", str(copied_run), "--top", "1", "--format", "safetensors"]) == 0
 
 
 def test_wrong_names_are_refused_before_anything_is_done(

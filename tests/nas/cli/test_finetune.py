@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,22 +12,17 @@ from nas.cli import main
 from nas.runs import RunFolder
 
 
-@pytest.fixture
-def copy(finished_run: Path, tmp_path: Path) -> Path:
-    shutil.copytree(finished_run, tmp_path / "copy")
-    return tmp_path / "copy"
-
-
 def test_a_subnet_is_finetuned_and_exported_beside_its_run(
-    copy: Path, capsys: pytest.CaptureFixture[str]
+    copied_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = RunFolder.open(copy)
+    run = RunFolder.open(copied_run)
     (exported,) = run.exports.iterdir()
     archive, inherited = (
         run.archive_path.read_bytes(),
         (exported / "measurements.json").read_text(),
     )
-    asked = ["finetune", str(copy), "--id", exported.name[:10], "--epochs", "2"]
+    asked = ["finetune", str(copied_run), "--id", exported.name[:10], "--epochs", "2"]
+    asked += ["--inner-weight", "0.1", "--inner-slot", "stem"]
     assert main(asked) == 0
     assert run.archive_path.read_bytes() == archive
     assert (exported / "measurements.json").read_text() == inherited
@@ -49,12 +43,14 @@ def test_a_subnet_is_finetuned_and_exported_beside_its_run(
 
 
 def test_finetuning_is_gone_on_with_and_not_mixed_up(
-    copy: Path, capsys: pytest.CaptureFixture[str]
+    copied_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (exported,) = (copy / "exports").iterdir()
-    asked = ["finetune", str(copy), "--id", exported.name, "--epochs", "1"]
+    (exported,) = (copied_run / "exports").iterdir()
+    asked = ["finetune", str(copied_run), "--id", exported.name, "--epochs", "1"]
     assert main(asked) == 0
-    stored = sorted((RunFolder.open(copy).finetuned(exported.name) / "checkpoints").iterdir())
+    stored = sorted(
+        (RunFolder.open(copied_run).finetuned(exported.name) / "checkpoints").iterdir()
+    )
     before = stored[-1].read_bytes()
     assert main(asked) == 0
     assert stored[-1].read_bytes() == before

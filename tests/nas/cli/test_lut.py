@@ -11,6 +11,7 @@ import pytest
 
 from nas.cli import main
 from predictors.latency import load_table
+from search_spaces import get_space
 
 SMALL = ("--space", "nasbench201", "--option", "resolution=8", "--option", "width=4")
 QUICK = ("--rounds", "4", "--calibration-nets", "8", "--validation-nets", "3")
@@ -64,6 +65,7 @@ def test_a_configuration_names_the_space(prints: Prints, tmp_path: Path) -> None
     for given in ((config,), ("--space", config)):
         assert "batch 2" in prints("plan", *given)
     assert prints("plan", config, "--batch", "1", "--json")["space"] == "nasbench201"
+    assert "leave out --space, --option and --keep" in prints("plan", config, *SMALL, code=2)
 
 
 def test_show_is_json_for_scripts(prints: Prints, table: Path) -> None:
@@ -87,6 +89,27 @@ def test_validation_figures(prints: Prints, table: Path, tmp_path: Path) -> None
     assert "worst: measured" in prints("validate", copy)
     assert prints("calibrate", copy, "--nets", "9", "--rounds", "3", "--json")["nets"] == 9
     assert "9 networks" in prints("calibrate", copy)
+
+
+def test_a_part_of_a_space(prints: Prints, tmp_path: Path) -> None:
+    """From `nas lut build --keep` and `nas lut kit --keep` to validated and imported tables."""
+    from predictors.latency.runner.main import main as runner
+    from predictors.latency.runtimes.onnx_runtime import OnnxRuntime
+
+    pytest.importorskip("onnxruntime")
+    first = get_space("nasbench201").choices[0].name
+    part = (*SMALL, "--keep", f"{first}=['none','skip_connect']")
+    built, imported, folder = tmp_path / "b.lut.json", tmp_path / "i.lut.json", tmp_path / "kit"
+    shown = prints("build", *part, *QUICK, "--out", built, "--json")
+    assert shown["space"]["keep"] == {first: ["none", "skip_connect"]}
+    assert prints("validate", built, "--nets", "6", "--rounds", "3", "--json")["nets"] == 6
+    assert prints("calibrate", built, "--nets", "9", "--rounds", "3", "--json")["nets"] == 9
+    prints("kit", *part, *QUICK, "--out", folder)
+    assert runner(OnnxRuntime(), ["--folder", str(folder)]) == 0
+    shown = prints("import", folder / "result.json", "--kit", folder, "--out", imported, "--json")
+    assert shown["space"]["keep"] == {first: ["none", "skip_connect"]}
+    assert prints("merge", built, imported, "--out", tmp_path / "m.lut.json", "--json")
+    assert "of a part of nasbench201" in prints("show", imported)
 
 
 def test_kit_and_import(prints: Prints, tmp_path: Path) -> None:

@@ -182,4 +182,4 @@ def test_a_table_of_energy_is_a_cost(
 
 def test_another_space_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = refused(folder, capsys, "resolutions = [12]", "resolutions = [16]")
-    assert "energy_mj.npz was fitted on mobile_small" in message
+    assert "energy_mj.npz: It was fitted on mobile_small with" in message

@@ -10,7 +10,7 @@ import pytest
 from nas.archive import Archive
 from nas.cli import main
 from nas.export import read_measurements
-from predictors.latency import load_table
+from predictors.latency import load_table, save_table
 from tests.nas.cli.conftest import CONFIG
 from tests.nas.test_several_latencies import slower
 
@@ -29,7 +29,7 @@ def run_of_two(
     """Return the folder of a whole run for two devices, its configuration and a third table."""
     folder = tmp_path_factory.mktemp("two")
     here, phone = finished_run / "latency.lut.json", folder / "phone.lut.json"
-    slower(load_table(here), 7.0, "Pixel").save(phone)
+    save_table(slower(load_table(here), 7.0, "Pixel"), phone)
     text = CONFIG.replace(
         '[latency]\nruntime = "onnxruntime"\nrounds = 3\n', SECTIONS.format(here=here, phone=phone)
     ).replace(

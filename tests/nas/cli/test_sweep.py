@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,19 +11,16 @@ from nas.cli import main
 
 
 def test_a_sweep_prints_and_keeps_a_subnet_for_each_limit(
-    finished_run: Path,
+    copied_run: Path,
     config_file: Path,
-    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(finished_run, copy)
-    command = ["search", str(config_file), "--resume", str(copy)]
+    command = ["search", str(config_file), "--resume", str(copied_run)]
     more = ["--set", "search.evaluations=21", "--sweep", "macs=2%..50%:16%"]
     assert main([*command, *more]) == 0
     printed = capsys.readouterr().out
     assert "none: the smallest reachable is" in printed
-    table = json.loads((copy / "sweep.json").read_text(encoding="utf-8"))
+    table = json.loads((copied_run / "sweep.json").read_text(encoding="utf-8"))
     assert table["metric"] == "macs"
     assert [len(table["targets"]), table["targets"][0]["id"]] == [4, None]
     met = [target for target in table["targets"] if target["id"] is not None]
@@ -37,11 +33,9 @@ def test_a_sweep_prints_and_keeps_a_subnet_for_each_limit(
 
 
 def test_a_sweep_over_no_cost_is_refused(
-    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copied_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(finished_run, copy)
-    assert main(["search", "--resume", str(copy), "--sweep", "mac=1M..2M:1M"]) == 2
+    assert main(["search", "--resume", str(copied_run), "--sweep", "mac=1M..2M:1M"]) == 2
     assert "sweep over mac: no such cost" in capsys.readouterr().err
-    assert main(["search", "--resume", str(copy), "--sweep", "macs=1M"]) == 2
+    assert main(["search", "--resume", str(copied_run), "--sweep", "macs=1M"]) == 2
     assert "write METRIC=FIRST..LAST:STEP" in capsys.readouterr().err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,13 +17,11 @@ pytest.importorskip("optuna", reason="optuna is not installed")
 
 
 @pytest.fixture
-def trained(finished_run: Path, tmp_path: Path) -> Path:
+def trained(copied_run: Path) -> Path:
     """Return a copy of the trained run, without what its own search found."""
-    copy = tmp_path / "copy"
-    shutil.copytree(finished_run, copy)
-    for path in copy.glob("archive.sqlite*"):
+    for path in copied_run.glob("archive.sqlite*"):
         path.unlink()
-    return copy
+    return copied_run
 
 
 def test_two_workers_share_the_evaluations_of_one_search(trained: Path, tmp_path: Path) -> None:

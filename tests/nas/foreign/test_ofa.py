@@ -182,6 +182,10 @@ def test_the_command_writes_a_file_that_loads_back(
     assert loaded.space.fingerprint == space.fingerprint
     expected = import_checkpoint(checkpoint, space, format="ofa").state_dict()
     assert all(torch.equal(t, expected[n]) for n, t in loaded.state_dict().items())
+    part = space.restrict({"resolution": [32]})
+    out = tmp_path / "part.safetensors"
+    assert main([*command, *sized, "--keep", "resolution=[32]", "--out", str(out)]) == 0
+    assert load_supernet_file(out).space.fingerprint == part.fingerprint
     assert main([*command, *named, "--out", str(tmp_path / "run")]) == 2
     assert ".safetensors" in capsys.readouterr().err
 
@@ -215,10 +219,10 @@ def test_supernet_files_that_are_damaged_or_foreign(space: SearchSpace, tmp_path
     save_supernet_file(Supernet(space), path, source="test")
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="missing, truncated or damaged"):
         load_supernet_file(path)
     path.write_bytes(data.replace(b"nas supernet", b"another kind"))
-    with pytest.raises(CheckpointError, match="no supernet file"):
+    with pytest.raises(CheckpointError, match="is no supernet of this engine"):
         load_supernet_file(path)
     fingerprint = space.fingerprint.encode()
     path.write_bytes(data.replace(fingerprint, b"0" * len(fingerprint)))

@@ -27,6 +27,7 @@ from predictors.latency import (
     Row,
     Timing,
     load_table,
+    save_table,
 )
 from predictors.latency.plan import distinct_work
 from predictors.latency.runner.identity import SpaceIdentity
@@ -215,7 +216,7 @@ def make_run(tmp_path: Path) -> Callable[..., RunFolder]:
         )
         space = get_space(config.space.name, **config.space.options)
         if table:
-            latency_table(space).save(run.path / "latency.lut.json")
+            save_table(latency_table(space), run.path / "latency.lut.json")
         stages = ("new", "trained", "searched", "exported")
         if stages.index(stage) >= 1:
             training_log(run)

@@ -191,16 +191,23 @@ def test_words_from_outside_are_escaped(make_run: MakeRun, tmp_path: Path) -> No
     assert evil in Page(html).text
 
 
+def test_a_run_that_asks_for_no_latency_is_not_told_to_build_a_table(make_run: MakeRun) -> None:
+    report = read(make_run("exported", table=False))
+    assert "latency" not in report.ids()
+    assert "nas lut" not in report.text
+    assert "latency table" not in report.text
+
+
 @pytest.mark.parametrize(
     ("stage", "table", "sections", "sentences"),
     [
-        ("new", False, ["result", "latency", "training", "provenance"],
-         ["nas search --resume", "nas train --resume", "nas lut build"]),
+        ("new", False, ["result", "training", "provenance"],
+         ["nas search --resume", "nas train --resume"]),
         ("trained", True, ["result", "latency", "training", "provenance"],
          ["nas search --resume"]),
         ("searched", False,
-         ["result", "pareto", "blocks", "latency", "progress", "training", "provenance"],
-         ["nas export", "nas lut build"]),
+         ["result", "pareto", "blocks", "progress", "training", "provenance"],
+         ["nas export"]),
         ("searched", True,
          ["result", "pareto", "blocks", "latency", "progress", "training", "provenance"],
          ["nas export"]),
@@ -213,6 +220,13 @@ def test_what_is_not_there_yet_is_replaced_by_what_to_run(
     assert report.ids() == sections
     for sentence in sentences:
         assert sentence in report.text
+
+
+def test_a_table_that_is_asked_for_and_not_there_yet(make_run: MakeRun) -> None:
+    report = read(make_run("searched", table=False, latency={}))
+    assert "latency" in report.ids()
+    assert "The latency table of this run is not there yet" in report.text
+    assert "latencies are not shown" in report.text
 
 
 def test_the_losses_of_a_step_s_subnets_are_told_apart(make_run: MakeRun) -> None:

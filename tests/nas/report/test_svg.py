@@ -58,7 +58,9 @@ def test_marks_stay_on_the_paper(points: list[tuple[float, float]]) -> None:
     plot = blank()
     plot.points([(x, y, "") for x, y in points], "dot good")
     plot.marked([(x, y, "A", "") for x, y in points], "diamond mark")
-    for circle in drawn(plot).iter("circle"):
+    circles = list(drawn(plot).iter("circle"))
+    assert len(circles) == len(points)
+    for circle in circles:
         assert LEFT <= float(circle.attrib["cx"]) <= RIGHT
         assert TOP <= float(circle.attrib["cy"]) <= BOTTOM
     for name in drawn(plot).iter("text"):

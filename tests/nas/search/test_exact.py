@@ -16,7 +16,7 @@ from predictors import Provenance, compile_cost
 from predictors.linear import linear_cost
 from search_spaces import SpaceBuilder
 from search_spaces.blocks import Conv
-from tests.nas.search.toys import costs_of, population_scorer, score_of, space_of
+from tests.nas.search.toys import Until, costs_of, population_scorer, score_of, space_of
 from tests.random_spaces import every_row, prices, random_spaces
 
 pytest.importorskip("scipy")
@@ -139,7 +139,7 @@ def test_evolution_reaches_the_optimum_under_a_limit_in_nineteen_of_twenty_seeds
     problem = problem_of(name, 0.3, "macs")
     best = optimum(problem)
     assert best.proven
-    score, evolution = population_scorer(score_of(name)), Evolution(parents=25)
+    score, evolution = population_scorer(score_of(name)), Until(Evolution(parents=25), best.value)
     found = [
         search(problem, evolution, score, None, evaluations=evaluations, batch=50, seed=seed)
         for seed in range(20)

@@ -15,7 +15,6 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
-from contextlib import suppress
 from importlib.metadata import EntryPoint
 from multiprocessing import get_context
 from pathlib import Path
@@ -164,23 +163,28 @@ def test_leaving_by_an_error_ends_running_workers_at_once(
     job = Job(traces, seconds=300)
     space = space_of("mobile_small")
     rows = space.encode_all([row.architecture for row in whole[1][:2]])
+    ends: list[BaseException] = []
+
+    def ask(several: WorkerPool) -> None:
+        try:
+            next(several.outcomes(space, rows, [0, 1]))
+        except Exception as error:
+            ends.append(error)
 
     def leave() -> None:
         with pool(job) as several:
-            results = several.outcomes(space, rows, [0, 1])
-            asking = threading.Thread(target=lambda: suppress_all(next, results), daemon=True)
-            asking.start()
+            threading.Thread(target=ask, args=(several,), daemon=True).start()
             wait_for(lambda: len(job.processes()) == 2)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         leave()
     wait_for(lambda: not any(map(alive, job.processes())))
-
-
-def suppress_all(call: Any, *arguments: Any) -> None:
-    with suppress(Exception):
-        call(*arguments)
+    wait_for(lambda: ends)
+    (end,) = ends  # nothing is begun anew
+    assert isinstance(end, RunError)
+    assert "let go" in str(end)
+    assert len(job.processes()) == 2
 
 
 SCRIPT = """

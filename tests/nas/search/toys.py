@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.archive import Metric
-from nas.search import EvaluatePopulation, Problem, UpperLimit
+from nas.search import EvaluatePopulation, History, Problem, Proposals, Searcher, UpperLimit
 from predictors import CostTable, Macs, PeakMemory, Provenance, compile_cost
 from search_spaces import Architecture, Population, SearchSpace, SpaceBuilder, get_space
 from search_spaces.blocks import BlockSpec, Conv
@@ -130,6 +130,21 @@ class Scorer:
     def __call__(self, architecture: Architecture) -> dict[str, Metric]:
         self.calls.append(architecture)
         return {"accuracy": Metric(self.score.of(architecture), DRAWN)}
+
+
+@dataclass(frozen=True)
+class Until:
+    """A searcher that gives up when a value has been reached: the rest of its budget is saved."""
+
+    searcher: Searcher
+    value: float
+
+    def propose(
+        self, history: History, count: int, *, round: int, rng: np.random.Generator
+    ) -> Proposals:
+        if len(history.values) and history.values.max() >= self.value - 1e-9:
+            return Proposals.none(len(history.problem.space.choices))
+        return self.searcher.propose(history, count, round=round, rng=rng)
 
 
 def population_scorer(score: CostTable) -> EvaluatePopulation:

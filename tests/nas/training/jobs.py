@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from nas.runs import RunFolder
 from nas.training import Moment, TrainReport, train
 from nas.training.state import TrainState
 from nas.world import ALONE, World
+from predictors import CostTable
 from search_spaces import Architecture, SearchSpace, SpaceBuilder, get_space
 from search_spaces.blocks import BlockSpec, Conv, Head, MBConv, NodeSum, SeparableConv, Zero
 from search_spaces.progress import Progress, silent
@@ -55,7 +56,7 @@ def tiny_space(width: int = 16, dropout: float = 0.1) -> SearchSpace:
     return builder.build()
 
 
-def operation_space() -> SearchSpace:
+def operation_space(dropout: float = 0.1) -> SearchSpace:
     """One operation of three in each of two layers, one of which may be skipped."""
     builder = SpaceBuilder("operations")
     first = builder.choice("first", ("k3", "k5", "k7"))
@@ -70,7 +71,7 @@ def operation_space() -> SearchSpace:
             ),
             separate_weights=("kernel",),
         )
-    builder.slot("head", block=lambda: Head(8, CLASSES, 12, dropout=0.1))
+    builder.slot("head", block=lambda: Head(8, CLASSES, 12, dropout=dropout))
     return builder.build()
 
 
@@ -80,7 +81,14 @@ def tiny_resnet() -> SearchSpace:
     return get_space("mpc_resnet", **options, widths=(4, 8), depths=(1, 1))
 
 
-def present_space() -> SearchSpace:
+def tiny_vit(shares: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)) -> SearchSpace:
+    """A transformer of 17 tokens in two layers, some of which may keep their GELU."""
+    options = {"classes": CLASSES, "resolution": 12, "channels": 1, "patch": 3, "dim": 8}
+    fixed = {"attention": ("scale_attention",), "activations": ("gelu",)}
+    return get_space("mpc_vit", **options, **fixed, heads=(2,), depths=(2,), token_shares=shares)
+
+
+def present_space(dropout: float = 0.1) -> SearchSpace:
     """Two nodes, each the sum of three operations that are there or not."""
     builder = SpaceBuilder("present")
     last = builder.slot("stem", block=lambda: Conv(1, 8, 12, kernel=3, stride=2))
@@ -92,7 +100,7 @@ def present_space() -> SearchSpace:
             slot = builder.slot(f"n{node}k{kernel}", reads=(choice,), inputs=(last,), block=block)
             made.append(slot)
         last = builder.slot(f"sum{node}", inputs=made, block=lambda: NodeSum(8, 6, inputs=3))
-    builder.slot("head", block=lambda: Head(8, CLASSES, 6, dropout=0.1))
+    builder.slot("head", block=lambda: Head(8, CLASSES, 6, dropout=dropout))
     return builder.build()
 
 
@@ -181,7 +189,7 @@ def tiny_config(**train_options: Any) -> Config:
         "gradient_clip": 5.0,
         "device": "cpu",
         "threads": 1,
-        **OPTIONS[train_options.get("strategy", "sandwich")],
+        **OPTIONS.get(train_options.get("strategy", "sandwich"), {}),
         **train_options,
     }
     document = {
@@ -206,6 +214,7 @@ def train_run(
     progress: Progress = silent,
     splits: DataSplits | None = None,
     space: SearchSpace | None = None,
+    costs: Mapping[str, CostTable] | None = None,
     world: World = ALONE,
 ) -> TrainReport:
     """Train a run from its newest checkpoint."""
@@ -217,6 +226,7 @@ def train_run(
         seed=config.seed,
         augment=config.augment,
         run=run,
+        costs=costs,
         progress=progress,
         world=world,
     )

@@ -54,7 +54,7 @@ def test_a_truncated_one_gives_way_to_the_one_before(
         stored = newest_checkpoint(tmp_path, ABOUT)
     assert stored is not None
     assert stored.step == 1
-    assert "step-000000002.safetensors is truncated or damaged" in caplog.text
+    assert "step-000000002.safetensors is missing, truncated or damaged" in caplog.text
     assert "from step-000000001.safetensors instead" in caplog.text
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from nas.archive import Evaluated
-from nas.errors import CheckpointError, InterruptedRunError
+from nas.errors import CheckpointError, ConfigError, InterruptedRunError
 from nas.finetuning import finetune_subnet, finetuned_run
 from nas.runs import RunFolder
 from nas.training import load_supernet
@@ -30,7 +30,7 @@ def trained(path: Path) -> RunFolder:
 def tune(run: RunFolder, progress: object = None) -> RunFolder:
     space = tiny_space()
     row = Evaluated(space.id_of(SMALLEST), SMALLEST, {}, order=1)
-    tuned = finetuned_run(run, row, OPTIONS)
+    tuned = finetuned_run(run, space, row, OPTIONS)
     told = progress if callable(progress) else lambda *a: None
     finetune_subnet(run, tuned, space, SMALLEST, tiny_splits(), progress=told)
     return tuned
@@ -66,6 +66,24 @@ def test_it_starts_from_the_inherited_weights_and_keeps_the_teacher(tmp_path: Pa
             start = inherited[name.removeprefix("model/")]
             assert tensor.shape == start.shape
             assert 0 < (tensor - start).norm() < 0.5 * start.norm() + 0.1, name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"freeze": ["stam"]},
+        {"inner_weight": 1.0, "inner_slots": ["secnd"]},
+        {"inner_weight": 1.0, "inner_slots": ["second"]},  # the smallest subnet has none
+    ],
+)
+def test_a_slot_that_is_not_there_leaves_no_fine_tuning(
+    options: dict[str, object], tmp_path: Path
+) -> None:
+    run, space = trained(tmp_path / "a"), tiny_space()
+    row = Evaluated(space.id_of(SMALLEST), SMALLEST, {}, order=1)
+    with pytest.raises(ConfigError, match=r"^train\.(freeze|inner_slots)"):
+        finetuned_run(run, space, row, {**OPTIONS, **options})
+    assert not run.finetuned(row.id).exists()
 
 
 def test_an_untrained_run_cannot_be_tuned(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def work_and_die(path: Path, where: str, step: int) -> None:
 @pytest.mark.parametrize(
     ("where", "step"),
     [
-        ("nas.training.checkpoint.save_file", 5),
+        ("nas.tensor_files.save_file", 5),
         ("search_spaces.files.os.replace", 5),
         ("nas.training.state.TrainState.sort_channels", 1),
         ("nas.training.state.TrainState.restart_optimizer", 0),

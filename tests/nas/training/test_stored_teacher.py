@@ -147,7 +147,10 @@ def test_what_a_stored_teacher_does_not_belong_to_is_refused(tmp_path: Path) -> 
         with pytest.raises(CheckpointError, match=what):
             StoredTeacher.open(tmp_path / "t", belongs)
     about = json.loads((tmp_path / "t" / "teacher.json").read_text())
-    for change, what in (({"format": 2}, "has format 2"), ({"kind": "x"}, "is no stored teacher")):
+    for change, what in (
+        ({"format": 2}, "has stored teacher format 2"),
+        ({"kind": "x"}, "is no stored teacher"),
+    ):
         (tmp_path / "t" / "teacher.json").write_text(json.dumps({**about, **change}))
         with pytest.raises(CheckpointError, match=what):
             StoredTeacher.open(tmp_path / "t", {})

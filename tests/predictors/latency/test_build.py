@@ -210,7 +210,7 @@ def test_missing_folder(tiny_space, virtual, quick, tmp_path):
 
 
 def test_full_disk_loses_no_round(tiny_space, virtual, quick, path, monkeypatch):
-    from predictors.latency import files
+    from search_spaces import files
 
     calls = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
@@ -13,17 +14,27 @@ from predictors.latency import (
     judge,
     load_table,
     measure_further,
+    save_table,
     space_of_table,
 )
-from predictors.latency import further as further_module
+from search_spaces import registry
 
 QUICK = LutOptions(rounds=4, sample_ms=0.05)
 
 
 @pytest.fixture
-def path(tiny_space, virtual, quick, tmp_path, monkeypatch):
-    """Return a table of the virtual device, whose space can be found by name."""
-    monkeypatch.setattr(further_module, "get_space", lambda name, **options: tiny_space)
+def registered(make_space, monkeypatch):
+    """Let the tiny space be found by name."""
+
+    def tiny(resolutions=(8, 12), classes=4):
+        return make_space(resolutions, classes)
+
+    monkeypatch.setitem(registry._factories, "tiny", tiny)
+
+
+@pytest.fixture
+def path(tiny_space, virtual, quick, tmp_path, registered):
+    """Return a table of the virtual device."""
     path = tmp_path / "t.lut.json"
     build_table(tiny_space, dataclasses.replace(quick, validation_nets=0), path)
     return path
@@ -94,7 +105,7 @@ def test_another_version_of_the_runtime_is_refused(path, virtual):
 
 def test_a_table_without_a_reference(path):
     table = dataclasses.replace(load_table(path), reference=None)
-    table.save(path)
+    save_table(table, path)
     with pytest.raises(TableError, match="published by others"):
         measure_further(path, "validation", 9, options=QUICK)
     assert load_table(path).reference is None
@@ -104,3 +115,40 @@ def test_a_space_that_is_not_here(path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(TableError, match="'tiny', which cannot be built here"):
         space_of_table(load_table(path))
+
+
+def test_a_table_of_a_part_of_a_space(tiny_space, virtual, quick, tmp_path, registered):
+    path = tmp_path / "part.lut.json"
+    part = tiny_space.restrict({"kernel": [3], "resolution": [8, 12]})
+    build_table(part, quick, path)
+    table, _ = measure_further(path, "validation", 9, options=QUICK)
+    assert table.validation.estimate.nets == 9
+    assert all(net.architecture["kernel"] == 3 for net in table.networks)
+    assert space_of_table(load_table(path)).fingerprint == part.fingerprint
+    with pytest.raises(TableError, match=r"a part of the space, with kernel in \[3\]\."):
+        table.check(tiny_space)
+
+
+def test_a_table_of_a_part_that_does_not_say_so(tiny_space, virtual, quick, tmp_path, registered):
+    """As versions before wrote it: it is read and prices what it holds, and is not completed."""
+    path = tmp_path / "part.lut.json"
+    part = tiny_space.restrict({"kernel": [3]})
+    build_table(part, quick, path)
+    content = json.loads(path.read_text())
+    assert content["space"].pop("keep") == {"kernel": [3]}
+    path.write_text(json.dumps(content))
+    table = load_table(path)
+    table.check(part)
+    with pytest.raises(TableError, match="by an earlier version of the program for a part of it"):
+        measure_further(path, "validation", 9, options=QUICK)
+
+
+def test_what_is_kept_may_be_damaged(tiny_space, virtual, quick, tmp_path, registered):
+    path = tmp_path / "part.lut.json"
+    build_table(tiny_space.restrict({"kernel": [3]}), quick, path)
+    for keep, said in (([3], "must be an object"), ({"kernel": [4]}, "cannot be built here: .*4")):
+        content = json.loads(path.read_text())
+        content["space"]["keep"] = keep
+        path.write_text(json.dumps(content))
+        with pytest.raises(TableError, match=said):
+            space_of_table(load_table(path))

@@ -114,6 +114,8 @@ BLOCKS = [
     PrivateMlp(12, 20, 5),
     PrivateMlp(12, 20, 5, act="quadratic"),
     PrivateMlp(12, 20, 5, act="linear"),
+    PrivateMlp(12, 20, 5, passed=2),
+    PrivateMlp(12, 20, 5, act="quadratic", passed=4),
     RectifiedConv(3, 4, 7, kept=9, rest="polynomial", stride=2),
     RectifiedConv(3, 4, 7, kept=49, granularity="channel"),
     RectifiedConv(3, 4, 7, kept=0, rest="polynomial"),

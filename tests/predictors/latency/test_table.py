@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from predictors import TableError, compile_cost
-from predictors.latency import build_table, device_identity
+from predictors.latency import build_table, describe_table, device_identity, table_summary
 from search_spaces import SpaceBuilder
 from search_spaces.blocks import Conv, Head
 
@@ -102,15 +102,15 @@ def test_suspicious_rows_are_reported(table):
         damaged = dataclasses.replace(table, rows=tuple(rows))
         found = damaged.suspicious()
         assert any(s.block == rows[largest].block and reason in s.reason for s in found)
-        assert "look at" in damaged.describe()
+        assert "look at" in describe_table(damaged)
         assert damaged.cost_model()(rows[largest].block) > 0
 
 
 def test_description_says_what_and_how_good(table):
-    text = table.describe()
+    text = describe_table(table)
     for part in ("24 blocks of tiny at 8, 12 px", "virtual 1.0", "Spearman", "ceiling", "12 netw"):
         assert part in text
-    summary = table.summary()
+    summary = table_summary(table)
     assert summary["validation"]["ceiling"]["nets"] == summary["validation"]["nets"] == 8
     assert set(summary["validation"]) >= {"spearman", "kendall", "bias", "within_10_percent"}
     assert summary["blocks"] == 24

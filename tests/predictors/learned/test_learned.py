@@ -232,6 +232,17 @@ def test_transfer_needs_few_networks_of_a_mixture_of_known_devices(
     assert compare(predictor(sample), y).spearman > 0.97
 
 
+def test_a_predictor_of_a_part_of_a_space(space: SearchSpace, tmp_path: Path) -> None:
+    part = space.restrict({space.choices[0].name: space.choices[0].options[:2]})
+    rows = part.sample(40, np.random.default_rng(6))
+    y = prices(space, space.encode_all(part.decode_all(rows)))
+    predictor = fit(part, rows, y, metric="latency_ms", provenance=MEASURED)
+    save_predictor(predictor, tmp_path / "p.npz")
+    loaded = load_predictor(tmp_path / "p.npz")
+    assert loaded.space.fingerprint == part.fingerprint
+    assert np.array_equal(loaded(rows), predictor(rows))
+
+
 def test_accuracies_transfer_too(space: SearchSpace, sample: Population) -> None:
     """What known predictors say is a feature; an accuracy is no sum of prices."""
     y = 0.9 - 0.1 / prices(space, sample)

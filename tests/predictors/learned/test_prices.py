@@ -55,6 +55,16 @@ def test_the_cost_is_the_prediction_for_every_network(
     assert predicted.max() > 1.2 * predicted.min()
 
 
+def test_the_cost_of_a_part_of_the_space(space: SearchSpace, sample: Population) -> None:
+    predictor = fitted(space, sample, SUM_OF_PRICES)
+    part = space.restrict({space.choices[0].name: space.choices[0].options[:2]})
+    cost, rows = price_cost(predictor, part), part.enumerated
+    expected = predictor(space.encode_all(part.decode_all(rows)))
+    np.testing.assert_allclose(cost(rows), expected, rtol=1e-9)
+    with pytest.raises(PredictorError, match=r"fitted on .*'resolution': 8.*, not on .*'keep'"):
+        price_cost(predictor, get_space("nasbench201").restrict(part.kept))
+
+
 @pytest.mark.parametrize(
     "candidates",
     [

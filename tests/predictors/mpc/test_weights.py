@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch import nn
 
 from predictors.errors import MeasurementError
 from predictors.latency.graph import network as placed_blocks
-from predictors.mpc import Program, get_protocol, program_of
+from predictors.mpc import Laws, Program, get_protocol, predict, program_of
 from predictors.mpc.engine.environment import engine_python
 from predictors.mpc.engine.process import Pool
 from predictors.mpc.weights import image_array, network_arrays
@@ -31,13 +32,14 @@ def _installed() -> bool:
 
 
 needs_engine = pytest.mark.skipif(not _installed(), reason="the private engine is not installed")
+SEMI2K = get_protocol("semi2k")
 IMAGES = 4
 LARGEST_DIFFERENCE = 1e-3  # of logits whose standard deviation is 1
 
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
-    with Pool(get_protocol("semi2k")) as pool:
+    with Pool(SEMI2K) as pool:
         yield pool
 
 
@@ -53,6 +55,7 @@ def _options(space: SearchSpace, **wanted: object) -> Architecture:
 CASES = {
     "every kind of attention": (
         "mpc_vit",
+        {},
         {
             "depth": 2,
             "heads": 4,
@@ -60,10 +63,21 @@ CASES = {
             "act": ("gelu", "quadratic"),
         },
     ),
-    "one kind of attention": ("mpc_vit", {"attention": "two_quad", "act": "linear"}),
-    "convolutions": ("mobile_small", {}),
+    "one kind of attention": ("mpc_vit", {}, {"attention": "two_quad", "act": "linear"}),
+    "some tokens": (
+        "mpc_vit",
+        {"token_shares": (0.4, 0.0, 0.2), "resolution": 12},
+        {
+            "depth": 2,
+            "attention": "scale_attention",
+            "act": ("gelu", "quadratic"),
+            "kept": (0.4, 0.2),
+        },
+    ),
+    "convolutions": ("mobile_small", {}, {}),
     "masks and polynomials": (
         "mpc_resnet",
+        {},
         {
             "kept": (0.5, 0.0, 1.0, 0.25),
             "rest": ("polynomial", "polynomial", "identity"),
@@ -76,8 +90,8 @@ CASES = {
 @needs_engine
 @pytest.mark.parametrize("case", CASES)
 def test_private_logits_are_those_of_torch(case: str, pool: Pool) -> None:
-    name, wanted = CASES[case]
-    space = get_space(name, **SMALL[name])
+    name, options, wanted = CASES[case]
+    space = get_space(name, **{**SMALL[name], **options})
     architecture = _options(space, **wanted)
     network = placed_blocks(space, architecture)
     torch.manual_seed(0)
@@ -92,7 +106,12 @@ def test_private_logits_are_those_of_torch(case: str, pool: Pool) -> None:
     } == wanted_shapes
     with torch.no_grad():
         expected = subnet(images).numpy()
-    private = np.array([_run(pool, program, arrays, image.numpy()) for image in images])
+    answers = [_run(pool, program, arrays, image.numpy()) for image in images]
+    predicted = predict(program, Laws(SEMI2K))
+    for answer in answers:
+        assert answer["online_bytes"] == predicted.online_bytes
+        assert answer["sends"] == predicted.sends
+    private = np.array([answer["output"] for answer in answers])
     assert np.abs(private - expected).max() < LARGEST_DIFFERENCE
     assert (private.argmax(1) == expected.argmax(1)).all()
 
@@ -119,10 +138,9 @@ def _run(
     program: Program,
     arrays: dict[str, NDArray[np.float32]],
     image: NDArray[np.float32],
-) -> list[float]:
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "arrays.npz"
         np.savez(path, input=image_array(image), **arrays)
         masks = list(program.masks)
-        answer = pool.run({"steps": program.steps, "arrays": str(path), "masks": masks})
-    return answer["output"]
+        return pool.run({"steps": program.steps, "arrays": str(path), "masks": masks})

@@ -98,6 +98,7 @@ BLOCKS: list[BlockSpec] = [
     PrivateAttention(12, "two_quad softmax relu_softmax two_quad scale_attention", 5, head_dim=4),
     PrivateMlp(12, 20, 5),
     PrivateMlp(12, 20, 5, act="quadratic"),
+    PrivateMlp(12, 20, 5, passed=2),
     PrivateMlp(12, 20, 5, act="linear"),
     RectifiedConv(3, 4, 7, kept=9, rest="polynomial", stride=2),
     RectifiedConv(3, 4, 7, kept=49, granularity="channel"),

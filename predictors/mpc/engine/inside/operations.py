@@ -198,7 +198,8 @@ def program(
         steps: Objects with ``op``, ``inputs`` (positions of steps, -1 for the network's
             input), ``in_shape``, ``out_shape``, ``kernel``, ``stride``, ``groups``,
             ``indices``, ``factor`` and ``name``, under which its weights are found.
-        masks: Bool (H, W, C) for every step that rectifies some elements only.
+        masks: Bool (H, W, C) or (tokens, features) for every step whose activation acts on
+            some elements only.
     """
 
     def run(x: Array, weights: Mapping[str, Array]) -> Array:
@@ -231,7 +232,7 @@ def _run_step(
     if op == "polynomial":
         return _polynomial(x, weight)
     if mask is not None:
-        return _rectify_some(x, mask, weight)
+        return _activate_some(op.partition("_or_")[0], x, mask, weight)
     if op == "layer_norm":
         y = _normalise(x)
         return y if weight is None else y * weight + bias
@@ -256,10 +257,10 @@ def _run_step(
     return y if bias is None else y + bias
 
 
-def _rectify_some(x: Array, mask: np.ndarray, coefficients: Array | None) -> Array:
-    """Rectify elements of (H, W, C) where the mask is true; the rest takes a polynomial, if any.
+def _activate_some(act: str, x: Array, mask: np.ndarray, coefficients: Array | None) -> Array:
+    """Activate elements where the mask is true; the rest takes a polynomial, if any.
 
-    Coefficients are (3, C), a polynomial for each channel.
+    Coefficients are (3, C), a polynomial for each channel of a map (H, W, C).
     """
     channel = np.flatnonzero(~mask) % mask.shape[-1]
     rest = (
@@ -267,7 +268,7 @@ def _rectify_some(x: Array, mask: np.ndarray, coefficients: Array | None) -> Arr
         if coefficients is None
         else (lambda x: _polynomial(x, coefficients[:, channel]))
     )
-    return _partitioned(x, mask, _ELEMENTWISE["relu"], rest)
+    return _partitioned(x, mask, _ELEMENTWISE[act], rest)
 
 
 def _patches(x: Array, side: int) -> Array:
