@@ -154,6 +154,17 @@ def alone(space: SearchSpace, splits: DataSplits, subnet: Architecture) -> Calla
     return step_of(single(space, subnet), splits, {"strategy": "single_path"}, 0)[0]
 
 
+def compiled_row(repeats: int) -> dict[str, Any]:
+    """Compare a step of the largest network alone, compiled, with the same step as it is."""
+    space, splits = get_space("mobile_small"), images()
+    options, epoch = CASES["delayed, largest alone"]
+    compiled, plain = (
+        step_of(space, splits, {**options, "compile": on}, epoch)[0] for on in (True, False)
+    )
+    seconds, other, ratio = paired_cpu_seconds(compiled, plain, repeats)
+    return {"compiled_cpu_ms": 1e3 * seconds, "plain_cpu_ms": 1e3 * other, "ratio": ratio}
+
+
 def call_next(functions: Iterator[Callable[[], object]]) -> None:
     """Call the next one of some functions."""
     next(functions)()
@@ -163,8 +174,12 @@ def main() -> None:
     """Measure, print and keep the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--compiled", action="store_true", help="the largest, compiled and not")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.compiled:
+        print_table([compiled_row(options.repeats)])
+        return
     cases = {name: ("mobile_small", *case) for name, case in CASES.items()} | OTHER_CASES
     rows = []
     for name_of_space, group in itertools.groupby(cases.items(), lambda case: case[1][0]):
