@@ -27,6 +27,7 @@ _KEPT = (
     "batch_size",
     "channels_last",
     "checkpoint_every_s",
+    "compile",
     "device",
     "drop_path",
     "ema_decay",

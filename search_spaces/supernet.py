@@ -91,6 +91,7 @@ class Supernet(nn.Module):
         super().__init__()
         self.space = space
         self.blocks = nn.ModuleDict()
+        self._regions: dict[tuple[str, BlockSpec], Mapping[str, Region]] = {}  # seen before
         owners = module_names(dict.fromkeys(slot.weights_name for slot in space.slots))
         self._names = {slot.name: owners[slot.weights_name] for slot in space.slots}
         for owner, sharing in _sharing(space.slots).items():
@@ -218,7 +219,7 @@ class Supernet(nn.Module):
 
     def active_in_mixture(
         self, architecture: Architecture, gates: Mapping[str, Gate]
-    ) -> list[dict[str, Region]]:
+    ) -> list[Mapping[str, Region]]:
         """Return the regions of the parameters of every block of a mixture."""
         return [
             self.active_in_slot(name, block)
@@ -261,12 +262,13 @@ class Supernet(nn.Module):
         blocks, _, _ = _plan(self.space, architecture)
         return hull(self.active_in_slot(slot, block) for slot, block in blocks.items())
 
-    def active_in_slot(self, slot: str, block: BlockSpec) -> dict[str, Region]:
+    def active_in_slot(self, slot: str, block: BlockSpec) -> Mapping[str, Region]:
         """Return the exact region of every parameter that one block of a slot uses."""
-        if not layers_of(block):
-            return {}
-        regions = self._block(slot).active(block)
-        return {f"blocks.{self._names[slot]}.{name}": r for name, r in regions.items()}
+        if (slot, block) not in self._regions:
+            regions = self._block(slot).active(block) if layers_of(block) else {}
+            prefix = f"blocks.{self._names[slot]}"
+            self._regions[slot, block] = {f"{prefix}.{n}": r for n, r in regions.items()}
+        return self._regions[slot, block]
 
     def slot_parameters(self, slot: str) -> list[nn.Parameter]:
         """Return the parameters of all blocks of a slot."""

@@ -24,7 +24,7 @@ from nas.data import (
     on_device,
 )
 from nas.devices import prepare_device
-from nas.errors import ElsewhereError, InterruptedRunError, TrainingError
+from nas.errors import ConfigError, ElsewhereError, InterruptedRunError, TrainingError
 from nas.interrupt import stop_request
 from nas.runs import RunFolder
 from nas.training.events import event_log
@@ -100,7 +100,8 @@ def train(
             one reads and writes the run folder.
 
     Raises:
-        ConfigError: The loss of the strategy names a cost that is not known.
+        ConfigError: The loss of the strategy names a cost that is not known; or what is to be
+            compiled waits for other processes.
         TrainingError: Loss or weights are not finite, memory ran out, or a batch has one
             image or more than the training split.
         CheckpointError: There are checkpoints, but none that belongs to this training; or the
@@ -112,6 +113,7 @@ def train(
     """
     device = prepare_device(world.device(config.device), threads=config.threads)
     check_batch(config, len(splits.train), processes=world.size)
+    _check_compiled(config, processes=world.size)
     steps_per_epoch = len(splits.train) // config.batch_size
     known = costs_of(supernet.space, costs)
     strategy = build_strategy(supernet.space, config, steps_per_epoch, known)
@@ -170,6 +172,16 @@ def check_batch(config: TrainConfig, images: int, *, processes: int) -> None:
             f"train.batch_size = {config.batch_size} is the batch of all {processes} processes "
             f"together, and each needs two images. Allowed is {2 * processes} or more, or "
             "fewer processes."
+        )
+
+
+def _check_compiled(config: TrainConfig, *, processes: int) -> None:
+    """Refuse to compile sums over processes inside of a network: TorchInductor got them wrong."""
+    if config.compile and config.sync_batch_norm and processes > 1:
+        raise ConfigError(
+            f"train.compile = true does not go with {processes} processes that share the "
+            "statistics of a batch. Set train.compile = false, or start a new run with "
+            "train.sync_batch_norm = false, or train in one process."
         )
 
 

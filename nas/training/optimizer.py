@@ -2,9 +2,9 @@
 
 What a step did not use gets no gradient, and so neither momentum nor weight decay, also inside
 a tensor that is shared by slices (SPOS sets unused gradients to None for the same reason).
-The arithmetic is torch's own functional optimizers, run on views of the regions; with every
-region whole it is bit for bit `torch.optim`. State is kept in named tensors, so a checkpoint
-is plain safetensors.
+The arithmetic is that of torch's own functional optimizers, run on views of the regions: bit for
+bit what `torch.optim` does with a tensor of its own, with its fused kernel where the region lies
+in memory without gaps. State is kept in named tensors, so a checkpoint is plain safetensors.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class RegionOptimizer:
     Args:
         parameters: By name; on their final device.
         config: Kind of optimizer, momentum and weight decay.
-        fused: Whether parameters that are active as a whole are updated by torch's fused kernel,
-            one for all of them; None means on CUDA. Regions go parameter by parameter.
+        fused: Whether torch's fused kernel, one pass over the memory, updates what lies in memory
+            without gaps: whole parameters and leading rows. None means on CPU and CUDA.
 
     Attributes:
         state: Momentum or moments by ``kind/parameter name``.
@@ -51,8 +51,8 @@ class RegionOptimizer:
         fused: bool | None = None,
     ) -> None:
         self._parameters = dict(parameters)
-        on_cuda = all(parameter.is_cuda for parameter in self._parameters.values())
-        self._fused = on_cuda if fused is None else fused
+        devices = {parameter.device.type for parameter in self._parameters.values()}
+        self._fused = devices <= {"cpu", "cuda"} if fused is None else fused
         self._config = config
         self._kinds = _STATE[config.optimizer]
         self.state: dict[str, Tensor] = {
@@ -93,7 +93,7 @@ class RegionOptimizer:
                 continue
             states = [self.state[f"{kind}/{name}"] for kind in self._kinds]
             views = _views([parameter, parameter.grad, *states], region)
-            fused = self._fused and views[0] is parameter
+            fused = self._fused and _alike_without_gaps(views)
             groups.setdefault((parameter.dim() > 1, fused), []).append(views)
         for (decays, fused), group in groups.items():
             columns = [list(column) for column in zip(*group, strict=True)]
@@ -122,7 +122,8 @@ class RegionOptimizer:
             )
             return
         steps = states[2]
-        if fused:  # the kernel counts on its own device, and reads no number from the host
+        apart = fused and parameters[0].is_cuda
+        if apart:  # the kernel counts on its own device, and reads no number from the host
             steps = [*torch.stack(steps).to(parameters[0].device, non_blocking=True).unbind()]
         adamw(
             parameters,
@@ -141,7 +142,7 @@ class RegionOptimizer:
             eps=_ADAMW_EPS,
             maximize=False,
         )
-        if fused:
+        if apart:
             for count in states[2]:
                 count += 1
 
@@ -157,3 +158,15 @@ def _views(tensors: list[Tensor], region: Region) -> list[Tensor]:
     if all(part.stop - part.start == size for part, size in zip(region, sizes, strict=True)):
         return tensors
     return [tensor[region] if tensor.dim() else tensor for tensor in tensors]
+
+
+def _alike_without_gaps(tensors: list[Tensor]) -> bool:
+    """Return whether tensors of one shape, and 0-d ones, have the same order in memory, no gaps.
+
+    Only those may a fused kernel take.
+    """
+    return all(tensor.is_contiguous() for tensor in tensors) or all(
+        tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+        for tensor in tensors
+        if tensor.dim()
+    )

@@ -172,7 +172,7 @@ def training_step(
     return trained + adjusted
 
 
-def _regions(state: TrainState, member: Member) -> list[dict[str, Region]]:
+def _regions(state: TrainState, member: Member) -> Sequence[Mapping[str, Region]]:
     """Return the regions of parameters that a member uses."""
     if not member.gates:
         return [state.supernet.active_parameters(member.architecture)]

@@ -27,6 +27,9 @@ _QUANTILES = (0.05, 0.5, 0.95)
 _FEWEST = {"constant": 4, "slopes": 8, "input": 12}
 """Networks that it takes to fit a term."""
 
+_SAME = 1e-3
+"""Relative difference below which a feature is the same in all networks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -78,14 +81,17 @@ def calibrate(features: NDArray[np.float64], measured_ms: NDArray[np.float64]) -
         features: For each network the sum of its rows in ms, without and with those of blocks
             that read its input apart; its number of blocks; and its weights in 10^6 bytes:
             float64 [n, 4]. Few networks fit fewer terms: below 12 one scale for all rows,
-            below 8 this and the constant, below 4 the scale alone.
+            below 8 this and the constant, below 4 the scale alone. The first blocks have a scale
+            of their own where they differ between the networks.
         measured_ms: Latency of each network, float64 [n].
     """
     nets = len(measured_ms)
     if nets == 0:
         return Calibration()
     columns = np.column_stack([features, np.ones(nets)])
-    apart = nets >= _FEWEST["input"]
+    first = features[:, 1]
+    varies = float(np.ptp(first)) > _SAME * float(np.abs(first).max())
+    apart = nets >= _FEWEST["input"] and varies  # else it cannot be told from the constant
     if not apart:
         columns[:, 0] += columns[:, 1]
     slopes, constant_too = nets >= _FEWEST["slopes"], nets >= _FEWEST["constant"]

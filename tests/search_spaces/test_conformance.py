@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import pytest
 
+from predictors import CostModel, CostTable
 from predictors.testing import CostSuite
 from search_spaces import SearchSpace, get_space, list_spaces
 from search_spaces.testing import SpaceSuite
@@ -13,12 +15,20 @@ from tests.small_spaces import SMALL
 
 
 @cache
-def registered(name: str) -> SearchSpace:
-    return get_space(name)
+def registered(name: str, **options: Any) -> SearchSpace:
+    return get_space(name, **options)
+
+
+@cache
+def compiled(space: SearchSpace) -> list[tuple[CostModel, CostTable]]:
+    return CostSuite().compiled(space)
 
 
 class TestRegisteredSpaces(SpaceSuite, CostSuite):
     networks = 3
+
+    def compiled(self, space: SearchSpace) -> list[tuple[CostModel, CostTable]]:
+        return compiled(space)
 
     @pytest.fixture(params=list_spaces())
     def space(self, request: pytest.FixtureRequest) -> SearchSpace:
@@ -45,7 +55,7 @@ class TestVariants(TestRegisteredSpaces):
     )
     def space(self, request: pytest.FixtureRequest) -> SearchSpace:
         name, option, value = request.param
-        return get_space(name, **{option: value})
+        return registered(name, **{option: value})
 
     def supernet_space(self, space: SearchSpace) -> SearchSpace:
         return get_space(space.name, **{**space.options, **SMALL[space.name]})

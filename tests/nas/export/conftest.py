@@ -18,7 +18,7 @@ from nas.data.image_set import ImageSet
 from nas.data.transforms import normalise, resize
 from nas.export import ExportedFiles, Manifest, export_subnet
 from predictors import Provenance
-from search_spaces import get_space
+from search_spaces import Architecture, SearchSpace, get_space
 from search_spaces.supernet import build_network
 from tests.small_spaces import SMALL
 
@@ -44,11 +44,28 @@ class Exportable:
         return resize(ready, self.manifest.input_shape[-1])
 
 
-def exportable(name: str, seed: int = 0) -> Exportable:
-    """A random architecture of a space, whose running statistics have seen images."""
+def shortest(space: SearchSpace, rng: np.random.Generator) -> Architecture:
+    """Of random architectures with the most kinds of blocks the one with the fewest blocks."""
+
+    def kinds_and_length(architecture: Architecture) -> tuple[int, int]:
+        blocks = [block for block in space.blocks(architecture).values() if block is not None]
+        kinds = {(type(block), getattr(block, "act", None)) for block in blocks}
+        return len(kinds), -len(blocks)
+
+    drawn = space.decode_all(space.canonical(space.sample(100, rng)))
+    return max(drawn, key=kinds_and_length)
+
+
+def exportable(name: str, seed: int = 0, *, short: bool = False) -> Exportable:
+    """A random architecture of a space, whose running statistics have seen images.
+
+    Converting takes as long as a network has layers, so it may be a short one.
+    """
     space = get_space(name, **SPACES[name])
     rng = np.random.default_rng(seed)
-    architecture = space.decode(space.canonical(space.sample(1, rng))[0])
+    architecture = (
+        shortest(space, rng) if short else space.decode(space.canonical(space.sample(1, rng))[0])
+    )
     channels, height, width = space.input_shape_of(architecture)
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (60, channels, 24, 24), generator=generator).to(torch.uint8)

@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch._dynamo.utils import counters
 
-from nas.errors import InterruptedRunError
+from nas.errors import ConfigError, InterruptedRunError
 from nas.training.compiled import CompiledForwards
 from nas.training.largest import largest, largest_at
+from nas.world import World
 from search_spaces import Architecture, SpaceBuilder
 from search_spaces.blocks import Conv, Head
 from search_spaces.modules.shard import Shard, sharded
@@ -92,8 +93,7 @@ def test_a_compiled_training_that_was_stopped_ends_bit_for_bit_alike(tmp_path: P
 
 @pytest.mark.usefixtures("traced_only")
 def test_a_part_of_a_batch_is_compiled_as_it_runs() -> None:
-    """As if another process had the same images: sums over processes are twice those of one."""
-    shard = Shard(2, 12, lambda tensor: tensor.mul_(2.0))
+    shard = Shard(2, 12, None)
     supernet = Supernet(tiny_space(), seed=0).train()
     with sharded(shard):
         expected = pass_of(supernet, supernet, largest(supernet.space), regularisation=DROPPED)
@@ -107,6 +107,12 @@ def test_a_part_of_a_batch_is_compiled_as_it_runs() -> None:
     found = pass_of(forward, supernet, largest(supernet.space), regularisation=DROPPED)
     assert counters["stats"]["unique_graphs"] == 1
     torch.testing.assert_close(found, expected)
+
+
+def test_shared_statistics_are_not_compiled(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "run", compile=True)
+    with pytest.raises(ConfigError, match="sync_batch_norm = false"):
+        train_run(run, world=World(0, 2))
 
 
 @pytest.mark.usefixtures("traced_only")

@@ -35,20 +35,24 @@ def whole(params: Mapping[str, Tensor]) -> dict[str, Region]:
     return {n: tuple(slice(0, size) for size in p.shape) for n, p in params.items()}
 
 
-def torch_twin(kind: str, params: Mapping[str, nn.Parameter]) -> torch.optim.Optimizer:
+def torch_twin(
+    kind: str, params: Mapping[str, nn.Parameter], fused: bool
+) -> torch.optim.Optimizer:
     groups = [
         {"params": [p for p in params.values() if p.dim() > 1], "weight_decay": 0.05},
         {"params": [p for p in params.values() if p.dim() == 1], "weight_decay": 0.0},
     ]
     if kind == "sgd":
-        return torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(groups, lr=0.1)
+        return torch.optim.SGD(groups, lr=0.1, momentum=0.9, nesterov=True, fused=fused)
+    return torch.optim.AdamW(groups, lr=0.1, fused=fused)
 
 
+@pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
-def test_whole_regions_are_exactly_torchs_optimizer(kind: str) -> None:
+def test_whole_regions_are_exactly_torchs_optimizer(kind: str, fused: bool) -> None:
     ours, theirs = parameters(), parameters()
-    optimizer, twin = RegionOptimizer(ours, config(kind)), torch_twin(kind, theirs)
+    optimizer = RegionOptimizer(ours, config(kind), fused=fused)
+    twin = torch_twin(kind, theirs, fused)
     for step in range(5):
         set_gradients(ours, step)
         set_gradients(theirs, step)
@@ -62,10 +66,9 @@ def test_whole_regions_are_exactly_torchs_optimizer(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 def test_the_fused_kernel_computes_the_same(kind: str) -> None:
-    """On the CPU, which has the kernel too; on CUDA it is the default."""
     ours, theirs = parameters(), parameters()
     fused = RegionOptimizer(ours, config(kind), fused=True)
-    plain = RegionOptimizer(theirs, config(kind))
+    plain = RegionOptimizer(theirs, config(kind), fused=False)
     for step in range(4):
         set_gradients(ours, step)
         set_gradients(theirs, step)
@@ -85,10 +88,11 @@ REGIONS: dict[str, Region] = {
 }
 
 
+@pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
-def test_outside_of_a_region_nothing_changes(kind: str) -> None:
+def test_outside_of_a_region_nothing_changes(kind: str, fused: bool) -> None:
     params = parameters()
-    optimizer = RegionOptimizer(params, config(kind))
+    optimizer = RegionOptimizer(params, config(kind), fused=fused)
     set_gradients(params, 0)
     optimizer.step(whole(params), learning_rate=0.1)  # momentum everywhere
     before = {n: p.detach().clone() for n, p in params.items()}
@@ -109,11 +113,18 @@ def test_outside_of_a_region_nothing_changes(kind: str) -> None:
             assert optimizer.state[f"step/{name}"] == (2 if name in REGIONS else 1)
 
 
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
-def test_a_region_is_updated_as_a_tensor_of_its_own_would_be(kind: str) -> None:
+def test_a_region_is_updated_as_a_tensor_of_its_own_would_be(
+    kind: str, layout: torch.memory_format, fused: bool
+) -> None:
     params = parameters()
+    params["conv"].data = params["conv"].data.contiguous(memory_format=layout)
     cut = {n: nn.Parameter(params[n].detach()[r].clone()) for n, r in REGIONS.items()}
-    optimizer, twin = RegionOptimizer(params, config(kind)), torch_twin(kind, cut)
+    optimizer = RegionOptimizer(params, config(kind), fused=fused)
+    with_gaps = {name: cut[name] for name in ("conv", "linear")}
+    twins = [torch_twin(kind, with_gaps, False), torch_twin(kind, {"bias": cut["bias"]}, fused)]
     for step in range(3):
         set_gradients(params, step)
         for name, region in REGIONS.items():
@@ -121,7 +132,8 @@ def test_a_region_is_updated_as_a_tensor_of_its_own_would_be(kind: str) -> None:
             assert gradient is not None
             cut[name].grad = gradient[region].clone()
         optimizer.step(REGIONS, learning_rate=0.1)
-        twin.step()
+        for twin in twins:
+            twin.step()
     for name, region in REGIONS.items():
         assert torch.equal(params[name].detach()[region], cut[name]), name
 

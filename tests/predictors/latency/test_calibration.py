@@ -50,6 +50,13 @@ def test_few_networks_fit_few_terms(nets, terms):
     assert (fit.input_scale == fit.scale) == (nets < 12)
 
 
+def test_a_first_block_that_is_the_same_in_all_has_no_scale_of_its_own():
+    features = _features(np.random.default_rng(0), 20)
+    features[:, 1] = 0.2
+    fit = calibrate(features, features @ [0.8, 0.8, 0.01, 0.05] + 0.1)
+    assert _terms(fit) == pytest.approx((0.8, 0.8, 0.01, 0.05, 0.1))
+
+
 def test_no_network_corrects_nothing():
     fit = calibrate(np.empty((0, 4)), np.empty(0))
     assert fit == Calibration()
