@@ -4,7 +4,7 @@ Vision transformers: all softmax, all ReLU-softmax, all scaled; MPCViT's publish
 largest alphas, wherever they are); and two searches on the real cost at the time of each of its
 networks: the alphas packed by an exact knapsack, and a single-path supernet under a limit.
 Tokens that keep their GELU (MPCViT+): a number of them against what takes as many seconds.
-ResNets: AutoReP against SNL at equal numbers of ReLUs.
+ResNets: AutoReP against SNL at equal numbers of ReLUs, and the network that keeps all of them.
 
     python benchmarks/mpc_training.py --data cifar10.npz --work DIR [--seeds 3]    # hours on a CPU
     python benchmarks/mpc_training.py --data cifar10.npz --work DIR --execute      # needs SPU
@@ -347,11 +347,24 @@ def resnets(options: argparse.Namespace, splits: DataSplits) -> None:
         (found,) = read_chosen(run.path, space)
         score(options, splits, name, run, space, found, space)
 
+    def rectified() -> None:
+        space = get_space("mpc_resnet", **kinds["options"])
+        fixed = {"kept": 1.0, "rest": "identity", "granularity": "pixel"}
+        options_of = {c.name: fixed[c.name.partition("_")[0]] for c in space.choices}
+        architecture = Architecture(options_of)
+        config = document(options, kinds, strategy="single_path", gradient_clip=1.0)
+        alone = single(space, architecture)
+        run, _ = trained(options, splits, "all_relu", config, space=alone)
+        score(options, splits, "all_relu", run, alone, architecture, space)
+
     shared(
         {
-            f"{strategy} {budget}": partial(masked, strategy, weight, budget)
-            for budget in BUDGETS
-            for strategy, weight in (("autorep", 50.0), ("snl", 5.0))
+            "all": rectified,
+            **{
+                f"{strategy} {budget}": partial(masked, strategy, weight, budget)
+                for budget in BUDGETS
+                for strategy, weight in (("autorep", 50.0), ("snl", 5.0))
+            },
         }
     )
 
