@@ -82,15 +82,14 @@ class ElasticDepthwise(Elastic):
         weight = self.kernel_weight(channels, kernel)
         padding = dilation * (kernel // 2)
         whole = channels == self.weight.shape[0] and kernel == self.kernels[0]
-        if whole or not x.is_cuda:
-            return functional.conv2d(x, weight, None, stride, padding, dilation, groups=channels)
-        # With the channels last cuDNN compiles kernels for every new shape, about a second each.
-        # That pays for the whole layer and not for its many slices, for which torch has a kernel
-        # of its own; it wants the channels first.
-        layout = _layout(x)
-        x, weight = x.contiguous(), weight.contiguous()
+        layout = _layout(x) if x.is_cuda and not whole else None
+        if layout is not None:
+            # With the channels last cuDNN compiles kernels for every new shape, about a second
+            # each. That pays for the whole layer and not for its many slices, for which torch has
+            # a kernel of its own; it wants the channels first.
+            x, weight = x.contiguous(), weight.contiguous()
         result = functional.conv2d(x, weight, None, stride, padding, dilation, groups=channels)
-        return result.contiguous(memory_format=layout)
+        return result if layout is None else result.contiguous(memory_format=layout)
 
     def active(self, channels: int, kernel: int) -> dict[str, Region]:
         """Return the crop of the weight, and the matrices, that a kernel is made of."""
