@@ -147,7 +147,9 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _text(value: Any) -> str:
-    """Return a number with four digits that count, anything else as it is."""
+    """Return a number with four digits that count, nothing for None, anything else as it is."""
+    if value is None:
+        return ""
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -22,11 +22,11 @@ import math
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from common import print_table, processor, write_result
 
@@ -70,6 +70,9 @@ TOKENS = {
 KEEP = (0.25, 0.5)
 KEEP_TOKENS = (0.125, 0.25)
 BUDGETS = (1500, 5000)
+
+
+Row: TypeAlias = dict[str, Any]
 
 
 class _Busy(Exception):
@@ -350,8 +353,9 @@ def resnets(options: argparse.Namespace, splits: DataSplits) -> None:
     def rectified() -> None:
         space = get_space("mpc_resnet", **kinds["options"])
         fixed = {"kept": 1.0, "rest": "identity", "granularity": "pixel"}
-        options_of = {c.name: fixed[c.name.partition("_")[0]] for c in space.choices}
-        architecture = Architecture(options_of)
+        architecture = Architecture(
+            {choice.name: fixed[choice.name.partition("_")[0]] for choice in space.choices}
+        )
         config = document(options, kinds, strategy="single_path", gradient_clip=1.0)
         alone = single(space, architecture)
         run, _ = trained(options, splits, "all_relu", config, space=alone)
@@ -392,7 +396,7 @@ def executed(options: argparse.Namespace, row: dict[str, Any]) -> dict[str, Any]
             figures["relus"] = compile_cost(space, ReluCount()).of(architecture)
         else:
             figures["gelus"] = compile_cost(space, ActivationCount()).of(architecture)
-        path.write_text(json.dumps(figures))
+        atomic_write(path, json.dumps(figures))
     return json.loads(path.read_text())
 
 
@@ -407,23 +411,54 @@ def summarise(options: argparse.Namespace) -> None:
     table = []
     for name, found in groups.items():
         accuracies = [row["accuracy"] for row in found]
-        spread = statistics.stdev(accuracies) if len(found) > 1 else math.nan
         table.append(
             {
                 "network": name,
                 "seeds": len(found),
                 "accuracy": statistics.mean(accuracies),
-                "standard_error": spread / math.sqrt(len(found)),
+                "standard_error": _standard_error(accuracies),
                 "executed_s": statistics.mean(row["executed_s"] for row in found),
                 "network_s": statistics.mean(row["network_s"] for row in found),
-                "relus": statistics.mean(row.get("relus", math.nan) for row in found),
-                "gelus": statistics.mean(row.get("gelus", math.nan) for row in found),
+                **{key: _mean(row.get(key) for row in found) for key in ("relus", "gelus")},
             }
         )
     print_table(table)
+    pairs = [
+        _difference(groups[f"{ours}_{share:.0%}"], groups[f"mpcvit_{share:.0%}"])
+        for share in KEEP
+        for ours in ("packed", "supernet")
+    ]
+    print_table(pairs)
     settings = {name: getattr(options, name) for name in ("epochs", "images")}
     each = [row for found in groups.values() for row in found]
-    write_result("mpc_training", {"settings": settings, "table": table, "networks": each})
+    write_result(
+        "mpc_training", {"settings": settings, "table": table, "pairs": pairs, "networks": each}
+    )
+
+
+def _standard_error(values: Sequence[float]) -> float | None:
+    """Return the standard error of a mean; None of a single value."""
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the known values; None where there is none."""
+    known = [value for value in values if value is not None]
+    return statistics.mean(known) if known else None
+
+
+def _difference(ours: Sequence[Row], theirs: Sequence[Row]) -> Row:
+    """Return by how much networks of the same seeds differ."""
+    by_seed = {row["seed"]: row for row in theirs}
+    both = [(row, by_seed[row["seed"]]) for row in ours if row["seed"] in by_seed]
+    points = [100 * (a["accuracy"] - b["accuracy"]) for a, b in both]
+    return {
+        "network": ours[0]["network"] if ours else None,
+        "against": theirs[0]["network"] if theirs else None,
+        "points": _mean(points),
+        "standard_error": _standard_error(points),
+        "executed": _mean(a["executed_s"] / b["executed_s"] - 1 for a, b in both),
+    }
 
 
 PARTS = {"transformers": transformers, "tokens": tokens, "resnets": resnets}
