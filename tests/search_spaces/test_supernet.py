@@ -264,7 +264,6 @@ def test_channels_last_gives_the_same_network(name: str) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @every_space
 def test_supernet_equals_the_extracted_subnet_on_a_gpu(name: str) -> None:
     space = space_of(name)

@@ -115,7 +115,6 @@ def test_channels_last_batches_are_augmented_alike():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_device_does_not_change_the_augmentation():
     images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8)
     config = AugmentConfig(crop_padding=4, flip=True, cutout=8)

@@ -37,10 +37,7 @@ from tests.nas.training.jobs import (
 )
 from tests.nas.training.processes import together, train_together
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
+pytestmark = pytest.mark.gpu
 
 WITHOUT_DROPOUT: dict[
     Callable[[], SearchSpace], Callable[[], SearchSpace]

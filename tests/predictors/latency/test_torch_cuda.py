@@ -21,7 +21,6 @@ from predictors.latency.runner.device import device_identity
 from search_spaces.blocks import MBConv
 
 torch = pytest.importorskip("torch")
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 def test_without_a_gpu_says_what_is_missing(monkeypatch):
@@ -48,7 +47,6 @@ def test_measures_this_machine_only():
 
 
 @pytest.mark.gpu
-@needs_gpu
 def test_outputs_equal_those_of_eager_torch(tiny_space):
     architecture = tiny_space.decode(tiny_space.sample(1, np.random.default_rng(0))[0])
     gpu, cpu = get_runtime("torch_cuda"), get_runtime("torch")
@@ -66,7 +64,6 @@ def test_outputs_equal_those_of_eager_torch(tiny_space):
 
 
 @pytest.mark.gpu
-@needs_gpu
 def test_builds_a_table_of_the_gpu(tiny_space, tmp_path):
     path, runtime = tmp_path / "t.lut.json", get_runtime("torch_cuda")
     options = LutOptions(runtime="torch_cuda", rounds=3, calibration_nets=8, validation_nets=3)
